@@ -1,0 +1,30 @@
+"""MacCap: zero-shot image captioning trained on text alone (AAAI 2024, arXiv 2401.02347).
+
+The method, in the order of the paper, one file a step:
+
+    clip.py        frozen CLIP: global feature, projected tokens, last-block attention, text feature
+    regions.py     salient tokens and their sub-region features
+    noise.py       region noise that bridges text features (training) and image features (inference)
+    adaptor.py     learned queries that turn noisy features into a language-model prefix
+    language_model.py, decoding.py   the frozen language model and greedy / sampled / beam decoding
+    rerank.py      the candidate closest to the image in CLIP space wins
+    captioner.py   all of it together
+    bundle.py      a trained captioner as a folder
+
+Importing this package imports neither Ray nor torch; `maccap.Captioner` loads torch when first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maccap.captioner import Caption, Captioner
+
+__all__ = ["Caption", "Captioner"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from maccap import captioner
+
+        return getattr(captioner, name)
+    raise AttributeError(f"module 'maccap' has no attribute {name!r}")

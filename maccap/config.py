@@ -1,0 +1,70 @@
+"""Typed configuration of a model bundle and of decoding. Plain data: no torch, no I/O."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """Immutable settings; an unknown key is an error, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClipSource(Config):
+    """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a local folder or bundle-relative path."""
+
+    name: str
+    pretrained: str | None = None
+
+
+class LanguageModelSource(Config):
+    """A causal language model as Hugging Face names it, or a local folder or bundle-relative path."""
+
+    name: str
+
+
+class RegionConfig(Config):
+    """Sub-region aggregation (DESIGN section 1, image features, steps 4-6)."""
+
+    count: int = Field(10, ge=1, description="N, regions an image")
+    weighting: Literal["softmax", "attention", "none"] = "softmax"
+    patch_weight: float = 1.0
+
+
+class AdaptorConfig(Config):
+    """Sizes of the adaptor; `clip_dim` and `llm_dim` must match the two frozen models."""
+
+    clip_dim: int
+    llm_dim: int
+    queries: int = 32
+    layers: int = 1
+    heads: int = 8
+    feedforward: int = 2048
+    dropout: float = 0.1
+
+
+class DecodingConfig(Config):
+    """How candidates are decoded. K candidates share noise draws in groups of `samples_per_draw`."""
+
+    candidates: int = Field(10, ge=1, description="K, candidates an image")
+    samples_per_draw: int = Field(1, ge=1)
+    strategy: Literal["greedy", "sample", "beam"] = "sample"
+    max_new_tokens: int = Field(20, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0 keeps the whole vocabulary")
+    beams: int = Field(4, ge=1, description="used by the beam strategy alone")
+
+
+class BundleConfig(Config):
+    """`config.json` of a bundle: which frozen models, the sizes, the decoding defaults, what it was trained on."""
+
+    format: Literal["maccap-bundle-1"] = "maccap-bundle-1"
+    clip: ClipSource
+    llm: LanguageModelSource
+    adaptor: AdaptorConfig
+    regions: RegionConfig = RegionConfig()
+    noise_variance: float = Field(0.016, ge=0)
+    decoding: DecodingConfig = DecodingConfig()
+    training_data: str | None = Field(None, description="fingerprint of the captions the adaptor was trained on")
