@@ -1,0 +1,255 @@
+"""The frozen CLIP: global feature, projected tokens and last-block attention of an image, feature of a text.
+
+Steps 1-3 of the image features (section 3.2 of the paper, "sub-region feature aggregation"). open_clip returns
+only the pooled feature, so the visual tower is walked here block by block; attention weights are asked of the
+last block alone, and the others keep open_clip's fused path.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from maccap.pixels import CLIP_CONFIG_FILE, LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
+
+_WEIGHTS_FILE = "open_clip_model.safetensors"
+_BPE_FILE = "bpe.txt.gz"
+
+
+class ImageTokens(NamedTuple):
+    """What the image features are made of: R images, P patches, CLIP dimension D; float32, on CLIP's device."""
+
+    global_: Tensor  # [R, D], unit length
+    tokens: Tensor  # [R, 1 + P, D], each of unit length; token 0 is CLS
+    attention: Tensor  # [R, 1 + P, 1 + P], mean over the last block's heads; rows sum to 1
+
+
+class FrozenClip(nn.Module):
+    """An open_clip model with a ViT and a CLS token, in evaluation mode for good.
+
+    `model_config` is open_clip's `model_cfg`, kept so that the CLIP can be saved; `bpe_path` is the vocabulary
+    of its SimpleTokenizer where it has its own.
+
+    Raises ValueError for a visual tower whose tokens cannot be projected into CLIP space (timm towers, ResNets,
+    attentional or average pooling) or whose attention cannot be read (open_clip's custom blocks).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Callable[[list[str]], Tensor],
+        model_config: dict[str, Any],
+        pixels: PixelSpec,
+        *,
+        bpe_path: Path | None = None,
+        name: str = "CLIP",
+    ) -> None:
+        super().__init__()
+        _require_supported(model, name)
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.pixels = pixels
+        self._model_config = model_config
+        self._bpe_path = bpe_path
+        device = next(model.parameters()).device
+        self.register_buffer("mean", torch.tensor(pixels.mean, device=device), persistent=False)
+        self.register_buffer("std", torch.tensor(pixels.std, device=device), persistent=False)
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        pretrained: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """`name` is an open_clip name (with its `pretrained` tag), an `hf-hub:` name, or a local open_clip folder.
+
+        Half-precision weights on disk become `dtype`, float32 by default. Raises FileNotFoundError for a folder
+        that lacks a file, ValueError for an unknown name or tag, or for a tower that is not supported.
+        """
+        folder = local_folder(name)
+        if folder is not None:
+            return cls._load_folder(folder).to(device=device, dtype=dtype or torch.float32)
+        if not name.startswith("hf-hub:"):
+            tags = open_clip.list_pretrained_tags_by_model(name.replace("/", "-"))
+            if open_clip.get_model_config(name.replace("/", "-")) is None:
+                raise ValueError(
+                    f"CLIP {name!r} is neither a folder nor a name open_clip knows; see open_clip.list_models()"
+                )
+            if pretrained is None:
+                raise ValueError(f"CLIP {name!r} needs its weights named: pretrained is one of {tags}")
+        model = open_clip.create_model(name, pretrained=pretrained, require_pretrained=True)
+        config = open_clip.get_model_config(name.replace("/", "-") if pretrained else name)
+        _require_supported(model, name)
+        pixels = PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg)
+        clip = cls(model, open_clip.get_tokenizer(name), config, pixels, name=name)
+        return clip.to(device=device, dtype=dtype or torch.float32)
+
+    @classmethod
+    def _load_folder(cls, folder: Path) -> Self:
+        config = read_clip_config(folder)["model_cfg"]
+        if not any(folder.glob("*.safetensors")):
+            raise FileNotFoundError(f"{folder} has no {_WEIGHTS_FILE}; only safetensors are read")
+        # the vocabulary is named relative to the folder, so that the folder can be moved
+        own = (config.get("text_cfg", {}).get("tokenizer_kwargs") or {}).get("bpe_path")
+        bpe_path = folder / own if own else None
+        if bpe_path is not None and not bpe_path.is_file():
+            raise FileNotFoundError(
+                f"{bpe_path}, named by bpe_path in {folder / CLIP_CONFIG_FILE}, is missing"
+            )
+        source = f"{LOCAL_PREFIX}{folder}"
+        model = open_clip.create_model(source, require_pretrained=True)
+        _require_supported(model, str(folder))
+        options = {"bpe_path": str(bpe_path)} if bpe_path else {}
+        return cls(
+            model,
+            open_clip.get_tokenizer(source, **options),
+            config,
+            PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg),
+            bpe_path=bpe_path,
+            name=str(folder),
+        )
+
+    @property
+    def embed_dim(self) -> int:
+        """D."""
+        return self.model.visual.output_dim  # type: ignore[union-attr, return-value]
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of a text, start and end included; longer texts are cut."""
+        return self.model.context_length  # type: ignore[return-value]
+
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
+
+    def train(self, mode: bool = True) -> Self:
+        """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def encode_image(self, pixels: Tensor) -> ImageTokens:
+        """Steps 1-3 for uint8 pixels [R, S, S, 3] of `resize_and_crop`; see `ImageTokens` for shapes.
+
+        Raises ValueError for pixels of another size or type.
+        """
+        size = self.pixels.size
+        if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != (size, size, 3):
+            raise ValueError(
+                f"this CLIP takes uint8 pixels [R, {size}, {size}, 3], not {pixels.dtype} {list(pixels.shape)}"
+            )
+        scaled = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255
+        return self.encode_normalised(
+            (scaled - self.mean.float().view(3, 1, 1)) / self.std.float().view(3, 1, 1)
+        )
+
+    @torch.no_grad()
+    def encode_normalised(self, images: Tensor) -> ImageTokens:
+        """Steps 1-3 for images [R, 3, S, S] that the mean and standard deviation were already applied to."""
+        visual: Any = self.model.visual
+        hidden = visual._embeds(images.to(self.device, visual.conv1.weight.dtype))
+        *blocks, last = visual.transformer.resblocks
+        for block in blocks:
+            hidden = block(hidden)
+        hidden, attention = _block_with_attention(last, hidden)
+        tokens = F.normalize((visual.ln_post(hidden) @ visual.proj).float(), dim=-1)
+        return ImageTokens(tokens[:, 0], tokens, attention.float())
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Token ids [R, context_length], cut where a text is longer."""
+        return self.tokenizer(list(texts))
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Text features [R, D], float32, unit length."""
+        return self.encode_text_tokens(self.tokenize(texts))
+
+    @torch.no_grad()
+    def encode_text_tokens(self, tokens: Tensor) -> Tensor:
+        """Text features [R, D], float32, unit length, of token ids [R, context_length]."""
+        tokens, model = tokens.to(self.device), self.model
+        causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
+        if causal and model.text_pool_type == "argmax" and len(tokens):
+            features = _encode_causal_text(model, tokens)
+        else:
+            features = model.encode_text(tokens)  # type: ignore[operator]
+        return F.normalize(features.float(), dim=-1)
+
+    def save(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write open_clip's folder format: config, safetensors (float16 when `half`), the tokenizer's own files."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = deepcopy(self._model_config)
+        if self._bpe_path is not None:
+            if self._bpe_path.resolve() != (folder / _BPE_FILE).resolve():
+                shutil.copyfile(self._bpe_path, folder / _BPE_FILE)
+            text = config["text_cfg"]
+            text["tokenizer_kwargs"] = {**(text.get("tokenizer_kwargs") or {}), "bpe_path": _BPE_FILE}
+        if isinstance(self.tokenizer, open_clip.HFTokenizer):
+            self.tokenizer.tokenizer.save_pretrained(folder)
+        document = {"model_cfg": config, "preprocess_cfg": self.pixels.to_open_clip()}
+        (folder / CLIP_CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        weights = {
+            key: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
+            for key, value in self.model.state_dict().items()
+        }
+        save_file(weights, folder / _WEIGHTS_FILE)
+
+
+def _require_supported(model: nn.Module, name: str) -> None:
+    visual = getattr(model, "visual", None)
+    if not isinstance(visual, VisionTransformer):
+        found = f"a {type(visual).__name__} tower"
+    elif visual.attn_pool is not None:
+        found = "a ViT with attentional pooling"
+    elif visual.pool_type != "tok":
+        found = f"a ViT with {visual.pool_type!r} pooling"
+    elif not isinstance(visual.transformer.resblocks[-1], ResidualAttentionBlock):
+        found = "a ViT with custom attention blocks"
+    else:
+        return
+    raise ValueError(
+        f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes open_clip's own "
+        "VisionTransformer pooled at its CLS token, such as ViT-B-32, ViT-B-16, ViT-L-14 or ViT-H-14"
+    )
+
+
+def _block_with_attention(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """open_clip's ResidualAttentionBlock, and its attention weights averaged over heads."""
+    normed = block.ln_1(hidden)
+    attended, attention = block.attn(normed, normed, normed, need_weights=True, average_attn_weights=True)
+    hidden = hidden + block.ls_1(attended)
+    return hidden + block.ls_2(block.mlp(block.ln_2(hidden))), attention
+
+
+def _encode_causal_text(model: Any, tokens: Tensor) -> Tensor:
+    """open_clip's `CLIP.encode_text`, without the padding after the longest text.
+
+    Attention is causal and the feature is read at the end-of-text token, so what follows it has no say; a
+    caption fills about 15 of 77 positions.
+    """
+    end = tokens.argmax(dim=-1)
+    length = int(end.max()) + 1
+    dtype = model.transformer.get_cast_dtype()
+    hidden = model.token_embedding(tokens[:, :length]).to(dtype) + model.positional_embedding[:length].to(
+        dtype
+    )
+    hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
+    pooled = model.ln_final(hidden[torch.arange(len(tokens), device=tokens.device), end])
+    projection = model.text_projection
+    if projection is None:
+        return pooled
+    return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
