@@ -1,8 +1,8 @@
-"""The frozen CLIP: global feature, projected tokens and last-block attention of an image, feature of a text.
+"""The frozen CLIP: an image's global feature, projected tokens and last-block attention; a text's feature.
 
-Steps 1-3 of the image features (section 3.2 of the paper, "sub-region feature aggregation"). open_clip returns
-only the pooled feature, so the visual tower is walked here block by block; attention weights are asked of the
-last block alone, and the others keep open_clip's fused path.
+Image features 1-3 of the method (the start of the paper's sub-region feature aggregation). open_clip returns
+only the pooled feature, so the visual tower is walked here block by block; attention weights are asked of
+the last block alone, and the others keep open_clip's fused path.
 """
 
 import json
@@ -26,7 +26,7 @@ _BPE_FILE = "bpe.txt.gz"
 
 
 class ImageTokens(NamedTuple):
-    """What the image features are made of: R images, P patches, CLIP dimension D; float32, on CLIP's device."""
+    """What image features are made of: R images, P patches, CLIP dimension D; float32, on CLIP's device."""
 
     global_: Tensor  # [R, D], unit length
     tokens: Tensor  # [R, 1 + P, D], each of unit length; token 0 is CLS
@@ -36,15 +36,12 @@ class ImageTokens(NamedTuple):
 class FrozenClip(nn.Module):
     """An open_clip model with a ViT and a CLS token, in evaluation mode for good.
 
-    `model_config` is open_clip's `model_cfg`, kept so that the CLIP can be saved; `bpe_path` is the vocabulary
-    of its SimpleTokenizer where it has its own.
+    `model_config` is open_clip's `model_cfg`, kept so that the CLIP can be saved; `bpe_path` is the
+    vocabulary of its SimpleTokenizer where it has its own.
 
-    Raises ValueError for a visual tower whose tokens cannot be projected into CLIP space (timm towers, ResNets,
-    attentional or average pooling) or whose attention cannot be read (open_clip's custom blocks).
+    Raises ValueError for a visual tower whose tokens cannot be projected into CLIP space (timm towers,
+    ResNets, attentional or average pooling) or whose attention cannot be read (open_clip's custom blocks).
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -63,9 +60,6 @@ class FrozenClip(nn.Module):
         self.pixels = pixels
         self._model_config = model_config
         self._bpe_path = bpe_path
-        device = next(model.parameters()).device
-        self.register_buffer("mean", torch.tensor(pixels.mean, device=device), persistent=False)
-        self.register_buffer("std", torch.tensor(pixels.std, device=device), persistent=False)
 
     @classmethod
     def load(
@@ -75,10 +69,10 @@ class FrozenClip(nn.Module):
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> Self:
-        """`name` is an open_clip name (with its `pretrained` tag), an `hf-hub:` name, or a local open_clip folder.
+        """`name` is an open_clip name (with its `pretrained` tag), an `hf-hub:` name, or an open_clip folder.
 
-        Half-precision weights on disk become `dtype`, float32 by default. Raises FileNotFoundError for a folder
-        that lacks a file, ValueError for an unknown name or tag, or for a tower that is not supported.
+        Half-precision weights on disk become `dtype`, float32 by default. Raises FileNotFoundError for a
+        folder that lacks a file, ValueError for an unknown name or tag, or a tower that is not supported.
         """
         folder = local_folder(name)
         if folder is not None:
@@ -86,9 +80,7 @@ class FrozenClip(nn.Module):
         if not name.startswith("hf-hub:"):
             tags = open_clip.list_pretrained_tags_by_model(name.replace("/", "-"))
             if open_clip.get_model_config(name.replace("/", "-")) is None:
-                raise ValueError(
-                    f"CLIP {name!r} is neither a folder nor a name open_clip knows; see open_clip.list_models()"
-                )
+                raise ValueError(f"CLIP {name!r} is neither a folder nor a name in open_clip.list_models()")
             if pretrained is None:
                 raise ValueError(f"CLIP {name!r} needs its weights named: pretrained is one of {tags}")
         model = open_clip.create_model(name, pretrained=pretrained, require_pretrained=True)
@@ -107,9 +99,7 @@ class FrozenClip(nn.Module):
         own = (config.get("text_cfg", {}).get("tokenizer_kwargs") or {}).get("bpe_path")
         bpe_path = folder / own if own else None
         if bpe_path is not None and not bpe_path.is_file():
-            raise FileNotFoundError(
-                f"{bpe_path}, named by bpe_path in {folder / CLIP_CONFIG_FILE}, is missing"
-            )
+            raise FileNotFoundError(f"{bpe_path} is missing; {CLIP_CONFIG_FILE} names it as bpe_path")
         source = f"{LOCAL_PREFIX}{folder}"
         model = open_clip.create_model(source, require_pretrained=True)
         _require_supported(model, str(folder))
@@ -135,7 +125,7 @@ class FrozenClip(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.mean.device
+        return next(self.model.parameters()).device
 
     def train(self, mode: bool = True) -> Self:
         """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
@@ -150,12 +140,15 @@ class FrozenClip(nn.Module):
         size = self.pixels.size
         if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != (size, size, 3):
             raise ValueError(
-                f"this CLIP takes uint8 pixels [R, {size}, {size}, 3], not {pixels.dtype} {list(pixels.shape)}"
+                f"CLIP takes uint8 pixels [R, {size}, {size}, 3], not {pixels.dtype} {list(pixels.shape)}"
             )
-        scaled = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255
-        return self.encode_normalised(
-            (scaled - self.mean.float().view(3, 1, 1)) / self.std.float().view(3, 1, 1)
+        # kept out of the module's buffers, which a cast to half precision would round
+        mean, std = (
+            torch.tensor(value, device=self.device).view(3, 1, 1)
+            for value in (self.pixels.mean, self.pixels.std)
         )
+        scaled = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255
+        return self.encode_normalised((scaled - mean) / std)
 
     @torch.no_grad()
     def encode_normalised(self, images: Tensor) -> ImageTokens:
@@ -189,7 +182,7 @@ class FrozenClip(nn.Module):
         return F.normalize(features.float(), dim=-1)
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
-        """Write open_clip's folder format: config, safetensors (float16 when `half`), the tokenizer's own files."""
+        """Write open_clip's folder: config, safetensors (float16 when `half`), the tokenizer's own files."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = deepcopy(self._model_config)
@@ -222,8 +215,8 @@ def _require_supported(model: nn.Module, name: str) -> None:
     else:
         return
     raise ValueError(
-        f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes open_clip's own "
-        "VisionTransformer pooled at its CLS token, such as ViT-B-32, ViT-B-16, ViT-L-14 or ViT-H-14"
+        f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes "
+        "open_clip's own VisionTransformer pooled at its CLS token: ViT-B-32, ViT-B-16, ViT-L-14, ViT-H-14 ..."
     )
 
 

@@ -1,4 +1,4 @@
-"""Pixels as a CLIP expects them, without torch: the resize and crop of open_clip's inference, in Pillow alone.
+"""Pixels as a CLIP expects them, without torch: open_clip's inference resize and crop in Pillow alone.
 
 Decoding runs in many CPU processes that hold no model. Torch in each of them would cost seconds to start and
 hundreds of megabytes, so this file imports neither torch nor open_clip, and repeats open_clip's inference
@@ -25,7 +25,7 @@ _INFERENCE_FILTER = {"random": "bicubic"}
 
 @dataclass(frozen=True)
 class PixelSpec:
-    """What a CLIP expects of its pixels: edge length, resize rule, and the normalisation done on the device."""
+    """What a CLIP expects of its pixels: edge length, resize rule, and the normalisation."""
 
     size: int
     resize_mode: str = "shortest"
