@@ -216,7 +216,7 @@ def _require_supported(model: nn.Module, name: str) -> None:
         return
     raise ValueError(
         f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes "
-        "open_clip's own VisionTransformer pooled at its CLS token: ViT-B-32, ViT-B-16, ViT-L-14, ViT-H-14 ..."
+        "open_clip's own VisionTransformer pooled at its CLS token: ViT-B-32, ViT-B-16, ViT-L-14 or the like"
     )
 
 

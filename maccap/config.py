@@ -1,8 +1,8 @@
 """Typed configuration of a model bundle and of decoding. Plain data: no torch, no I/O."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Config(BaseModel):
@@ -12,7 +12,7 @@ class Config(BaseModel):
 
 
 class ClipSource(Config):
-    """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a local folder or bundle-relative path."""
+    """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a local or bundle-relative folder."""
 
     name: str
     pretrained: str | None = None
@@ -27,7 +27,7 @@ class LanguageModelSource(Config):
 class RegionConfig(Config):
     """Sub-region aggregation (DESIGN section 1, image features, steps 4-6)."""
 
-    count: int = Field(10, ge=1, description="N, regions an image")
+    count: int = Field(default=10, ge=1, description="N, regions an image")
     weighting: Literal["softmax", "attention", "none"] = "softmax"
     patch_weight: float = 1.0
 
@@ -45,26 +45,42 @@ class AdaptorConfig(Config):
 
 
 class DecodingConfig(Config):
-    """How candidates are decoded. K candidates share noise draws in groups of `samples_per_draw`."""
+    """How candidates are decoded. K candidates share noise draws in groups of `samples_per_draw`.
 
-    candidates: int = Field(10, ge=1, description="K, candidates an image")
-    samples_per_draw: int = Field(1, ge=1)
+    The samples of one draw differ for strategy `sample`, are the best hypotheses for `beam`, equal for
+    `greedy`.
+    """
+
+    candidates: int = Field(default=10, ge=1, description="K, candidates an image")
+    samples_per_draw: int = Field(default=1, ge=1)
     strategy: Literal["greedy", "sample", "beam"] = "sample"
-    max_new_tokens: int = Field(20, ge=1)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0, description="0 keeps the whole vocabulary")
-    beams: int = Field(4, ge=1, description="used by the beam strategy alone")
+    max_new_tokens: int = Field(default=20, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
+    beams: int = Field(default=4, ge=1, description="used by the beam strategy alone")
+
+    @model_validator(mode="after")
+    def _check_samples(self) -> Self:
+        if self.candidates % self.samples_per_draw:
+            raise ValueError(
+                f"candidates ({self.candidates}) must be a multiple of samples_per_draw ({self.samples_per_draw})"
+            )
+        if self.strategy == "beam" and self.samples_per_draw > self.beams:
+            raise ValueError(f"samples_per_draw ({self.samples_per_draw}) cannot exceed beams ({self.beams})")
+        return self
 
 
 class BundleConfig(Config):
-    """`config.json` of a bundle: which frozen models, the sizes, the decoding defaults, what it was trained on."""
+    """`config.json` of a bundle: its frozen models, sizes, decoding defaults, and what it was trained on."""
 
     format: Literal["maccap-bundle-1"] = "maccap-bundle-1"
     clip: ClipSource
     llm: LanguageModelSource
     adaptor: AdaptorConfig
     regions: RegionConfig = RegionConfig()
-    noise_variance: float = Field(0.016, ge=0)
+    noise_variance: float = Field(default=0.016, ge=0)
     decoding: DecodingConfig = DecodingConfig()
-    training_data: str | None = Field(None, description="fingerprint of the captions the adaptor was trained on")
+    training_data: str | None = Field(
+        default=None, description="fingerprint of the captions the adaptor was trained on"
+    )

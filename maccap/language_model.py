@@ -1,0 +1,140 @@
+"""The frozen language model: any Hugging Face causal LM, driven by embeddings instead of tokens.
+
+It adds what decoding from a prefix needs and `generate` does not give: a prefill whose cache several
+candidates share, single steps, and logits of the last position alone. All rows of a batch are equally long,
+so there is no padding and no attention mask: a row's positions and logits depend on nothing but itself.
+"""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+
+class FrozenLanguageModel(nn.Module):
+    """A causal language model and its tokenizer, in evaluation mode for good.
+
+    Raises ValueError for a tokenizer that has no end-of-sequence token.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+        super().__init__()
+        if tokenizer.eos_token_id is None:
+            raise ValueError(f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token")
+        self.model: Any = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self._last_only = (
+            {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+        )
+
+    @classmethod
+    def load(cls, name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Self:
+        """`name` is a Hugging Face model name or a local folder (safetensors); `dtype` is float32 by default.
+
+        Raises FileNotFoundError for a local folder without a model, OSError for a name that cannot be had.
+        """
+        local = Path(name).is_dir()
+        if local and not any(Path(name).glob("*.safetensors")):
+            raise FileNotFoundError(f"{name} has no *.safetensors weights; save a model into it with `save`")
+        model = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype or torch.float32,
+            local_files_only=local,
+            use_safetensors=True if local else None,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        return cls(model, tokenizer).to(device)
+
+    @property
+    def embedding_dim(self) -> int:
+        """H, the width of a token embedding; not always the hidden size (OPT-350m projects it)."""
+        return self.model.get_input_embeddings().embedding_dim
+
+    @property
+    def bos_id(self) -> int:
+        """The token a text starts with: BOS, or EOS for models without one (GPT-2 has one for both)."""
+        bos = self.tokenizer.bos_token_id
+        return self.tokenizer.eos_token_id if bos is None else bos
+
+    @property
+    def eos_ids(self) -> list[int]:
+        """Tokens that end a text: the tokenizer's own, and those beside it in the generation config."""
+        own = self.tokenizer.eos_token_id
+        listed = getattr(self.model.generation_config, "eos_token_id", None)
+        return sorted({own, *listed}) if isinstance(listed, list) and own in listed else [own]
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.get_input_embeddings().weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.get_input_embeddings().weight.dtype
+
+    def train(self, mode: bool = True) -> Self:
+        """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
+        return super().train(False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings [..., H] of ids [...]."""
+        return self.model.get_input_embeddings()(ids.to(self.device))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Logits [R, L, V] after each of the embeddings [R, L, H]; gradients flow to the embeddings."""
+        return self.model(inputs_embeds=embeddings.to(self.dtype), use_cache=False).logits
+
+    def prefill(self, embeddings: Tensor) -> tuple[Tensor, DynamicCache]:
+        """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from."""
+        cache = DynamicCache(config=self.model.config)
+        return self._last_logits(cache, inputs_embeds=embeddings.to(self.dtype)), cache
+
+    def step(self, ids: Tensor, cache: DynamicCache) -> Tensor:
+        """Logits [R, V] after one more token a row, ids [R]; the cache grows by it."""
+        return self._last_logits(cache, input_ids=ids[:, None])
+
+    def _last_logits(self, cache: DynamicCache, **inputs: Tensor) -> Tensor:
+        output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._last_only)
+        return output.logits[:, -1].float()
+
+    def prompt_ids(self, prompt: str | None = None) -> list[int]:
+        """BOS, then the prompt's tokens. Special tokens that a tokenizer would add itself are not doubled."""
+        text = self.tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
+        return [self.bos_id, *text]
+
+    def caption_ids(self, captions: Sequence[str], max_tokens: int = 25) -> tuple[Tensor, Tensor]:
+        """Training rows [BOS; caption tokens; EOS], at most `max_tokens` long with both, padded on the right.
+
+        Returns ids [R, T] and a mask [R, T], False on padding (which may have the id of EOS).
+        """
+        rows = [
+            [*self.prompt_ids(caption)[: max_tokens - 1], self.tokenizer.eos_token_id] for caption in captions
+        ]
+        width = max(map(len, rows))
+        padding = (
+            self.tokenizer.eos_token_id
+            if self.tokenizer.pad_token_id is None
+            else self.tokenizer.pad_token_id
+        )
+        ids = torch.tensor([row + [padding] * (width - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=torch.bool)
+        return ids.to(self.device), mask.to(self.device)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids on one line, without special tokens."""
+        return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
+
+    def save(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write a Hugging Face folder: config, safetensors (float16 when `half`), tokenizer."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = self.model.state_dict()
+        if half:
+            weights = {
+                key: value.half() if value.is_floating_point() else value for key, value in weights.items()
+            }
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.tokenizer.save_pretrained(folder)
