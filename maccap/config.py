@@ -12,7 +12,7 @@ class Config(BaseModel):
 
 
 class ClipSource(Config):
-    """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a local or bundle-relative folder."""
+    """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a folder, also of the bundle."""
 
     name: str
     pretrained: str | None = None
@@ -64,7 +64,8 @@ class DecodingConfig(Config):
     def _check_samples(self) -> Self:
         if self.candidates % self.samples_per_draw:
             raise ValueError(
-                f"candidates ({self.candidates}) must be a multiple of samples_per_draw ({self.samples_per_draw})"
+                f"candidates ({self.candidates}) must be a multiple of "
+                f"samples_per_draw ({self.samples_per_draw})"
             )
         if self.strategy == "beam" and self.samples_per_draw > self.beams:
             raise ValueError(f"samples_per_draw ({self.samples_per_draw}) cannot exceed beams ({self.beams})")

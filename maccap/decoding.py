@@ -1,0 +1,178 @@
+"""Text from a prefix: greedy, sampled or beam decoding of [prefix; prompt] for many rows at once.
+
+A row's text depends on its own prefix and its own random numbers alone. The prompt is prefilled once a noise
+draw and its cache repeated for the draw's samples; rows that have ended leave the batch.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from maccap.config import DecodingConfig
+from maccap.language_model import FrozenLanguageModel
+from maccap.sampling import sample_tokens
+
+# share of the rows still going at which the cache is rebuilt without the others; rebuilding costs about a
+# step
+_COMPACT_AT = 0.75
+_IMPOSSIBLE = -1e9
+
+
+class Decoded(NamedTuple):
+    """One decoded text.
+
+    `logprob` is the sum of the natural-log probabilities of its tokens, the end token included where it was
+    reached, under the model's own distribution (before temperature, top-k and top-p).
+    """
+
+    token_ids: list[int]  # without the end token
+    logprob: float
+
+
+@torch.no_grad()
+def decode(
+    lm: FrozenLanguageModel,
+    prefix: Tensor,
+    prompt_ids: Sequence[int],
+    config: DecodingConfig,
+    uniforms: Tensor | None = None,
+) -> list[Decoded]:
+    """`samples_per_draw` texts for each prefix [B, Q, H]: B * samples_per_draw, those of a prefix side by
+    side.
+
+    `uniforms` [B * samples_per_draw, max_new_tokens] in [0, 1) are the random numbers of strategy `sample`,
+    one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses by mean
+    log-probability.
+
+    Raises ValueError where strategy and `uniforms` do not fit.
+    """
+    samples = config.samples_per_draw
+    expected = (len(prefix) * samples, config.max_new_tokens)
+    if config.strategy == "sample" and (uniforms is None or tuple(uniforms.shape) != expected):
+        found = None if uniforms is None else tuple(uniforms.shape)
+        raise ValueError(f"strategy 'sample' needs uniforms of shape {expected}, not {found}")
+    if not len(prefix):
+        return []
+    prompt = lm.embed(torch.tensor(list(prompt_ids), dtype=torch.long)).expand(len(prefix), -1, -1)
+    embeddings = torch.cat([prefix.to(lm.device, lm.dtype), prompt], dim=1)
+    if config.strategy == "beam":
+        return _beam(lm, embeddings, config)
+    if config.strategy == "greedy":
+        decoded = _extend(lm, embeddings, config, None)
+        return [text for text in decoded for _ in range(samples)]
+    return _extend(lm, embeddings, config, uniforms)
+
+
+def _extend(
+    lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, uniforms: Tensor | None
+) -> list[Decoded]:
+    """Token by token: the most likely one, or the one that the row's uniform number picks."""
+    logits, cache = lm.prefill(embeddings)
+    if uniforms is not None:
+        uniforms = uniforms.to(lm.device)
+        if config.samples_per_draw > 1:
+            logits = logits.repeat_interleave(config.samples_per_draw, dim=0)
+            cache.batch_repeat_interleave(config.samples_per_draw)
+    rows, steps, device = len(logits), config.max_new_tokens, logits.device
+    eos = torch.tensor(lm.eos_ids, device=device)
+    tokens = torch.full((rows, steps), int(eos[0]), device=device)
+    logprobs = torch.zeros(rows, dtype=torch.float64, device=device)
+    # `live` maps the batch to its rows; rows that have ended stay in the batch until it is rebuilt
+    live = torch.arange(rows, device=device)
+    going = torch.ones(rows, dtype=torch.bool, device=device)
+    for step in range(steps):
+        if uniforms is None:
+            chosen = logits.argmax(dim=-1)
+        else:
+            chosen = sample_tokens(logits, uniforms[live, step], config)
+        gain = logits.gather(1, chosen[:, None])[:, 0].double() - logits.logsumexp(dim=-1).double()
+        logprobs[live] += torch.where(going, gain, 0.0)
+        tokens[live, step] = torch.where(going, chosen, eos[0])
+        going = going & ~torch.isin(chosen, eos)
+        left = int(going.sum())
+        if not left or step + 1 == steps:
+            break
+        if left <= _COMPACT_AT * len(live):
+            kept = going.nonzero()[:, 0]
+            cache.batch_select_indices(kept)
+            live, chosen, going = live[kept], chosen[kept], going[kept]
+        logits = lm.step(chosen, cache)
+    return _collect(tokens, logprobs, lm.eos_ids)
+
+
+def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -> list[Decoded]:
+    """Beam search by mean log-probability a token, end token included.
+
+    The rules are those of Hugging Face's `generate(num_beams=..., length_penalty=1.0, early_stopping=False)`:
+    twice as many continuations as beams are looked at, those that end within the best `beams` are kept, and
+    an image is done when the worst text kept beats the mean of the best one still going.
+    """
+    width, steps, device = config.beams, config.max_new_tokens, embeddings.device
+    logits, cache = lm.prefill(embeddings)
+    logits = logits.repeat_interleave(width, dim=0)
+    cache.batch_repeat_interleave(width)
+    images, vocab = len(embeddings), logits.shape[-1]
+    eos = torch.tensor(lm.eos_ids, device=device)
+    continuations = min(width * (1 + len(eos)), width * vocab)
+
+    tokens = torch.full((images, width, steps), int(eos[0]), device=device)
+    # all beams of an image start equal: only the first may be continued
+    scores = torch.full((images, width), _IMPOSSIBLE, device=device)
+    scores[:, 0] = 0.0
+    ended_tokens = tokens.clone()
+    ended_means = torch.full((images, width), _IMPOSSIBLE, device=device)
+    ended_lengths = torch.ones((images, width), device=device)
+    live = torch.arange(images, device=device)  # the images that the batch still holds
+    result_tokens, result_means, result_lengths = ended_tokens, ended_means, ended_lengths
+
+    for step in range(steps):
+        total = logits.log_softmax(dim=-1).view(-1, width, vocab) + scores[:, :, None]
+        best, index = total.flatten(1).topk(continuations, dim=-1)  # [images, continuations]
+        source, token = index // vocab, index % vocab
+        extended = _take(tokens, source)
+        extended[:, :, step] = token
+        ends = torch.isin(token, eos) | (step + 1 == steps)
+
+        means = torch.where(ends, best / (step + 1), _IMPOSSIBLE)
+        means[:, width:] = _IMPOSSIBLE
+        merged = torch.cat([ended_means, means], dim=1)
+        ended_means, order = merged.topk(width, dim=-1)
+        ended_tokens = _take(torch.cat([ended_tokens, extended], dim=1), order)
+        lengths = torch.full_like(means, step + 1)
+        ended_lengths = torch.cat([ended_lengths, lengths], dim=1).gather(1, order)
+        result_tokens[live], result_means[live] = ended_tokens, ended_means
+        result_lengths[live] = ended_lengths
+        if step + 1 == steps:
+            break
+
+        scores, order = torch.where(ends, _IMPOSSIBLE, best).topk(width, dim=-1)
+        tokens, source, token = _take(extended, order), source.gather(1, order), token.gather(1, order)
+        going = (scores[:, 0] / (step + 1) > ended_means[:, -1]).nonzero()[:, 0]
+        if not len(going):
+            break
+        cache.batch_select_indices((going[:, None] * width + source[going]).flatten())
+        logits = lm.step(token[going].flatten(), cache)
+        live, tokens, scores = live[going], tokens[going], scores[going]
+        ended_tokens, ended_means, ended_lengths = (
+            ended_tokens[going],
+            ended_means[going],
+            ended_lengths[going],
+        )
+    count = config.samples_per_draw
+    logprobs = (result_means * result_lengths)[:, :count].flatten()
+    return _collect(result_tokens[:, :count].flatten(0, 1), logprobs, lm.eos_ids)
+
+
+def _take(beams: Tensor, order: Tensor) -> Tensor:
+    """beams [images, any, steps] in the order [images, kept]."""
+    return beams.gather(1, order[:, :, None].expand(-1, -1, beams.shape[-1]))
+
+
+def _collect(tokens: Tensor, logprobs: Tensor, eos_ids: list[int]) -> list[Decoded]:
+    decoded = []
+    for row, logprob in zip(tokens.tolist(), logprobs.tolist(), strict=True):
+        length = next((i for i, token in enumerate(row) if token in eos_ids), len(row))
+        decoded.append(Decoded(row[:length], logprob))
+    return decoded

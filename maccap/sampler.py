@@ -1,0 +1,106 @@
+"""Candidates of an image: region noise, adaptor, language model. One draw of noise and one decode each."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maccap.adaptor import Adaptor
+from maccap.config import DecodingConfig
+from maccap.decoding import decode
+from maccap.keyed_random import normals, uniforms
+from maccap.language_model import FrozenLanguageModel
+from maccap.noise import add_noise
+
+
+class Candidate(NamedTuple):
+    """One caption an image may get, and the log-probability of its tokens (see `Decoded`)."""
+
+    text: str
+    logprob: float
+
+
+class CandidateSampler(nn.Module):
+    """Several candidates an image from its features; `noise_variance` is the one the adaptor was trained
+    with.
+
+    Raises ValueError where adaptor and language model do not fit together.
+    """
+
+    def __init__(self, adaptor: Adaptor, lm: FrozenLanguageModel, noise_variance: float) -> None:
+        super().__init__()
+        if adaptor.config.llm_dim != lm.embedding_dim:
+            raise ValueError(
+                f"the adaptor writes prefixes of width {adaptor.config.llm_dim}, but the language model's "
+                f"embeddings are {lm.embedding_dim} wide; adaptor.llm_dim must be {lm.embedding_dim}"
+            )
+        self.adaptor = adaptor.eval()
+        self.lm = lm
+        self.noise_variance = noise_variance
+
+    @torch.no_grad()
+    def forward(
+        self,
+        features: Tensor,
+        image_ids: Sequence[str],
+        seed: int,
+        decoding: DecodingConfig,
+        *,
+        prompt: str | None = None,
+        batch_rows: int = 256,
+    ) -> list[list[Candidate]]:
+        """K candidates for each row of `features` [R, N, D] (global plus regions, before noise).
+
+        Candidate k has noise draw k // samples_per_draw and random numbers of its own, both keyed by `seed`,
+        the image's id and their index: no other row, batch size or K has a say. `prompt` follows BOS (none
+        for a caption). `batch_rows` bounds the rows that the language model holds at once, beams counted.
+        """
+        if len(features) != len(image_ids):
+            raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
+        draws = decoding.candidates // decoding.samples_per_draw
+        jobs = [(row, draw) for row in range(len(features)) for draw in range(draws)]
+        held = decoding.beams if decoding.strategy == "beam" else decoding.samples_per_draw
+        size = max(1, batch_rows // held)
+        prompt_ids = self.lm.prompt_ids(prompt)
+        candidates: list[list[Candidate]] = [[] for _ in image_ids]
+        for start in range(0, len(jobs), size):
+            batch = jobs[start : start + size]
+            prefix = self._prefix(features, image_ids, seed, batch)
+            numbers = _sampling_numbers(image_ids, seed, batch, decoding)
+            texts = decode(self.lm, prefix, prompt_ids, decoding, numbers)
+            for position, text in enumerate(texts):
+                row = batch[position // decoding.samples_per_draw][0]
+                candidates[row].append(Candidate(self.lm.text(text.token_ids), text.logprob))
+        return candidates
+
+    def _prefix(
+        self, features: Tensor, image_ids: Sequence[str], seed: int, jobs: list[tuple[int, int]]
+    ) -> Tensor:
+        device = self.adaptor.queries.device
+        shape = tuple(features.shape[1:])
+        rows = torch.tensor([row for row, _ in jobs], device=features.device)
+        chosen = features[rows].to(device, torch.float32)
+        if self.noise_variance == 0:
+            return self.adaptor(add_noise(chosen, torch.zeros_like(chosen), 0.0))
+        eps = np.stack([normals(seed, image_ids[row], draw, shape) for row, draw in jobs])
+        return self.adaptor(add_noise(chosen, torch.from_numpy(eps).to(device), self.noise_variance))
+
+
+def _sampling_numbers(
+    image_ids: Sequence[str], seed: int, jobs: list[tuple[int, int]], decoding: DecodingConfig
+) -> Tensor | None:
+    """Uniform numbers [jobs * samples_per_draw, max_new_tokens], None for strategies that take none."""
+    if decoding.strategy != "sample":
+        return None
+    samples = decoding.samples_per_draw
+    return torch.from_numpy(
+        np.stack(
+            [
+                uniforms(seed, image_ids[row], draw * samples + sample, decoding.max_new_tokens)
+                for row, draw in jobs
+                for sample in range(samples)
+            ]
+        )
+    )
