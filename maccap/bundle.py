@@ -1,0 +1,247 @@
+"""A trained captioner as a folder: `config.json`, `adaptor.safetensors`, and its own towers where it carries
+them.
+
+The parts load separately, so that a process that holds a CLIP never loads a language model, and the driver
+of a run reads config and fingerprint without torch. Weights are safetensors only: opening a bundle runs no
+code of it.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from functools import cached_property
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from maccap.config import BundleConfig
+from maccap.pixels import PixelSpec, load_pixel_spec
+
+if TYPE_CHECKING:
+    import torch
+
+    from maccap.adaptor import Adaptor
+    from maccap.clip import FrozenClip
+    from maccap.features import FeatureExtractor
+    from maccap.language_model import FrozenLanguageModel
+    from maccap.sampler import CandidateSampler
+
+_CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "llm"
+
+
+def embedded_bundle_path() -> Path:
+    """The small bundle that the package ships, trained on rendered scenes."""
+    return Path(__file__).parent / "bundles" / "scenes"
+
+
+class Bundle:
+    """An opened bundle: its config, and its parts on demand."""
+
+    def __init__(self, folder: Path, config: BundleConfig) -> None:
+        self.folder = folder
+        self.config = config
+
+    @classmethod
+    def open(cls, url: str | Path) -> Self:
+        """Open a folder or any fsspec URL; a remote one is first copied to `$MACCAP_CACHE` (~/.cache/maccap).
+
+        Raises FileNotFoundError where there is no bundle, ValueError for a config that cannot be read; both
+        say which file and what to do.
+        """
+        folder = _local_copy(str(url))
+        return cls(folder, _read_config(folder / _CONFIG, str(url)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of config, adaptor and the towers' files; a tower from a hub counts by its name."""
+        digest = sha256(self.config.model_dump_json().encode())
+        files = {_ADAPTOR: self._adaptor_path()}
+        for part, name in ((_CLIP, self.config.clip.name), (_LLM, self.config.llm.name)):
+            tower = Path(self._resolve(name))
+            if tower.is_dir():
+                files |= {
+                    f"{part}/{path.relative_to(tower).as_posix()}": path
+                    for path in sorted(tower.rglob("*"))
+                    if path.is_file()
+                }
+        for name, path in files.items():
+            with path.open("rb") as file:
+                digest.update(f"\0{name}\0{path.stat().st_size}\0".encode())
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def pixel_spec(self) -> PixelSpec:
+        """The pixels that this bundle's CLIP expects; without torch where the CLIP is a folder."""
+        return load_pixel_spec(self._resolve(self.config.clip.name), self.config.clip.pretrained)
+
+    def load_clip(
+        self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+    ) -> "FrozenClip":
+        """The frozen CLIP; float32 on a CPU and float16 on a GPU unless `dtype` says otherwise."""
+        import torch
+
+        from maccap.clip import FrozenClip
+
+        if dtype is None:
+            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.float16
+        source = self.config.clip
+        clip = FrozenClip.load(self._resolve(source.name), source.pretrained, device, dtype)
+        if clip.embed_dim != self.config.adaptor.clip_dim:
+            raise ValueError(
+                f"{self.folder / _CONFIG}: adaptor.clip_dim is {self.config.adaptor.clip_dim}, but CLIP "
+                f"{source.name!r} has {clip.embed_dim} dimensions; name the CLIP it was trained with"
+            )
+        return clip
+
+    def load_features(
+        self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+    ) -> "FeatureExtractor":
+        """CLIP and the region settings of this bundle, pixels to features."""
+        from maccap.features import FeatureExtractor
+
+        return FeatureExtractor(self.load_clip(device, dtype), self.config.regions)
+
+    def load_sampler(
+        self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+    ) -> "CandidateSampler":
+        """Adaptor (float32) and language model (by default float32 on a CPU, bfloat16 on a GPU)."""
+        import torch
+
+        from maccap.language_model import FrozenLanguageModel
+        from maccap.sampler import CandidateSampler
+
+        if dtype is None:
+            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+        lm = FrozenLanguageModel.load(self._resolve(self.config.llm.name), device, dtype)
+        return CandidateSampler(self.load_adaptor(device), lm, self.config.noise_variance)
+
+    def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
+        """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""
+        from safetensors.torch import load_file
+
+        from maccap.adaptor import Adaptor
+
+        path = self._adaptor_path()
+        adaptor = Adaptor(self.config.adaptor)
+        try:
+            adaptor.load_state_dict(load_file(path))
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit `adaptor` in {_CONFIG} beside it: {error}") from error
+        return adaptor.to(device)
+
+    def _adaptor_path(self) -> Path:
+        path = self.folder / _ADAPTOR
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; a bundle holds {_CONFIG} and {_ADAPTOR}")
+        return path
+
+    def _resolve(self, name: str) -> str:
+        """A tower's name, or its folder where the bundle carries it."""
+        inside = self.folder / name
+        return str(inside) if inside.is_dir() else name
+
+
+def write_bundle(
+    url: str | Path,
+    config: BundleConfig,
+    clip: "FrozenClip",
+    lm: "FrozenLanguageModel",
+    adaptor: "Adaptor",
+    *,
+    carry_towers: bool = True,
+    half: bool = False,
+) -> None:
+    """Write a bundle to a folder or fsspec URL, over an older one there; `config.json` is written last.
+
+    With `carry_towers` the two frozen models are written too and `config` made to name these copies;
+    otherwise its names stay, and whoever opens the bundle must have them. `half` stores all weights as
+    float16.
+    """
+    from safetensors.torch import save_file
+
+    if carry_towers:
+        source = {"clip": {"name": _CLIP}, "llm": {"name": _LLM}}
+        config = BundleConfig.model_validate({**config.model_dump(), **source})
+    with tempfile.TemporaryDirectory() as staging:
+        root = Path(staging)
+        if carry_towers:
+            clip.save(root / _CLIP, half=half)
+            lm.save(root / _LLM, half=half)
+        weights = {
+            key: (value.half() if half else value).detach().cpu().contiguous()
+            for key, value in adaptor.state_dict().items()
+        }
+        save_file(weights, root / _ADAPTOR)
+        (root / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        _upload(root, str(url))
+
+
+def _upload(root: Path, url: str) -> None:
+    fs, target = fsspec.core.url_to_fs(url)
+    for old in (_CONFIG, _ADAPTOR, _CLIP, _LLM):
+        if fs.exists(f"{target}/{old}"):
+            fs.rm(f"{target}/{old}", recursive=True)
+    # the config comes last, so that half a bundle is never taken for one
+    for path in sorted((p for p in root.rglob("*") if p.is_file()), key=lambda p: p == root / _CONFIG):
+        remote = f"{target}/{path.relative_to(root).as_posix()}"
+        fs.makedirs(fs._parent(remote), exist_ok=True)
+        fs.put_file(str(path), remote)
+
+
+def _local_copy(url: str) -> Path:
+    fs, path = fsspec.core.url_to_fs(url)
+    if isinstance(fs, LocalFileSystem):
+        return Path(path)
+    files = {} if not fs.exists(f"{path}/{_CONFIG}") else fs.find(path, detail=True)
+    if not files:
+        raise FileNotFoundError(
+            f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
+        )
+    # named by what is there now, so that a bundle written anew is fetched anew
+    state = json.dumps([url, *([name, fs.ukey(name)] for name in sorted(files))])
+    cache = Path(os.environ.get("MACCAP_CACHE", "~/.cache/maccap")).expanduser() / "bundles"
+    folder = cache / blake2b(state.encode(), digest_size=12).hexdigest()
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}-"))
+    try:
+        for name in files:
+            local = partial / name.removeprefix(path).lstrip("/")
+            local.parent.mkdir(parents=True, exist_ok=True)
+            fs.get_file(name, str(local))
+        partial.rename(folder)
+    except OSError:
+        # another process of this machine was first with the same files
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _read_config(path: Path, url: str) -> BundleConfig:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
+        )
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not valid JSON ({error}); restore it or write the bundle again"
+        ) from error
+    try:
+        return BundleConfig.model_validate(document)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'the document'}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ValueError(f"{path} is not a bundle config; correct or remove {'; '.join(problems)}") from error
