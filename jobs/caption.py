@@ -1,0 +1,76 @@
+"""`maccap caption SOURCE OUTPUT`: caption an image archive into a folder of Parquet tables.
+
+On a cluster: `ray job submit --working-dir . -- python -m jobs.caption SOURCE OUTPUT`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A tar, a quoted pattern of tars, a folder of tars, or a folder of images."
+    ),
+]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The run folder: new, or of a run to resume.")]
+Model = Annotated[
+    str | None, typer.Option(help="A model bundle; left out: the one that comes with the package.")
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/config.py."),
+]
+Candidates = Annotated[int | None, typer.Option(help="Candidates an image; the best is kept as its caption.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of noise and sampling.")]
+ChunkRows = Annotated[int | None, typer.Option(help="Rows a Parquet file.")]
+RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Redo the chunks that hold error rows.")]
+
+
+def main(
+    source: Source,
+    output: Output,
+    model: Model = None,
+    config: ConfigFile = None,
+    candidates: Candidates = None,
+    seed: Seed = None,
+    chunk_rows: ChunkRows = None,
+    retry_errors: RetryErrors = False,
+) -> None:
+    """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
+    from pipeline.config import load_config
+
+    overrides = {"seed": seed, "chunk_rows": chunk_rows, "decoding": {"candidates": candidates}}
+    settings = load_config(config, overrides)
+
+    from maccap.bundle import embedded_bundle_path
+    from pipeline.run import caption_archive
+
+    try:
+        summary = caption_archive(
+            source, output, model or str(embedded_bundle_path()), settings, retry_errors
+        )
+    except KeyboardInterrupt:
+        _say(f"stopped. What is written in {output} stays; the same command resumes.")
+        raise
+    _say(
+        f"{summary.rows:,} rows in {summary.captions}: "
+        f"{summary.captioned:,} captioned, {summary.errors:,} errors"
+    )
+    if summary.errors:
+        _say(
+            "rows with errors have a null caption; their column `error` says why. --retry-errors redoes them."
+        )
+    print(summary.model_dump_json(), flush=True)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

@@ -1,0 +1,70 @@
+"""The `maccap` command. Each subcommand is a module of this package with a function `main`.
+
+To add one, write the module and add its line to `COMMANDS`. A module defines arguments and imports what it
+runs inside its function, so that `maccap --help` answers at once and imports neither torch nor Ray.
+"""
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import typer
+
+COMMANDS = {
+    "caption": "jobs.caption",
+}
+
+USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
+
+
+def main() -> None:
+    """Entry point of `maccap`."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_about)
+    for name, module in COMMANDS.items():
+        app.command(name)(importlib.import_module(module).main)
+    run_app(app)
+
+
+def run_command(command: Callable[..., Any]) -> None:
+    """Entry point of `python -m jobs.NAME`: the same command on its own."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run and exit: 0 done, 2 a mistake of the user's, 1 a broken run, 130 interrupted; never with a
+    traceback for the first three.
+    """
+    from pipeline.errors import RunError, UserError
+
+    signal.signal(signal.SIGTERM, _interrupt)  # what `ray job stop` and Kubernetes send
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        _fail(f"error: {error}", USER_ERROR)
+    except RunError as error:
+        _fail(f"the run broke: {error}", RUN_ERROR)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+
+
+def _about() -> None:
+    """Caption image archives of any size with a captioner trained on text alone."""
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> None:
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""The distributed captioning pipeline on Ray Data: sources, stages and sink.
+
+    sources/       which shards a SOURCE holds, and the samples of one shard
+    chunk.py       the unit of work, from source to sink
+    decode.py, features.py, candidates.py, rerank.py    the stages, plain classes that run without Ray
+    write.py       the sink: one Parquet file a chunk, whole or not at all
+    run_folder.py  the output folder, which is also the checkpoint
+    local.py       the stages in this process
+    flow.py        the same stages as a Ray Data graph
+
+It calls `maccap` for every model step and holds no model mathematics. Importing it imports neither Ray nor
+torch.
+"""

@@ -1,0 +1,40 @@
+"""Caption candidates of a chunk (DESIGN section 1, inference): `features` out, `candidates` in."""
+
+import pyarrow as pa
+
+from maccap.bundle import Bundle
+from maccap.config import DecodingConfig
+from pipeline.chunk import spread, valid_rows
+from pipeline.columns import read_half
+from pipeline.torch_runtime import TorchRuntime
+
+_CANDIDATES = pa.list_(pa.struct([("text", pa.string()), ("logprob", pa.float32())]))
+
+
+class CandidateStage:
+    """K candidates a row. The draws depend on `seed` and the image id alone, never on a row's neighbours."""
+
+    def __init__(
+        self, model: str, runtime: TorchRuntime, decoding: DecodingConfig, seed: int, batch: int
+    ) -> None:
+        device, dtype = runtime.apply()
+        bundle = Bundle.open(model)
+        self.dim = bundle.config.adaptor.clip_dim
+        self.sample = bundle.load_sampler(device, dtype)
+        self.decoding = decoding
+        self.seed = seed
+        self.batch = batch
+
+    def __call__(self, samples: pa.Table) -> pa.Table:
+        import torch
+
+        rows = valid_rows(samples)
+        image_ids = samples["image_id"].to_pylist()
+        candidates: list[list[dict[str, object]]] = []
+        for start in range(0, len(rows), self.batch):
+            part = rows[start : start + self.batch]
+            features = torch.from_numpy(read_half(samples["features"], part)).unflatten(1, (-1, self.dim))
+            drawn = self.sample(features, [image_ids[row] for row in part], self.seed, self.decoding)
+            candidates += [[{"text": c.text, "logprob": c.logprob} for c in of_image] for of_image in drawn]
+        column = pa.array(spread(candidates, rows, samples.num_rows), _CANDIDATES)
+        return samples.drop_columns(["features"]).append_column("candidates", column)

@@ -1,0 +1,126 @@
+"""The chunk: up to `chunk_rows` consecutive samples of one shard, the unit of work from source to sink.
+
+Ray Data splits and joins blocks as it likes, so a chunk is one Ray *row* that cannot be torn: its id beside
+its samples, an Arrow table as IPC bytes, which is read back without a copy. Stages map one table of samples
+to another; columns come and go as the chunk travels (`pixels` replaces `image`, `features` replaces
+`pixels`), and a row whose `error` is set keeps its place to the end.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+SOURCE_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("shard", pa.string()),
+        ("index", pa.int64()),
+        ("metadata", pa.string()),
+        ("error", pa.string()),
+        ("image", pa.large_binary()),
+    ]
+)
+"""What a source yields. `index` counts the samples of the shard; `metadata` is the sample's own, as JSON."""
+
+CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
+
+CAPTION_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("shard", pa.string()),
+        ("index", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("caption", pa.string()),
+        ("clip_score", pa.float32()),
+        ("candidates", pa.list_(CANDIDATE)),
+        ("error", pa.string()),
+        ("metadata", pa.string()),
+    ]
+)
+"""What the sink writes: the caption table."""
+
+_FILE_NAME = re.compile(r"^(?P<stem>.+-[0-9a-f]{8})\.(?P<position>\d{5,})\.parquet$")
+_ARCHIVE_SUFFIX = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz|parquet)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`samples` are the rows at `position` (counted in chunks) of `shard`; `last` marks the shard's final
+    chunk.
+    """
+
+    shard: str
+    position: int
+    last: bool
+    samples: pa.Table
+
+    @property
+    def file_name(self) -> str:
+        return chunk_file_name(self.shard, self.position)
+
+    def with_samples(self, samples: pa.Table) -> "Chunk":
+        return replace(self, samples=samples)
+
+    def to_row(self) -> pa.Table:
+        """As a Ray block of one row; the samples are serialised once, and their bytes not copied again."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.samples.schema) as writer:
+            writer.write_table(self.samples)
+        data = sink.getvalue()
+        offsets = pa.py_buffer(pa.array([0, data.size], pa.int64()).buffers()[1])
+        return pa.table(
+            {
+                "shard": pa.array([self.shard]),
+                "position": pa.array([self.position], pa.int64()),
+                "last": pa.array([self.last]),
+                "samples": pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, data]),
+            }
+        )
+
+    @classmethod
+    def from_rows(cls, rows: pa.Table) -> Iterator["Chunk"]:
+        """The chunks of a Ray block. Their samples are views of it, not copies."""
+        for row in range(rows.num_rows):
+            data = rows["samples"][row].as_buffer()
+            yield cls(
+                shard=rows["shard"][row].as_py(),
+                position=rows["position"][row].as_py(),
+                last=rows["last"][row].as_py(),
+                samples=pa.ipc.open_stream(data).read_all(),
+            )
+
+
+def shard_file_stem(shard: str) -> str:
+    """The shard's part of its chunks' file names: readable, and unique by a hash of the whole id."""
+    stem = _ARCHIVE_SUFFIX.sub("", shard.rstrip("/").rsplit("/", 1)[-1])
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:80] or "shard"
+    return f"{readable}-{hashlib.sha256(shard.encode()).hexdigest()[:8]}"
+
+
+def chunk_file_name(shard: str, position: int) -> str:
+    """For instance `scenes-000003-1a2b3c4d.00002.parquet`; the same on every machine and every resume."""
+    return f"{shard_file_stem(shard)}.{position:05d}.parquet"
+
+
+def parse_file_name(name: str) -> tuple[str, int] | None:
+    """The shard's stem and the position a chunk's file name was made from; None for any other file."""
+    match = _FILE_NAME.match(name)
+    return (match["stem"], int(match["position"])) if match else None
+
+
+def valid_rows(samples: pa.Table) -> list[int]:
+    """The rows that are still on their way to a caption."""
+    return [row for row, error in enumerate(samples["error"].to_pylist()) if error is None]
+
+
+def spread(values: list[Any], rows: list[int], total: int) -> list[Any]:
+    """`values` at `rows` of a column of `total` entries, None elsewhere."""
+    column: list[Any] = [None] * total
+    for row, value in zip(rows, values, strict=True):
+        column[row] = value
+    return column

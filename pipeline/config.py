@@ -1,0 +1,98 @@
+"""The settings of a captioning run, typed, from a YAML or JSON file and the command line."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from maccap.config import Config, DecodingConfig
+from pipeline.decode import MAX_PIXELS
+from pipeline.errors import UserError
+from pipeline.resources import Resources
+from pipeline.sources.sample import ChunkLimits
+
+
+class CaptionJobConfig(Config):
+    """Settings of one run. All but `resources` and the batch sizes are part of what `run.json` pins down."""
+
+    decoding: dict[str, Any] = Field(
+        default={}, description="overrides of the bundle's decoding defaults, by name"
+    )
+    seed: int = 0
+    chunk_rows: int = Field(default=512, ge=1, description="samples a chunk, and so rows a Parquet file")
+    chunk_bytes: int = Field(
+        default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
+    )
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
+    )
+    feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once")
+    candidate_batch: int = Field(default=32, ge=1, description="images the language model decodes at once")
+    rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
+    resources: Resources | None = Field(
+        default=None, description="left out: fitted to the machine or cluster"
+    )
+
+    @field_validator("decoding")
+    @classmethod
+    def _known_decoding(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        checked = DecodingConfig.model_validate(overrides)
+        return {name: getattr(checked, name) for name in overrides}
+
+    def limits(self) -> ChunkLimits:
+        return ChunkLimits(self.chunk_rows, self.chunk_bytes)
+
+    def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
+        """The bundle's defaults with this run's overrides."""
+        return DecodingConfig.model_validate({**defaults.model_dump(), **self.decoding})
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfig:
+    """Settings from a YAML or JSON file, with `overrides` from the command line on top (None: not given).
+
+    `overrides` takes the keys of `CaptionJobConfig`; those of `decoding` are merged one by one. Raises
+    UserError.
+    """
+    settings = _read(path) if path else {}
+    given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
+    decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
+    if decoding:
+        given["decoding"] = {**(settings.get("decoding") or {}), **decoding}
+    try:
+        return CaptionJobConfig.model_validate({**settings, **given})
+    except ValidationError as error:
+        raise UserError(_explain(path, error)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"config file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"config file {path} is neither YAML nor JSON: {error}") from None
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise UserError(f"config file {path} must hold `key: value` lines, not a {type(settings).__name__}")
+    return {str(key): value for key, value in settings.items()}
+
+
+def _explain(path: Path | None, error: ValidationError) -> str:
+    where = f"config file {path}" if path else "the settings"
+    problems = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"unknown key `{key}`{_known_keys(problem['loc'])}")
+        else:
+            problems.append(f"`{key}`: {problem['msg']}, not {problem['input']!r}")
+    return f"{where}: " + "; ".join(problems)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> str:
+    models: dict[str, Any] = {"": CaptionJobConfig, "decoding": DecodingConfig, "resources": Resources}
+    model = models.get(str(location[0]) if len(location) > 1 else "")
+    return f" (known: {', '.join(model.model_fields)})" if model and len(location) <= 2 else ""

@@ -1,0 +1,145 @@
+"""From image bytes to the pixels CLIP sees, with Pillow alone: this stage's workers never load torch.
+
+An image is decoded as a person sees it: turned upright as its EXIF orientation says, the first frame of an
+animation, transparency on white, 16-bit grey scaled to 8 bits (Pillow's own conversion clips it to white).
+Opaque 8-bit images, all but a few, come out exactly as open_clip's preprocessing gives them. Whatever cannot
+be decoded becomes an error row with a short reason.
+"""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from maccap.pixels import PixelSpec, resize_and_crop
+from pipeline.chunk import spread, valid_rows
+from pipeline.columns import pixels_column
+from pipeline.sources.sample import describe
+
+MAX_PIXELS = 178_956_970  # twice Pillow's own warning level: half a gigabyte of RGB
+
+# Pillow also opens formats that run other programs or hold no pixels; these are all that sources let in
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
+
+
+class UndecodableError(ValueError):
+    """Why an image cannot be captioned, in words for the `error` column."""
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Pixels [S, S, 3], and the size of the upright original."""
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+def decode_image(data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Decode one image. The pixel count is checked on the header, before any pixel is. Raises
+    UndecodableError.
+    """
+    if not data:
+        raise UndecodableError("the file is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return _decode(data, spec, max_pixels)
+    except UndecodableError:
+        raise
+    except UnidentifiedImageError:
+        raise UndecodableError(f"not an image of a known format (it starts with {data[:8]!r})") from None
+    except MemoryError:
+        raise UndecodableError("not enough memory to decode it") from None
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        raise UndecodableError(f"damaged image: {describe(error)}") from error
+
+
+def _decode(data: bytes, spec: PixelSpec, max_pixels: int) -> DecodedImage:
+    with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            raise UndecodableError(
+                f"{image.width} x {image.height} pixels are more than the limit of {max_pixels} (max_pixels)"
+            )
+        upright = _upright(image)
+        _refuse_slivers(upright, spec, max_pixels)
+        return DecodedImage(resize_and_crop(_rgb(upright), spec), upright.width, upright.height)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # unreadable EXIF says nothing about the pixels
+        return image
+
+
+def _refuse_slivers(image: Image.Image, spec: PixelSpec, max_pixels: int) -> None:
+    """A 60,000 x 1 image is small, but resized to its shorter edge it would take gigabytes."""
+    short, long = sorted(image.size)
+    if spec.resize_mode == "shortest" and spec.size * spec.size * long // short > max_pixels:
+        raise UndecodableError(f"{image.width} x {image.height} pixels are too narrow to resize")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bits(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey over its whole range; 32-bit and float images, whose range nothing tells, over what they
+    hold.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < values.max() <= 65535):
+        scaled = values / 257
+    elif values.min() >= 0 and values.max() <= 255 and image.mode == "I":
+        scaled = values
+    else:
+        low, high = values.min(), values.max()
+        scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
+    return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
+
+
+class DecodeStage:
+    """`image` out, `pixels`, `width` and `height` in. `spec` is what the bundle's CLIP expects."""
+
+    def __init__(self, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> None:
+        self.spec = spec
+        self.max_pixels = max_pixels
+
+    def __call__(self, samples: pa.Table) -> pa.Table:
+        total = samples.num_rows
+        errors = samples["error"].to_pylist()
+        pixels = np.zeros((total, self.spec.size, self.spec.size, 3), np.uint8)
+        rows: list[int] = []
+        sizes: list[tuple[int, int]] = []
+        for row in valid_rows(samples):
+            try:
+                decoded = decode_image(samples["image"][row].as_py(), self.spec, self.max_pixels)
+            except UndecodableError as error:
+                errors[row] = str(error)
+                continue
+            pixels[row] = decoded.pixels
+            rows.append(row)
+            sizes.append((decoded.width, decoded.height))
+        widths, heights = (
+            spread([w for w, _ in sizes], rows, total),
+            spread([h for _, h in sizes], rows, total),
+        )
+        return (
+            samples.drop_columns(["image", "error"])
+            .append_column("error", pa.array(errors, pa.string()))
+            .append_column("width", pa.array(widths, pa.int32()))
+            .append_column("height", pa.array(heights, pa.int32()))
+            .append_column("pixels", pixels_column(pixels))
+        )

@@ -1,0 +1,11 @@
+"""What a user can put right, told apart from what they cannot."""
+
+
+class UserError(Exception):
+    """A mistake in what was asked. The message says what was wrong, with which file or key, and the fix."""
+
+
+class RunError(Exception):
+    """The run itself broke (a worker died for good, a disk is full). What was written stays; starting again
+    resumes.
+    """

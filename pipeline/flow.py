@@ -1,0 +1,146 @@
+"""The stages as a Ray Data graph: shards in, receipts out.
+
+    shards -> read -> decode -> features -> candidates -> rerank -> write -> receipts
+              tasks   tasks     actors      actors        actors    tasks
+
+Each operator maps one row to one row, and a row is a whole chunk. Image bytes and arrays stay in Ray's object
+store; the driver sees receipts alone.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+from ray.exceptions import RayError, RayTaskError
+
+from pipeline.chunk import Chunk
+from pipeline.errors import RunError
+from pipeline.resources import ActorResources, Resources, TaskResources, check_fits, default_resources
+from pipeline.sources import Shard
+from pipeline.sources.sample import describe
+from pipeline.stages import CaptionStages, ShardWork, Stage
+from pipeline.write import Receipt
+
+
+def connect_to_ray(num_cpus: int | None = None) -> bool:
+    """Join the cluster that RAY_ADDRESS names (as inside `ray job submit`), or start one in this machine,
+    quietly.
+
+    Returns whether it was started here. `num_cpus` limits a cluster started here.
+    """
+    if ray.is_initialized():
+        return False
+    address = os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    local: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": num_cpus}
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a local Ray"
+        raise RunError(f"cannot start on {where}: {describe(error)}") from None
+    return not address
+
+
+def cluster_resources(chosen: Resources | None, started_here: bool) -> Resources:
+    """The configured requests, or ones fitted to the cluster. Raises UserError for more than this machine
+    has.
+    """
+    total = ray.cluster_resources()
+    cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
+    resources = chosen or default_resources(cpus, gpus)
+    if started_here:  # another cluster may grow
+        check_fits(resources, cpus, gpus)
+    return resources
+
+
+def caption_on_ray(
+    stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
+) -> Iterator[Receipt]:
+    """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError."""
+    _configure_ray_data()
+    items = [{"shard": item.shard.to_json(), "skip": json.dumps(item.skip)} for item in work]
+    if not items:
+        return
+    chunks: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    chunks = chunks.map_batches(partial(_read, stages), **_task(resources.read))
+    chunks = chunks.map_batches(partial(_apply, stages.decode()), **_task(resources.decode))
+    actors = resources.actor_stages()
+    for name, build in stages.builders(actors).items():
+        chunks = chunks.map_batches(_StageActor, fn_constructor_args=(build,), **_actors(actors[name]))
+    receipts = chunks.map_batches(partial(_write, stages), **_task(resources.write))
+    try:
+        for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for receipt in batch["receipt"]:
+                yield Receipt.from_json(str(receipt))
+    except RayTaskError as error:
+        raise RunError(f"a stage failed: {_cause(error)}") from error
+    except RayError as error:
+        raise RunError(f"Ray failed: {describe(error)}") from error
+
+
+class _StageActor:
+    """A plain stage on chunks in Ray rows."""
+
+    def __init__(self, build: Callable[[], Stage]) -> None:
+        self.stage = build()
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        return _apply(self.stage, rows)
+
+
+def _apply(stage: Stage, rows: pa.Table) -> pa.Table:
+    return pa.concat_tables(
+        [chunk.with_samples(stage(chunk.samples)).to_row() for chunk in Chunk.from_rows(rows)]
+    )
+
+
+def _read(stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
+    for item in rows.to_pylist():
+        work = ShardWork(Shard.from_json(item["shard"]), tuple(json.loads(item["skip"])))
+        for chunk in stages.read(work):
+            yield chunk.to_row()
+
+
+def _write(stages: CaptionStages, rows: pa.Table) -> pa.Table:
+    write = stages.write()
+    return pa.table({"receipt": [write(chunk).to_json() for chunk in Chunk.from_rows(rows)]})
+
+
+def _task(resources: TaskResources) -> dict[str, Any]:
+    return {**_ONE_CHUNK, "compute": TaskPoolStrategy(), "num_cpus": resources.num_cpus}
+
+
+def _actors(resources: ActorResources) -> dict[str, Any]:
+    return {
+        **_ONE_CHUNK,
+        "compute": ActorPoolStrategy(size=resources.actors),
+        "num_cpus": resources.num_cpus,
+        "num_gpus": resources.num_gpus,
+    }
+
+
+_ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True}
+
+
+def _configure_ray_data() -> None:
+    context = DataContext.get_current()
+    # a block is full as soon as it holds a chunk: chunks leave a reading task one by one, not at its end
+    context.target_max_block_size = 1
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _cause(error: RayTaskError) -> str:
+    cause: BaseException = error
+    while isinstance(inner := getattr(cause, "cause", None) or cause.__cause__, BaseException):
+        cause = inner
+    return f"{type(cause).__name__}: {describe(cause)}"

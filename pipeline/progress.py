@@ -1,0 +1,125 @@
+"""How far a run is: a live line on a terminal, otherwise a JSON line on stderr every few seconds."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pipeline.write import Receipt
+
+
+@dataclass
+class Progress:
+    """Counts of a run. `rows_known` is None while shards that were never read hold an unknown number."""
+
+    shards: int
+    rows: int = 0
+    errors: int = 0
+    chunks: int = 0
+    shards_done: int = 0
+    rows_known: int | None = None
+    written_before: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, receipt: Receipt) -> None:
+        self.rows += receipt.rows
+        self.errors += receipt.errors
+        self.chunks += 1
+        self.shards_done += receipt.last
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def images_per_second(self) -> float:
+        return (self.rows - self.written_before) / self.seconds if self.seconds else 0.0
+
+    @property
+    def rows_expected(self) -> int | None:
+        """Rows in all: known, or judged from the shards that are done."""
+        if self.rows_known is not None:
+            return self.rows_known
+        return round(self.rows / self.shards_done * self.shards) if self.shards_done else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        expected = self.rows_expected
+        if expected is None or not self.images_per_second:
+            return None
+        return max(0.0, (expected - self.rows) / self.images_per_second)
+
+    def facts(self) -> dict[str, Any]:
+        left = self.seconds_left
+        return {
+            "rows": self.rows,
+            "rows_expected": self.rows_expected,
+            "shards": self.shards,
+            "shards_done": self.shards_done,
+            "errors": self.errors,
+            "images_per_second": round(self.images_per_second, 2),
+            "seconds_left": None if left is None else round(left),
+        }
+
+    def line(self) -> str:
+        expected, left = self.rows_expected, self.seconds_left
+        about = "" if self.rows_known is not None or expected is None else "about "
+        rows = (
+            f"{self.rows:,} of {about}{expected:,} images"
+            if expected is not None
+            else f"{self.rows:,} images"
+        )
+        parts = [rows, f"{self.images_per_second:.1f} images/s", f"{self.errors:,} errors"]
+        if self.rows_known is None:
+            parts.insert(1, f"{self.shards_done:,} of {self.shards:,} shards")
+        if left is not None:
+            parts.append(f"{_duration(left)} left")
+        return "  ".join(parts)
+
+
+@contextmanager
+def shown(progress: Progress, interval: float = 5.0) -> Iterator[None]:
+    """Show `progress` on stderr while the block runs, and once more at its end."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Live(get_renderable=lambda: Text(progress.line()), console=console, refresh_per_second=4):
+            yield
+        return
+
+    def report() -> None:
+        print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
+
+    with _every(interval, report):
+        yield
+    report()
+
+
+@contextmanager
+def _every(interval: float, report: Callable[[], None]) -> Iterator[None]:
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.wait(interval):
+            report()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

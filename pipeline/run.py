@@ -1,0 +1,146 @@
+"""One captioning run from SOURCE to a finished run folder: plan, check, caption what is missing, verify,
+mark.
+"""
+
+import time
+from importlib.metadata import version
+
+from pydantic import ValidationError
+
+from maccap.bundle import Bundle
+from maccap.config import Config
+from pipeline.config import CaptionJobConfig
+from pipeline.errors import RunError, UserError
+from pipeline.flow import caption_on_ray, cluster_resources, connect_to_ray
+from pipeline.progress import Progress, shown
+from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder, WrittenChunks, unfinished
+from pipeline.sources import SourcePlan, absolute_source, plan_source
+from pipeline.sources.sample import describe
+from pipeline.stages import CaptionStages, ShardWork
+from pipeline.torch_runtime import Precision
+
+
+class Summary(Config):
+    """What a finished run says of itself; `summary.json` and the command's last line."""
+
+    output: str
+    captions: str
+    shards: int
+    chunks: int
+    rows: int
+    captioned: int
+    errors: int
+    new_rows: int
+    seconds: float
+    images_per_second: float
+
+
+def caption_archive(
+    source: str, output: str, model: str, config: CaptionJobConfig, retry_errors: bool = False
+) -> Summary:
+    """Caption every image of `source` into `output`, on the Ray this process is connected to, or a new local
+    one.
+
+    Continues where an earlier run with the same arguments stopped. Raises UserError for what the user can put
+    right and RunError where the run broke; either way, what is written stays.
+    """
+    start = time.monotonic()
+    source, output = absolute_source(source), absolute_source(output).rstrip("/")
+    folder = RunFolder(output)
+    recorded = folder.recorded()
+    model = absolute_source(model)
+    bundle = open_bundle(model)
+    plan = plan_source(source)
+    started_here = connect_to_ray()
+    resources = cluster_resources(config.resources, started_here)
+    has_gpu = any(stage.num_gpus for stage in resources.actor_stages().values())
+    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, has_gpu))
+    folder.begin(facts)
+
+    kept = folder.written(ignore_errors=retry_errors)
+    shard_ids = [shard.id for shard in plan.shards]
+    missing = set(unfinished(shard_ids, kept))
+    work = [ShardWork(s, tuple(kept.of_shard(s.id).positions)) for s in plan.shards if s.id in missing]
+    progress = Progress(
+        shards=len(shard_ids),
+        rows=kept.rows,
+        errors=kept.errors,
+        shards_done=len(shard_ids) - len(missing),
+        rows_known=plan.images,
+        written_before=kept.rows,
+    )
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
+    if work:
+        with shown(progress):
+            for receipt in caption_on_ray(stages, work, resources):
+                progress.add(receipt)
+    summary = _summary(output, shard_ids, folder.written(), progress, time.monotonic() - start)
+    folder.finish(summary.model_dump())
+    return summary
+
+
+def open_bundle(model: str) -> Bundle:
+    """The model bundle at `model`. Raises UserError that names the file and the fix."""
+    try:
+        return Bundle.open(model)
+    except ValidationError as error:
+        raise UserError(f"model {model}: config.json is not a bundle's: {describe(error)}") from None
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"model {model} cannot be opened: {describe(error)}") from None
+
+
+def run_facts(
+    source: str,
+    plan: SourcePlan,
+    model: str,
+    bundle: Bundle,
+    config: CaptionJobConfig,
+    precision: Precision,
+) -> RunFacts:
+    """What decides the table, resolved: no defaults are left open."""
+    return RunFacts(
+        source=source,
+        listing=plan.listing,
+        model=model,
+        model_fingerprint=bundle.fingerprint,
+        decoding=config.decoding_over(bundle.config.decoding),
+        seed=config.seed,
+        chunk_rows=config.chunk_rows,
+        chunk_bytes=config.chunk_bytes,
+        max_pixels=config.max_pixels,
+        precision=precision,
+        version=version("maccap"),
+    )
+
+
+def _precision(config: CaptionJobConfig, recorded: RunFacts | None, has_gpu: bool) -> Precision:
+    """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
+    if config.precision != "auto":
+        return config.precision
+    if recorded is not None:
+        return recorded.precision
+    return "bfloat16" if has_gpu else "float32"
+
+
+def _summary(
+    output: str, shards: list[str], written: WrittenChunks, progress: Progress, seconds: float
+) -> Summary:
+    """From the files themselves, not from the receipts. Raises RunError if a chunk is missing."""
+    missing = unfinished(shards, written)
+    if missing:
+        raise RunError(
+            f"{len(missing)} shards are incomplete in {output}, for instance {missing[0]}. "
+            "Start the same command again to caption what is missing."
+        )
+    return Summary(
+        output=output,
+        captions=f"{output}/{CAPTIONS}",
+        shards=len(shards),
+        chunks=written.chunks,
+        rows=written.rows,
+        captioned=written.rows - written.errors,
+        errors=written.errors,
+        new_rows=progress.rows - progress.written_before,
+        seconds=round(seconds, 2),
+        images_per_second=round(progress.images_per_second, 2),
+    )

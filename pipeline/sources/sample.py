@@ -1,0 +1,115 @@
+"""What every source yields, and how samples become chunks."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from pipeline.chunk import SOURCE_SCHEMA, Chunk
+
+IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"})
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One read task: a tar, or a run of consecutive files of a folder.
+
+    `id` is relative to the SOURCE and so the same on every machine; `first` and `last` bound the files of a
+    folder shard, both included, as paths relative to `url`.
+    """
+
+    id: str
+    kind: Literal["webdataset", "folder"]
+    url: str
+    first: str = ""
+    last: str = ""
+
+    def to_json(self) -> str:
+        """ASCII, so that file names which are not valid Unicode survive the journey."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Shard":
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample. `load` reads the image, and is called if its chunk is wanted; `size` is known before."""
+
+    image_id: str
+    size: int = 0
+    load: Callable[[], bytes] | None = None
+    metadata: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class ChunkLimits:
+    """A chunk ends at `rows` samples, or before the sample that would take its images past `bytes`."""
+
+    rows: int = 512
+    bytes: int = 256 << 20
+
+
+def chunk_samples(
+    shard: str, samples: Iterable[Sample], limits: ChunkLimits, skip: Collection[int] = ()
+) -> Iterator[Chunk]:
+    """Cut a shard's samples into chunks, without loading the images of those at the positions in `skip`.
+
+    Whatever the reader raises ends the shard with one error row of its own, after the samples already read.
+    The last chunk is marked, and a shard without samples is one chunk without rows: the sink leaves a trace
+    of each.
+    """
+    pending: list[dict[str, object]] = []
+    position, rows, size = 0, 0, 0
+
+    def finish(last: bool) -> Iterator[Chunk]:
+        if position not in skip:
+            yield Chunk(shard, position, last, pa.Table.from_pylist(pending, SOURCE_SCHEMA))
+
+    for index, sample in enumerate(_ending_in_an_error_row(shard, samples)):
+        if rows and (rows >= limits.rows or size + sample.size > limits.bytes):
+            yield from finish(last=False)
+            pending, position, rows, size = [], position + 1, 0, 0
+        rows, size = rows + 1, size + sample.size
+        if position not in skip:
+            pending.append(_source_row(shard, index, sample))
+    yield from finish(last=True)
+
+
+def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[Sample]:
+    try:
+        yield from samples
+    except Exception as error:
+        yield Sample(shard, error=f"the rest of shard {printable(shard)} cannot be read: {describe(error)}")
+
+
+def _source_row(shard: str, index: int, sample: Sample) -> dict[str, object]:
+    image, error = None, sample.error
+    if error is None and sample.load is not None:
+        try:
+            image = sample.load()
+        except Exception as failure:
+            error = f"cannot be read: {describe(failure)}"
+    return {
+        "image_id": printable(sample.image_id),
+        "shard": printable(shard),
+        "index": index,
+        "metadata": sample.metadata,
+        "error": error,
+        "image": image,
+    }
+
+
+def printable(name: str) -> str:
+    """`name` as valid Unicode: bytes that are none, in a file name, become `\\udcff` escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def describe(error: BaseException) -> str:
+    """An exception on one short line."""
+    text = " ".join(str(error).split())
+    return printable(text[:300] if text else type(error).__name__)

@@ -1,0 +1,84 @@
+"""The stages of one run, built from its facts and settings: the same for `local.py` and `flow.py`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import pyarrow as pa
+
+from maccap.pixels import PixelSpec
+from pipeline.candidates import CandidateStage
+from pipeline.chunk import Chunk
+from pipeline.config import CaptionJobConfig
+from pipeline.decode import DecodeStage
+from pipeline.features import FeatureStage
+from pipeline.rerank import RerankStage
+from pipeline.resources import ActorResources
+from pipeline.run_folder import CAPTIONS, RunFacts
+from pipeline.sources import Shard, chunk_samples, read_shard
+from pipeline.torch_runtime import TorchRuntime
+from pipeline.write import CaptionWriter
+
+
+class Stage(Protocol):
+    """A step on the samples of one chunk."""
+
+    def __call__(self, samples: pa.Table) -> pa.Table: ...
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """One shard to read, and the positions of its chunks that are already written."""
+
+    shard: Shard
+    skip: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaptionStages:
+    """Builds each stage where it will run. Small, and without weights: it travels to the workers."""
+
+    output: str
+    spec: PixelSpec
+    facts: RunFacts
+    config: CaptionJobConfig
+
+    def read(self, work: ShardWork) -> Iterator[Chunk]:
+        """The chunks of a shard that are not yet written."""
+        return chunk_samples(
+            work.shard.id, read_shard(work.shard), self.config.limits(), frozenset(work.skip)
+        )
+
+    def decode(self) -> DecodeStage:
+        return DecodeStage(self.spec, self.config.max_pixels)
+
+    def features(self, runtime: TorchRuntime) -> FeatureStage:
+        return FeatureStage(self.facts.model, runtime, self.config.feature_batch)
+
+    def candidates(self, runtime: TorchRuntime) -> CandidateStage:
+        facts = self.facts
+        return CandidateStage(facts.model, runtime, facts.decoding, facts.seed, self.config.candidate_batch)
+
+    def rerank(self, runtime: TorchRuntime) -> RerankStage:
+        return RerankStage(self.facts.model, runtime, self.config.rerank_batch)
+
+    def write(self) -> CaptionWriter:
+        return CaptionWriter(f"{self.output}/{CAPTIONS}", self.facts.for_footer())
+
+    def model_stages(self) -> dict[str, Callable[[TorchRuntime], Stage]]:
+        """The stages that hold weights, by the name of their resources, in order."""
+        return {"features": self.features, "candidates": self.candidates, "rerank": self.rerank}
+
+    def runtime(self, resources: ActorResources) -> TorchRuntime:
+        return TorchRuntime(
+            device="cuda" if resources.num_gpus else "cpu",
+            precision=self.facts.precision,
+            threads=resources.torch_threads,
+        )
+
+    def builders(self, resources: dict[str, ActorResources]) -> dict[str, Callable[[], Stage]]:
+        """As `model_stages`, each bound to what its worker computes with."""
+        return {
+            name: partial(build, self.runtime(resources[name])) for name, build in self.model_stages().items()
+        }

@@ -1,0 +1,32 @@
+"""Where and how a model stage computes. Plain data; torch is imported by the worker that applies it."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from maccap.config import Config
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class TorchRuntime(Config):
+    """Device, precision and threads of one model stage."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Precision = "float32"
+    threads: int = Field(default=1, ge=1)
+
+    def apply(self) -> tuple[str, "torch.dtype"]:
+        """Set this process's torch threads; return the device and dtype to load weights with.
+
+        Ray sets OMP_NUM_THREADS from an actor's CPU share, which for a fraction is one, so threads are set
+        here.
+        """
+        import torch
+
+        torch.set_num_threads(self.threads)
+        dtype: Any = getattr(torch, self.precision)
+        return self.device, dtype
