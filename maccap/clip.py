@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.tokenizer import HFTokenizer
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -191,7 +192,7 @@ class FrozenClip(nn.Module):
                 shutil.copyfile(self._bpe_path, folder / _BPE_FILE)
             text = config["text_cfg"]
             text["tokenizer_kwargs"] = {**(text.get("tokenizer_kwargs") or {}), "bpe_path": _BPE_FILE}
-        if isinstance(self.tokenizer, open_clip.HFTokenizer):
+        if isinstance(self.tokenizer, HFTokenizer):
             self.tokenizer.tokenizer.save_pretrained(folder)
         document = {"model_cfg": config, "preprocess_cfg": self.pixels.to_open_clip()}
         (folder / CLIP_CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
