@@ -1,0 +1,121 @@
+"""Images to captions through the public class, with every family of towers, from and to bundles."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import maccap
+from maccap.adaptor import Adaptor
+from maccap.bundle import write_bundle
+from maccap.captioner import Captioner
+from maccap.clip import FrozenClip
+from maccap.config import (
+    BundleConfig,
+    ClipSource,
+    DecodingConfig,
+    LanguageModelSource,
+    RegionConfig,
+)
+from maccap.language_model import FrozenLanguageModel
+
+
+@pytest.fixture(scope="module")
+def captioner(small_bundle: Path) -> Captioner:
+    return maccap.Captioner.from_pretrained(small_bundle, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("family", "clip_kind"),
+    [
+        ("opt", {"quick_gelu": True}),
+        ("gpt2", {"quick_gelu": False, "patch_size": 16}),
+        ("llama", {"custom_text": True, "no_ln_pre": True}),
+    ],
+)
+def test_captions_of_every_family(
+    family: str,
+    clip_kind: dict,
+    tmp_path: Path,
+    photos: list[Image.Image],
+    make_clip: Callable[..., FrozenClip],
+    make_lm: Callable[..., FrozenLanguageModel],
+    make_adaptor: Callable[..., Adaptor],
+) -> None:
+    adaptor = make_adaptor()
+    config = BundleConfig(
+        clip=ClipSource(name="anything"),
+        llm=LanguageModelSource(name="anything"),
+        adaptor=adaptor.config,
+        regions=RegionConfig(count=4, weighting="attention"),
+        decoding=DecodingConfig(candidates=3, max_new_tokens=6),
+    )
+    write_bundle(tmp_path, config, make_clip(**clip_kind), make_lm(family), adaptor)
+    captions = Captioner.from_pretrained(tmp_path, device="cpu").caption(photos)
+    assert len(captions) == len(photos)
+    for caption in captions:
+        assert len(caption.candidates) == 3
+        assert caption.score == max(candidate.clip_score for candidate in caption.candidates)
+        assert caption.text in {candidate.text for candidate in caption.candidates}
+        assert all(candidate.logprob < 0 for candidate in caption.candidates)
+    assert len({caption.text for caption in captions}) > 1
+
+
+def test_score_is_clips_cosine_of_caption_and_image(captioner: Captioner, photos: list[Image.Image]) -> None:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    caption = captioner.caption(photos[:1])[0]
+    model = captioner.features.clip.model
+    image = model.encode_image(
+        image_transform_v2(PreprocessCfg(size=32), is_train=False)(photos[0])[None], normalize=True
+    )
+    text = model.encode_text(captioner.features.clip.tokenize([caption.text]), normalize=True)
+    assert caption.score == pytest.approx(float(image[0] @ text[0]), abs=1e-5)
+
+
+def test_same_caption_in_any_company(captioner: Captioner, photos: list[Image.Image]) -> None:
+    whole = captioner.caption(photos)
+    for batch_images in (1, 3):
+        again = captioner.caption(photos[::-1], batch_images=batch_images)[::-1]
+        assert [caption.text for caption in again] == [caption.text for caption in whole]
+        for ours, theirs in zip(again, whole, strict=True):
+            assert [c.text for c in ours.candidates] == [c.text for c in theirs.candidates]
+
+
+def test_paths_and_images_are_the_same(
+    captioner: Captioner, photos: list[Image.Image], tmp_path: Path
+) -> None:
+    paths = []
+    for index, photo in enumerate(photos[:3]):
+        paths.append(tmp_path / f"{index}.png")
+        photo.save(paths[-1])
+    assert captioner.caption([paths[0], str(paths[1]), photos[2]]) == captioner.caption(photos[:3])
+
+
+def test_ids_and_seed_key_the_candidates(captioner: Captioner, photos: list[Image.Image]) -> None:
+    photo = photos[:1]
+    assert captioner.caption(photo, ids=["a"]) == captioner.caption(photo, ids=["a"])
+    assert captioner.caption(photo, ids=["a"]) != captioner.caption(photo, ids=["b"])
+    assert captioner.caption(photo, seed=1) != captioner.caption(photo, seed=2)
+    with pytest.raises(ValueError, match="1 images, but 2 ids"):
+        captioner.caption(photo, ids=["a", "b"])
+
+
+def test_decoding_may_be_chosen(captioner: Captioner, photos: list[Image.Image]) -> None:
+    greedy = DecodingConfig(strategy="greedy", candidates=1, max_new_tokens=3)
+    captions = captioner.caption(photos, decoding=greedy)
+    assert all(len(caption.candidates) == 1 for caption in captions)
+    assert all(len(caption.text.split()) <= 3 for caption in captions)
+
+
+def test_saved_captioner_says_the_same(
+    captioner: Captioner, photos: list[Image.Image], tmp_path: Path
+) -> None:
+    captioner.save_pretrained(tmp_path / "copy")
+    loaded = Captioner.from_pretrained(str(tmp_path / "copy"), device="cpu")
+    assert loaded.caption(photos) == captioner.caption(photos)
+
+
+def test_no_images_no_captions(captioner: Captioner) -> None:
+    assert captioner.caption([]) == []

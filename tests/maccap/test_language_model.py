@@ -1,0 +1,104 @@
+"""OPT, GPT-2 and Llama behind one interface: special tokens, prefill and steps, saving."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from maccap.language_model import FrozenLanguageModel
+from maccap.loss import caption_loss
+
+FAMILIES = ["opt", "gpt2", "llama"]
+
+
+@pytest.fixture(params=FAMILIES, scope="module")
+def lm(request: pytest.FixtureRequest, make_lm: Callable[..., FrozenLanguageModel]) -> FrozenLanguageModel:
+    return make_lm(request.param)
+
+
+def test_embedding_width_is_the_input_embeddings(lm: FrozenLanguageModel) -> None:
+    assert lm.embedding_dim == 48
+    assert lm.embed(torch.tensor([[1, 2]])).shape == (1, 2, 48)
+
+
+def test_prompt_starts_with_one_bos(lm: FrozenLanguageModel) -> None:
+    assert lm.prompt_ids() == [lm.tokenizer.bos_token_id]
+    ids = lm.prompt_ids("a red dog")
+    assert ids.count(lm.bos_id) == 1
+    assert ids[0] == lm.bos_id
+    assert lm.text(ids) == "a red dog"
+
+
+def test_steps_continue_the_prefill(lm: FrozenLanguageModel) -> None:
+    """Prefill and steps give the logits of one pass over everything."""
+    torch.manual_seed(0)
+    embeddings, ids = torch.randn(3, 5, 48), torch.randint(5, 20, (3, 4))
+    with torch.no_grad():
+        whole = lm.logits(torch.cat([embeddings, lm.embed(ids)], dim=1))
+        logits, cache = lm.prefill(embeddings)
+        torch.testing.assert_close(logits, whole[:, 4], rtol=1e-4, atol=1e-4)
+        for position in range(4):
+            logits = lm.step(ids[:, position], cache)
+            torch.testing.assert_close(logits, whole[:, 5 + position], rtol=1e-4, atol=1e-4)
+
+
+def test_caption_rows_end_and_are_masked(lm: FrozenLanguageModel) -> None:
+    ids, mask = lm.caption_ids(["a dog", "a small red cup on the green desk in the street"], max_tokens=9)
+    eos = lm.tokenizer.eos_token_id
+    assert ids.shape[1] == 9
+    for row, kept in zip(ids, mask, strict=True):
+        text = row[kept].tolist()
+        assert text[0] == lm.bos_id
+        assert text[-1] == eos
+    assert lm.text(ids[0][mask[0]].tolist()) == "a dog"
+    assert not mask[0].all()
+
+
+def test_loss_does_not_see_padding(lm: FrozenLanguageModel) -> None:
+    torch.manual_seed(0)
+    prefix = torch.randn(2, 4, 48, requires_grad=True)
+    captions = ["a dog", "the red car on the street"]
+    ids, mask = lm.caption_ids(captions)
+    together = caption_loss(lm, prefix, ids, mask)
+    parts = []
+    for row, caption in enumerate(captions):
+        alone, alone_mask = lm.caption_ids([caption])
+        parts.append(caption_loss(lm, prefix[row : row + 1], alone, alone_mask) * alone.shape[1])
+    torch.testing.assert_close(together, sum(parts) / mask.sum(), rtol=1e-4, atol=1e-5)
+    together.backward()
+    assert prefix.grad.abs().sum() > 0
+
+
+def test_saved_model_is_the_same(lm: FrozenLanguageModel, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    embeddings = torch.randn(2, 5, 48)
+    for half, tolerance in ((False, 1e-6), (True, 0.05)):
+        folder = tmp_path / f"half {half}"
+        lm.save(folder, half=half)
+        loaded = FrozenLanguageModel.load(str(folder))
+        assert loaded.dtype == torch.float32
+        assert not list(folder.glob("*.bin"))
+        torch.testing.assert_close(
+            loaded.logits(embeddings), lm.logits(embeddings), rtol=tolerance, atol=tolerance
+        )
+        assert loaded.prompt_ids("a dog") == lm.prompt_ids("a dog")
+        assert loaded.eos_ids == lm.eos_ids
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        FrozenLanguageModel.load(str(tmp_path))
+
+
+def test_tokenizer_without_eos_is_refused(make_lm: Callable[..., FrozenLanguageModel]) -> None:
+    lm = make_lm("llama")
+    lm.tokenizer.eos_token = None
+    with pytest.raises(ValueError, match="end-of-sequence"):
+        FrozenLanguageModel(lm.model, lm.tokenizer)
+
+
+def test_text_is_one_line(make_lm: Callable[..., FrozenLanguageModel]) -> None:
+    lm = make_lm("llama")
+    ids = lm.tokenizer.encode("  a dog\n\n on the  beach \n", add_special_tokens=False)
+    assert lm.text([lm.bos_id, *ids, *lm.eos_ids]) == "a dog on the beach"

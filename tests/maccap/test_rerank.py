@@ -1,0 +1,45 @@
+"""Reranking: cosines of CLIP's own text features, each text encoded once."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from maccap.clip import FrozenClip
+from maccap.rerank import Reranker, best
+
+ROWS = [["a dog", "a red cup on the desk", "a dog"], ["trees in the street", "a dog", ""], []]
+
+
+def test_scores_are_cosines_in_order(make_clip: Callable[..., FrozenClip]) -> None:
+    clip = make_clip()
+    torch.manual_seed(0)
+    global_ = F.normalize(torch.randn(3, 32), dim=-1)
+    for batch_texts in (1, 2, 512):
+        scores = Reranker(clip, batch_texts=batch_texts)(ROWS, global_)
+        assert [len(row) for row in scores] == [3, 3, 0]
+        for row, texts, image in zip(scores, ROWS, global_, strict=True):
+            for score, text in zip(row, texts, strict=True):
+                theirs = clip.model.encode_text(clip.tokenize([text]), normalize=True)[0] @ image
+                assert score == pytest.approx(float(theirs), abs=1e-5)
+        assert scores[0][0] == scores[0][2] != scores[0][1]
+
+
+def test_half_precision_features_are_taken(make_clip: Callable[..., FrozenClip]) -> None:
+    scores = Reranker(make_clip())([["a dog"]], torch.ones(1, 32, dtype=torch.float16))
+    assert -1 <= scores[0][0] <= 1
+
+
+def test_no_candidates_at_all(make_clip: Callable[..., FrozenClip]) -> None:
+    assert Reranker(make_clip())([[], []], torch.ones(2, 32)) == [[], []]
+
+
+def test_counts_must_match(make_clip: Callable[..., FrozenClip]) -> None:
+    with pytest.raises(ValueError, match="candidates of 1 images, but features of 2"):
+        Reranker(make_clip())([["a"]], torch.ones(2, 32))
+
+
+def test_best_is_the_first_of_equals() -> None:
+    assert best([0.1, 0.3, 0.3, -1.0]) == 1
+    assert best([-0.5]) == 0
