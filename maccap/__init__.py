@@ -2,11 +2,14 @@
 
 The method, in the order of the paper, one file a step:
 
+    pixels.py      the pixels a CLIP expects, without torch
     clip.py        frozen CLIP: global feature, projected tokens, last-block attention, text feature
-    regions.py     salient tokens and their sub-region features
+    regions.py     salient tokens and their sub-region features; features.py: pixels to both
     noise.py       region noise that bridges text features (training) and image features (inference)
     adaptor.py     learned queries that turn noisy features into a language-model prefix
-    language_model.py, decoding.py   the frozen language model and greedy / sampled / beam decoding
+    loss.py        what the adaptor learns from: the caption's tokens after the prefix
+    language_model.py, decoding.py, sampling.py   the frozen language model; greedy, beam, sampled decoding
+    sampler.py     several candidates an image, keyed by image and candidate (keyed_random.py)
     rerank.py      the candidate closest to the image in CLIP space wins
     captioner.py   all of it together
     bundle.py      a trained captioner as a folder

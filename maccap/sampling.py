@@ -37,14 +37,19 @@ def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:
     width = min(config.top_k or vocab, vocab)
     if config.top_p == 1:
         return None if width == vocab else probabilities.topk(width, dim=-1).values[:, -1:]
-    guess = min(width, _NUCLEUS_GUESS)
-    likely = probabilities.topk(guess, dim=-1).values
-    if guess == width:
-        share = config.top_p * likely.sum(dim=-1, keepdim=True)
-    else:
-        share = torch.full_like(likely[:, :1], config.top_p)
-        if bool((likely.sum(dim=-1, keepdim=True) < share).any()):
-            likely = probabilities.sort(dim=-1, descending=True).values[:, :width]
-            share = config.top_p * likely.sum(dim=-1, keepdim=True)
+    if config.top_k:
+        likely = probabilities.topk(width, dim=-1).values
+        return _least_in_nucleus(likely, config.top_p * likely.sum(dim=-1, keepdim=True))
+    likely = probabilities.topk(min(vocab, _NUCLEUS_GUESS), dim=-1).values
+    least = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
+    flat = (likely.sum(dim=-1) < config.top_p).nonzero()[:, 0]
+    if len(flat) and vocab > _NUCLEUS_GUESS:
+        likely = probabilities[flat].sort(dim=-1, descending=True).values
+        least[flat] = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
+    return least
+
+
+def _least_in_nucleus(likely: Tensor, share: Tensor) -> Tensor:
+    """The smallest of the probabilities [B, any], largest first, that are needed to hold `share` [B, 1]."""
     before = likely.cumsum(dim=-1) - likely
     return torch.where(before < share, likely, 1.0).amin(dim=-1, keepdim=True)

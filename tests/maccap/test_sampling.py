@@ -75,6 +75,17 @@ def test_top_p_of_a_flat_large_vocabulary() -> None:
         assert len(tokens.unique()) > 600
 
 
+def test_a_flat_row_leaves_a_sharp_neighbour_alone() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 5000) * torch.tensor([[0.3], [4.0]])
+    numbers = torch.rand(200, 2, dtype=torch.float64)
+    config = DecodingConfig(top_p=0.7)
+    for pair in numbers:
+        together = sample_tokens(logits, pair, config)
+        alone = [sample_tokens(logits[row : row + 1], pair[row : row + 1], config)[0] for row in (0, 1)]
+        assert together.tolist() == [int(token) for token in alone]
+
+
 def test_equally_likely_tokens_share_the_boundary() -> None:
     """Half-precision logits tie often; which of the tied are kept must not depend on a sort."""
     logits = torch.tensor([[0.0, 1.0, 1.0, 1.0, 0.0]])
