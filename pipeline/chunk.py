@@ -85,14 +85,21 @@ class Chunk:
     @classmethod
     def from_rows(cls, rows: pa.Table) -> Iterator["Chunk"]:
         """The chunks of a Ray block. Their samples are views of it, not copies."""
-        for row in range(rows.num_rows):
-            data = rows["samples"][row].as_buffer()
-            yield cls(
-                shard=rows["shard"][row].as_py(),
-                position=rows["position"][row].as_py(),
-                last=rows["last"][row].as_py(),
-                samples=pa.ipc.open_stream(data).read_all(),
-            )
+        for batch in rows.to_batches():
+            for row in range(batch.num_rows):
+                yield cls(
+                    shard=batch["shard"][row].as_py(),
+                    position=batch["position"][row].as_py(),
+                    last=batch["last"][row].as_py(),
+                    samples=pa.ipc.open_stream(_value(batch["samples"], row)).read_all(),
+                )
+
+
+def _value(column: pa.LargeBinaryArray, row: int) -> pa.Buffer:
+    """The bytes of one value as a view; a pyarrow scalar would be a copy."""
+    _, offsets, data = column.buffers()
+    start, end = memoryview(offsets).cast("b").cast("q")[column.offset + row : column.offset + row + 2]
+    return data.slice(start, end - start)
 
 
 def shard_file_stem(shard: str) -> str:

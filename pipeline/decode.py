@@ -20,10 +20,12 @@ from pipeline.chunk import spread, valid_rows
 from pipeline.columns import pixels_column
 from pipeline.sources.sample import describe
 
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own check, which `max_pixels` takes the place of
+
 MAX_PIXELS = 178_956_970  # twice Pillow's own warning level: half a gigabyte of RGB
 
 # Pillow also opens formats that run other programs or hold no pixels; these are all that sources let in
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 
 
 class UndecodableError(ValueError):

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +28,28 @@ from pipeline.stages import CaptionStages, ShardWork, Stage
 from pipeline.write import Receipt
 
 
+class Cluster:
+    """The Ray a run works on, joined or started when first needed: a refused or finished run starts none."""
+
+    def __init__(self, chosen: Resources | None) -> None:
+        self._chosen = chosen
+
+    @cached_property
+    def resources(self) -> Resources:
+        """The configured requests, or ones fitted to the cluster. Raises UserError for more than it has."""
+        started_here = connect_to_ray()
+        total = ray.cluster_resources()
+        cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
+        resources = self._chosen or default_resources(cpus, gpus)
+        if started_here:  # another cluster may grow
+            check_fits(resources, cpus, gpus)
+        return resources
+
+    @property
+    def has_gpu(self) -> bool:
+        return any(stage.num_gpus for stage in self.resources.actor_stages().values())
+
+
 def connect_to_ray(num_cpus: int | None = None) -> bool:
     """Join the cluster that RAY_ADDRESS names (as inside `ray job submit`), or start one in this machine,
     quietly.
@@ -39,6 +61,9 @@ def connect_to_ray(num_cpus: int | None = None) -> bool:
     address = os.environ.get("RAY_ADDRESS")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault(
+        "RAY_BACKEND_LOG_LEVEL", "fatal"
+    )  # else its C++ side warns of Ray Data's own doings
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": num_cpus}
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
@@ -46,18 +71,6 @@ def connect_to_ray(num_cpus: int | None = None) -> bool:
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a local Ray"
         raise RunError(f"cannot start on {where}: {describe(error)}") from None
     return not address
-
-
-def cluster_resources(chosen: Resources | None, started_here: bool) -> Resources:
-    """The configured requests, or ones fitted to the cluster. Raises UserError for more than this machine
-    has.
-    """
-    total = ray.cluster_resources()
-    cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
-    resources = chosen or default_resources(cpus, gpus)
-    if started_here:  # another cluster may grow
-        check_fits(resources, cpus, gpus)
-    return resources
 
 
 def caption_on_ray(

@@ -11,7 +11,7 @@ from maccap.bundle import Bundle
 from maccap.config import Config
 from pipeline.config import CaptionJobConfig
 from pipeline.errors import RunError, UserError
-from pipeline.flow import caption_on_ray, cluster_resources, connect_to_ray
+from pipeline.flow import Cluster, caption_on_ray
 from pipeline.progress import Progress, shown
 from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder, WrittenChunks, unfinished
 from pipeline.sources import SourcePlan, absolute_source, plan_source
@@ -51,10 +51,8 @@ def caption_archive(
     model = absolute_source(model)
     bundle = open_bundle(model)
     plan = plan_source(source)
-    started_here = connect_to_ray()
-    resources = cluster_resources(config.resources, started_here)
-    has_gpu = any(stage.num_gpus for stage in resources.actor_stages().values())
-    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, has_gpu))
+    cluster = Cluster(config.resources)
+    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
     folder.begin(facts)
 
     kept = folder.written(ignore_errors=retry_errors)
@@ -72,7 +70,7 @@ def caption_archive(
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
     if work:
         with shown(progress):
-            for receipt in caption_on_ray(stages, work, resources):
+            for receipt in caption_on_ray(stages, work, cluster.resources):
                 progress.add(receipt)
     summary = _summary(output, shard_ids, folder.written(), progress, time.monotonic() - start)
     folder.finish(summary.model_dump())
@@ -113,13 +111,13 @@ def run_facts(
     )
 
 
-def _precision(config: CaptionJobConfig, recorded: RunFacts | None, has_gpu: bool) -> Precision:
+def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Cluster) -> Precision:
     """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
     if config.precision != "auto":
         return config.precision
     if recorded is not None:
         return recorded.precision
-    return "bfloat16" if has_gpu else "float32"
+    return "bfloat16" if cluster.has_gpu else "float32"
 
 
 def _summary(

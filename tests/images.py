@@ -79,5 +79,5 @@ BAD_FILES = {
     "bad-empty.jpg": b"",
     "bad-huge.png": png_header(30_000, 30_000),
     "bad-cut.jpg": encoded(picture(2, 200, 200), quality=95)[:1500],
-    "bad-sliver.png": encoded(Image.new("L", (60_000, 1)), "PNG"),
+    "bad-sliver.png": encoded(Image.new("L", (400_000, 1)), "PNG"),
 }

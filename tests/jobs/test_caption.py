@@ -1,0 +1,298 @@
+"""`maccap caption` as a person runs it: a process of its own, a real Ray, a tiny random model."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from maccap.bundle import write_bundle
+from maccap.config import BundleConfig
+from tests.images import BAD_FILES, encoded, hostile_files, picture, write_shard, write_tar
+
+REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+CHUNKS = 34
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tars with 66 rows: good shards, one cut short, hostile images, two samples of one key, one empty, one gone."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number in range(2):
+        write_shard(folder / f"scenes-{number:03d}.tar", 22, 100 * number)
+    cut = write_shard(folder / "scenes-002.tar", 4)
+    cut.write_bytes(cut.read_bytes()[:-12_000])
+    twice = [("same.jpg", encoded(picture(n))) for n in range(2)]
+    hostile = [(f"{n:02d}.{name}", data) for n, (name, data) in enumerate(hostile_files().items())]
+    hostile = [(name.replace(".bad-", "-bad-"), data) for name, data in hostile]
+    write_tar(folder / "scenes-003.tar", [*twice, *hostile, ("meta-only.json", b"{}")])
+    write_tar(folder / "scenes-004.tar", [])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(archive: Path, small_bundle: Path) -> Callable[..., list[str]]:
+    def build(output: Path, *options: str) -> list[str]:
+        source = str(archive / "scenes-{000..005}.tar")
+        settings = ["--model", str(small_bundle), "--chunk-rows", "2", *options]
+        return [sys.executable, "-m", "jobs.caption", source, str(output), *settings]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, command: Callable[..., list[str]]
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The run folder of an uninterrupted run, and the process that made it."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    return output, _run(command(output))
+
+
+def _environment() -> dict[str, str]:
+    dropped = ("RAY_ADDRESS",)
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
+    return {**kept, "OMP_NUM_THREADS": "1", "PATH": f"{SCRIPTS}:{kept['PATH']}"}
+
+
+def _run(arguments: list[str], cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, check=False, cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=240
+    )
+
+
+def _tables(output: Path) -> dict[str, str]:
+    """File names and hashes of a run's captions."""
+    files = sorted((output / "captions").glob("*.parquet"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_hostile_archive_is_captioned_row_by_row(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    output, done = finished
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    rows = pq.read_table(output / "captions").to_pylist()
+    ids = [row["image_id"] for row in rows]
+    assert len(set(ids)) == len(ids)
+    assert sum(image_id.startswith("scenes-000/") for image_id in ids) == 22
+    assert {"scenes-003/same", "scenes-003/same#2", "scenes-002.tar", "scenes-005.tar"} <= set(ids)
+    errors = {row["image_id"]: row["error"] for row in rows if row["error"]}
+    bad_images = [image_id for image_id in errors if "-bad-" in image_id]
+    assert len(bad_images) == len(BAD_FILES)
+    others = set(errors) - set(bad_images)
+    assert others == {"scenes-002.tar", "scenes-003/meta-only", "scenes-005.tar"}
+    assert all((row["caption"] is None) == (row["error"] is not None) for row in rows)
+
+
+def test_the_counts_add_up(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    output, done = finished
+    summary = json.loads(done.stdout.splitlines()[-1])
+    rows = pq.read_table(output / "captions").to_pylist()
+    errors = sum(row["error"] is not None for row in rows)
+    assert summary["rows"] == summary["new_rows"] == len(rows)
+    assert (summary["errors"], summary["captioned"]) == (errors, len(rows) - errors)
+    assert summary["chunks"] == len(_tables(output))
+    assert summary == json.loads((output / "summary.json").read_text())
+    assert (output / "_SUCCESS").exists()
+
+
+def test_stopped_and_killed_runs_resume_to_the_same_table(
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    expected = _tables(finished[0])
+    output = tmp_path / "run"
+
+    stopped = _stop_after(command(output), output, 2, signal.SIGINT)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "the same command resumes" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    after_stop = _tables(output)
+    assert 2 <= len(after_stop) < len(expected)
+
+    killed = _stop_after(command(output), output, len(after_stop) + 2, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    after_kill = _tables(output)
+    assert len(after_stop) < len(after_kill) < len(expected)
+    assert not (output / "_SUCCESS").exists()
+
+    resumed = _run(command(output))
+    assert resumed.returncode == 0, resumed.stderr
+    assert _tables(output) == expected
+    assert not [path for path in (output / "captions").iterdir() if path.suffix != ".parquet"]
+    summary = json.loads(resumed.stdout.splitlines()[-1])
+    assert 0 < summary["new_rows"] < summary["rows"]
+
+
+def _stop_after(
+    arguments: list[str], output: Path, files: int, how: signal.Signals
+) -> subprocess.CompletedProcess[str]:
+    """Start, wait for `files` written chunks, and send a signal: Ctrl-C to the whole group, as a terminal does."""
+    with subprocess.Popen(
+        arguments,
+        cwd=REPOSITORY,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 200
+            while len(_tables(output)) < files and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if how == signal.SIGINT:
+                os.killpg(process.pid, how)
+            else:
+                process.send_signal(how)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def test_a_finished_run_again_changes_nothing(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], command: Callable[..., list[str]]
+) -> None:
+    output, _ = finished
+    before = _tables(output)
+    again = _run(command(output))
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout.splitlines()[-1])["new_rows"] == 0
+    assert _tables(output) == before
+
+
+@pytest.fixture(scope="module")
+def other_bundle(
+    tmp_path_factory: pytest.TempPathFactory, small_bundle: Path, make_clip, make_lm, make_adaptor
+):
+    folder = tmp_path_factory.mktemp("other")
+    config = BundleConfig.model_validate_json((small_bundle / "config.json").read_text())
+    write_bundle(folder, config, make_clip(), make_lm(), make_adaptor(seed=1))
+    return folder
+
+
+def test_other_settings_are_refused_with_what_differs(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+    command: Callable[..., list[str]],
+    other_bundle: Path,
+) -> None:
+    output, _ = finished
+    before = _tables(output)
+    for options, message in [
+        (["--seed", "1"], "seed: was 0, now 1"),
+        (["--candidates", "2"], "decoding.candidates: was 4, now 2"),
+        (["--model", str(other_bundle)], "model_fingerprint: was "),
+    ]:
+        refused = _run(command(output, *options))
+        assert refused.returncode == 2, refused.stderr
+        assert message in refused.stderr
+        assert "choose another OUTPUT" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert _tables(output) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("nowhere", [], "does not exist"),
+        ("empty", [], "is empty"),
+        ("*.tar", [], "matches no tar"),
+        ("one.tar", ["--model", "no-such-bundle"], "no-such-bundle"),
+        ("one.tar", ["--config", "job.yaml"], "unknown key `sead`"),
+        ("one.tar", ["--chunk-rows", "0"], "chunk_rows"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_message(
+    tmp_path: Path, small_bundle: Path, source: str, options: list[str], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "job.yaml").write_text("sead: 1\n")
+    if source == "one.tar":
+        write_shard(tmp_path / "one.tar", 1)
+    given = [source, "out", "--model", str(small_bundle), *options]
+    done = _run([sys.executable, "-m", "jobs.caption", *given], cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_are_retried_on_demand(
+    tmp_path: Path, small_bundle: Path, finished: tuple[Path, subprocess.CompletedProcess[str]], archive: Path
+) -> None:
+    """A shard that was away comes back; the other chunks are not touched."""
+    source, output = tmp_path / "tars", tmp_path / "run"
+    source.mkdir()
+    shutil.copy(archive / "scenes-000.tar", source / "s-0.tar")
+    arguments = [sys.executable, "-m", "jobs.caption", str(source / "s-{0,1}.tar"), str(output)]
+    arguments += ["--model", str(small_bundle), "--chunk-rows", "8"]
+    first = _run(arguments)
+    assert json.loads(first.stdout.splitlines()[-1])["errors"] == 1, first.stderr
+    times = {path: path.stat().st_mtime_ns for path in output.glob("captions/s-0-*")}
+    shutil.copy(archive / "scenes-001.tar", source / "s-1.tar")
+    again = _run([*arguments, "--retry-errors"])
+    summary = json.loads(again.stdout.splitlines()[-1])
+    assert (summary["rows"], summary["errors"]) == (44, 0)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+@pytest.fixture(scope="module")
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dashboard address of a Ray head of our own, started and stopped by its process id."""
+    port, dashboard = _free_port(), _free_port()
+    with contextlib.ExitStack() as stack:
+        process = subprocess.Popen(
+            [
+                *(str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}"),
+                *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
+                *("--num-cpus=2", "--disable-usage-stats", "--ray-client-server-port=0"),
+            ],
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        stack.callback(process.wait, 60)
+        stack.callback(process.terminate)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", dashboard), 1):
+                break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{dashboard}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_ray_job_gives_the_same_table(
+    tmp_path: Path,
+    ray_head: str,
+    command: Callable[..., list[str]],
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    output = tmp_path / "run"
+    entry = ["python", *command(output)[1:]]
+    submit = [str(SCRIPTS / "ray"), "job", "submit", "--address", ray_head, "--working-dir", ".", "--"]
+    done = _run([*submit, *entry])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _tables(output) == _tables(finished[0])

@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+from pipeline.sources.folder import plan_folder, read_folder
+
+
+def _touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+NAMES = ["a.jpg", "a/1.png", "a/2.JPEG", "a.b/x.webp", "b/c/d.gif", "b/c.tif", "naïve 猫.bmp", "z.ppm"]
+
+
+def _ids(root: Path, files_a_shard: int) -> list[list[str]]:
+    plan = plan_folder(str(root), files_a_shard)
+    return [[sample.image_id for sample in read_folder(shard)] for shard in plan.shards]
+
+
+def test_all_images_of_all_subfolders_once_whatever_the_shard_size(tmp_path: Path) -> None:
+    _touch(tmp_path, *NAMES)
+    (in_order,) = _ids(tmp_path, 100)
+    assert sorted(in_order) == sorted(NAMES)
+    for size in (1, 2, 3, 7, 8):
+        shards = _ids(tmp_path, size)
+        assert [image_id for shard in shards for image_id in shard] == in_order
+        assert all(len(shard) == size for shard in shards[:-1])
+
+
+def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
+    _touch(tmp_path, "x.jpg", "notes.txt", "jpg", ".hidden.jpg", ".thumbnails/x.jpg", "x.jpg.part")
+    assert _ids(tmp_path, 10) == [["x.jpg"]]
+
+
+def test_a_link_to_a_file_counts_and_one_to_a_folder_is_not_followed(tmp_path: Path) -> None:
+    _touch(tmp_path, "real/x.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "real" / "x.jpg")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path)
+    assert _ids(tmp_path, 10) == [["link.jpg", "real/x.jpg"]]
+
+
+def test_images_are_read_when_loaded_with_their_size_known_before(tmp_path: Path) -> None:
+    _touch(tmp_path, "x.jpg")
+    (shard,) = plan_folder(str(tmp_path)).shards
+    (sample,) = read_folder(shard)
+    assert sample.size == len(b"x.jpg")
+    assert sample.load is not None
+    assert sample.load() == b"x.jpg"
+
+
+def test_a_name_that_is_no_unicode_is_read(tmp_path: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg"))).write_bytes(b"!")
+    (shard,) = plan_folder(str(tmp_path)).shards
+    (sample,) = read_folder(type(shard).from_json(shard.to_json()))
+    assert sample.load is not None
+    assert sample.load() == b"!"
+
+
+def test_the_listing_changes_with_the_names_alone(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.jpg", "b.jpg")
+    before = plan_folder(str(tmp_path))
+    assert before.images == 2
+    _touch(tmp_path, "notes.txt")
+    assert plan_folder(str(tmp_path)) == before
+    _touch(tmp_path, "c.jpg")
+    assert plan_folder(str(tmp_path)).listing != before.listing

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.sources.plan import plan_source
+from tests.images import encoded, picture, write_shard
+
+
+@pytest.fixture
+def tars(tmp_path: Path) -> Path:
+    for number in range(3):
+        write_shard(tmp_path / "tars" / f"s-{number:03d}.tar", 1)
+    write_shard(tmp_path / "tars" / "more" / "s-000.tar", 1)
+    return tmp_path / "tars"
+
+
+def _ids(source: object) -> list[str]:
+    return [shard.id for shard in plan_source(str(source)).shards]
+
+
+def test_one_tar(tars: Path) -> None:
+    assert _ids(tars / "s-001.tar") == ["s-001.tar"]
+
+
+def test_a_folder_of_tars_with_its_subfolders(tars: Path) -> None:
+    assert _ids(f"{tars}/") == ["s-000.tar", "s-001.tar", "s-002.tar"]
+    assert _ids(tars.parent) == ["tars/more/s-000.tar", *(f"tars/s-{n:03d}.tar" for n in range(3))]
+
+
+@pytest.mark.parametrize("pattern", ["s-{000..002}.tar", "s-*.tar", "s-00[0-2].tar", "s-{000,001,002}.tar"])
+def test_patterns(tars: Path, pattern: str) -> None:
+    assert _ids(tars / pattern) == ["s-000.tar", "s-001.tar", "s-002.tar"]
+
+
+def test_a_shard_missing_from_a_range_stays_a_shard(tars: Path) -> None:
+    assert _ids(tars / "s-{001..004}.tar") == [f"s-00{n}.tar" for n in range(1, 5)]
+
+
+def test_ids_do_not_depend_on_where_the_archive_lies(tars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absolute = _ids(tars)
+    monkeypatch.chdir(tars.parent)
+    assert _ids("tars") == absolute
+    assert _ids(f"file://{tars}") == absolute
+    tars.rename(tars.parent / "moved")
+    assert _ids("moved") == absolute
+
+
+def test_a_name_with_pattern_characters_that_exists_is_taken_literally(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a{1}[x].tar", 1)
+    assert _ids(tmp_path / "a{1}[x].tar") == ["a{1}[x].tar"]
+
+
+def test_a_folder_of_images_knows_how_many(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(number)))
+    plan = plan_source(str(tmp_path), files_a_shard=2)
+    assert (len(plan.shards), plan.images) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere", "does not exist"),
+        ("tars/x-*.tar", "matches no tar"),
+        ("tars/x-{0..3}.tar", "matches no tar"),
+        ("tars/x-{0..3.tar", "brace"),
+        ("empty", "is empty: no tar and no image"),
+        ("text.txt", "is a file, but no tar"),
+        ("mixed", "holds both tars (1) and images (1)"),
+        ("nofs://bucket/x.tar", "cannot be listed"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, tars: Path, source: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("hello")
+    write_shard(tmp_path / "mixed" / "x.tar", 1)
+    (tmp_path / "mixed" / "x.jpg").write_bytes(encoded(picture()))
+    with pytest.raises(UserError) as error:
+        plan_source(source if "://" in source else str(tmp_path / source))
+    assert message in str(error.value)
+    assert source.split("/")[-1] in str(error.value)

@@ -1,0 +1,164 @@
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources.sample import ChunkLimits, Sample, Shard, chunk_samples
+from pipeline.sources.webdataset import read_webdataset
+from tests.images import encoded, picture, write_shard, write_tar
+
+JPEG = encoded(picture())
+
+
+def _shard(path: Path) -> Shard:
+    return Shard(path.name, "webdataset", str(path))
+
+
+def _read(path: Path) -> list[Sample]:
+    return list(read_webdataset(_shard(path)))
+
+
+def _rows(path: Path) -> list[dict]:
+    chunks = chunk_samples(path.name, read_webdataset(_shard(path)), ChunkLimits(2))
+    return [row for chunk in chunks for row in chunk.samples.to_pylist()]
+
+
+def test_members_of_one_key_are_one_sample(tmp_path: Path) -> None:
+    members = [
+        ("deep/er/a.jpg", JPEG),
+        ("deep/er/a.json", b'{"id":  1.50, "url": "x"}'),
+        ("b.json", b"{}"),
+        ("b.PNG", encoded(picture(1), "PNG")),
+    ]
+    a, b = _read(write_tar(tmp_path / "x.tar", members))
+    assert (a.image_id, b.image_id) == ("x/deep/er/a", "x/b")
+    assert a.load is not None
+    assert a.load() == JPEG
+    assert a.metadata == '{"id":  1.50, "url": "x"}'  # to the byte
+    assert b.error is None
+
+
+def test_text_members_join_the_metadata_and_never_override_it(tmp_path: Path) -> None:
+    members = [
+        ("a.jpg", JPEG),
+        ("a.txt", "ein Hündchen".encode()),
+        ("a.cls", b"7"),
+        ("a.json", b'{"txt": "mine", "n": [1]}'),
+        ("a.npy", b"\x93NUMPY"),
+    ]
+    (sample,) = _read(write_tar(tmp_path / "x.tar", members))
+    assert json.loads(sample.metadata or "") == {"txt": "mine", "n": [1], "cls": "7"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [(b"{broken", "{broken"), (b"[1, 2]", [1, 2]), (b"\xff", "\ufffd"), (b'"\\ud800"', "\ud800")],
+)
+def test_json_that_is_no_object_is_kept_as_it_is(tmp_path: Path, raw: bytes, kept: object) -> None:
+    (sample,) = _read(write_tar(tmp_path / "x.tar", [("a.jpg", JPEG), ("a.json", raw)]))
+    assert sample.metadata is not None
+    sample.metadata.encode()
+    assert json.loads(sample.metadata) == {"json": kept}
+
+
+def test_samples_of_one_key_all_get_a_row_and_an_id_of_their_own(tmp_path: Path) -> None:
+    names = ["a.jpg", "a.jpg", "b.jpg", "a.jpg", "a#2.jpg"]
+    samples = _read(write_tar(tmp_path / "x.tar", [(name, JPEG) for name in names]))
+    assert [sample.image_id for sample in samples] == ["x/a", "x/a#2", "x/b", "x/a#3", "x/a#2#2"]
+
+
+def test_a_sample_without_an_image_is_an_error_row(tmp_path: Path) -> None:
+    a, b = _read(write_tar(tmp_path / "x.tar", [("a.json", b"{}"), ("a.npy", b""), ("b.jpg", JPEG)]))
+    assert a.error == "the sample holds no image, only: json, npy"
+    assert a.metadata == "{}"
+    assert b.error is None
+
+
+def test_the_plain_image_is_captioned_before_its_companions(tmp_path: Path) -> None:
+    (sample,) = _read(write_tar(tmp_path / "x.tar", [("a.mask.png", b"mask"), ("a.jpg", JPEG)]))
+    assert sample.load is not None
+    assert sample.load() == JPEG
+
+
+def test_hidden_files_and_folders_are_no_samples(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", [("._a.jpg", b"apple"), ("README", b"?"), ("a.jpg", JPEG)])
+    assert [sample.image_id for sample in _read(path)] == ["x/a"]
+
+
+def test_unicode_and_undecodable_names(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", [("naïve 猫 🐈.jpg", JPEG), ("bad\udcff.jpg", JPEG)])
+    rows = _rows(path)
+    assert [row["image_id"] for row in rows] == ["x/naïve 猫 🐈", "x/bad\\udcff"]
+
+
+def test_a_compressed_tar_is_read_as_well(tmp_path: Path) -> None:
+    plain = write_shard(tmp_path / "x.tar", 2)
+    packed = tmp_path / "x.tar.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert [s.image_id for s in _read(packed)] == [s.image_id for s in _read(plain)]
+
+
+def _cuts() -> dict[str, int]:
+    """Byte positions in a tar of three samples, each a JPEG and a small JSON of two blocks."""
+    block = 512
+    jpeg = block + -(-len(encoded(picture(0))) // block) * block
+    return {
+        "inside an image": jpeg + 2 * block + 700,
+        "inside a header": jpeg + 2 * block + 100,
+        "between two samples": jpeg + 2 * block,
+        "inside the json": jpeg + block + 3,
+        "before the end blocks": 3 * (jpeg + 2 * block),
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "whole"),
+    [
+        ("inside an image", 1),
+        ("inside a header", 1),
+        ("between two samples", 1),
+        ("inside the json", 1),
+        ("before the end blocks", 3),
+    ],
+)
+def test_a_tar_cut_short_keeps_what_came_before(tmp_path: Path, where: str, whole: int) -> None:
+    image = encoded(picture(0))
+    members = [
+        (f"{n}.{kind}", image if kind == "jpg" else b"{}") for n in range(3) for kind in ("jpg", "json")
+    ]
+    path = write_tar(tmp_path / "x.tar", members)
+    path.write_bytes(path.read_bytes()[: _cuts()[where]])
+    rows = _rows(path)
+    assert [row["image_id"] for row in rows] == [*(f"x/{n}" for n in range(whole)), "x.tar"]
+    assert [row["image"] for row in rows[:-1]] == [image] * whole
+    assert rows[-1]["error"].startswith("the rest of shard x.tar cannot be read: ")
+
+
+def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    image = encoded(picture(0))
+    path = write_tar(tmp_path / "x.tar", [("a.jpg", image), ("b.jpg", image)])
+    data = bytearray(path.read_bytes())
+    second = 512 + -(-len(image) // 512) * 512
+    data[second : second + 512] = b"\x01" * 512
+    path.write_bytes(data)
+    rows = _rows(path)
+    assert [row["image_id"] for row in rows] == ["x/a", "x.tar"]
+    assert "damaged" in rows[-1]["error"]
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no tar" * 100])
+def test_a_file_that_is_no_tar_is_one_error_row(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.tar"
+    path.write_bytes(content)
+    (row,) = _rows(path)
+    assert row["error"].startswith("the rest of shard x.tar cannot be read: ")
+
+
+def test_a_missing_tar_is_one_error_row(tmp_path: Path) -> None:
+    (row,) = _rows(tmp_path / "gone.tar")
+    assert "gone.tar" in row["error"]
+
+
+def test_an_empty_archive_has_no_rows(tmp_path: Path) -> None:
+    assert _rows(write_tar(tmp_path / "x.tar", [])) == []
