@@ -49,7 +49,8 @@ class Adaptor(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Prefix [R, Q, H] for noisy features [R, N, D]."""
         queries = self.queries.expand(len(features), -1, -1)
-        return self.projection(self.decoder(queries, features.to(self.queries.dtype)))
+        scaled = features.to(self.queries.dtype) * self.config.input_scale
+        return self.projection(self.decoder(queries, scaled))
 
     @classmethod
     def from_author_state_dict(cls, weights: Mapping[str, Tensor], config: AdaptorConfig) -> Self:

@@ -42,6 +42,27 @@ class AdaptorConfig(Config):
     heads: int = 8
     feedforward: int = 2048
     dropout: float = 0.1
+    input_scale: float = Field(
+        default=1.0,
+        gt=0,
+        description="1 as in the authors' code; sqrt(clip_dim) trains a small adaptor faster",
+    )
+
+
+class TrainingConfig(Config):
+    """Text-only training of the adaptor (DESIGN section 1, training)."""
+
+    steps: int = Field(default=10_000, ge=1)
+    batch: int = Field(default=64, ge=1, description="captions a step")
+    learning_rate: float = Field(default=1e-4, gt=0)
+    warmup: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=25, ge=3, description="text tokens a caption, BOS and EOS included")
+    bfloat16: bool = Field(
+        default=False, description="autocast; faster where the processor has bf16 products"
+    )
+    seed: int = 0
 
 
 class DecodingConfig(Config):

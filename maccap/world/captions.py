@@ -6,7 +6,7 @@ from maccap.world.lexicon import BACKGROUNDS, NOUNS, NUMBERS, with_article
 from maccap.world.scene import Scene
 
 CAPTIONS_PER_SCENE = 5
-_OPENINGS = ("", "", "", "", "a photo of ", "a picture of ")
+_OPENINGS = ("a photo of ", "a picture of ", "an image of ", "a drawing of ", "we see ")
 
 
 def scene_captions(scene: Scene, rng: np.random.Generator, count: int = CAPTIONS_PER_SCENE) -> list[str]:
@@ -22,30 +22,37 @@ def object_phrase(noun: int, count: int) -> str:
 def _caption(scene: Scene, rng: np.random.Generator) -> str:
     counts = scene.counts()
     kinds = list(counts)
-    if len(kinds) > 1 and rng.random() < 0.12:
+    if len(kinds) > 1 and rng.random() < 0.15:
         kinds.pop(int(rng.integers(len(kinds))))
-    if len(kinds) > 1 and rng.random() < 0.2:
+    if rng.random() < 0.4:
         rng.shuffle(kinds)
     phrases = [_maybe_vague(noun, counts[noun], rng) for noun in kinds]
     related = scene.relation(kinds[0], kinds[1]) if len(kinds) == 2 else None
-    if related is not None and rng.random() < 0.25:
+    draw = rng.random()
+    if related is not None and draw < 0.25:
         objects = f"{phrases[0]} {related} {phrases[1]}"
-    elif len(phrases) == 2 and rng.random() < 0.1:
-        objects = f"{phrases[0]} next to {phrases[1]}"
+    elif len(phrases) == 2 and draw < 0.5:
+        objects = f"{phrases[0]} {'next to' if draw < 0.4 else 'with'} {phrases[1]}"
     else:
         objects = _listed(phrases)
-    if rng.random() < 0.15:
-        return _OPENINGS[int(rng.integers(len(_OPENINGS)))] + objects
-    options = BACKGROUNDS[scene.background].phrases
-    where = options[0] if rng.random() < 0.7 else options[-1]
-    if rng.random() < 0.08:
+    if rng.random() < 0.2:
+        return _opening(rng) + objects
+    where = str(rng.choice(BACKGROUNDS[scene.background].phrases))
+    draw = rng.random()
+    if draw < 0.12:
         return f"{where} there {'is' if phrases[0].startswith(('a ', 'an ')) else 'are'} {objects}"
-    return f"{_OPENINGS[int(rng.integers(len(_OPENINGS)))]}{objects} {where}"
+    if draw < 0.24:
+        return f"{where}, {objects}"
+    return f"{_opening(rng)}{objects} {where}"
+
+
+def _opening(rng: np.random.Generator) -> str:
+    return str(rng.choice(_OPENINGS)) if rng.random() < 0.45 else ""
 
 
 def _maybe_vague(noun: int, count: int, rng: np.random.Generator) -> str:
-    if count > 1 and rng.random() < 0.12:
-        return ("some " if rng.random() < 0.5 else "") + NOUNS[noun].plural
+    if count > 1 and rng.random() < 0.2:
+        return str(rng.choice(("", "some ", "several "))) + NOUNS[noun].plural
     return object_phrase(noun, count)
 
 

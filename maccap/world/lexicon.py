@@ -76,15 +76,17 @@ NOUNS: tuple[Noun, ...] = (
 )
 
 BACKGROUNDS: tuple[Background, ...] = (
-    Background("beach", ("on the beach", "at the beach")),
-    Background("desert", ("in the desert",)),
-    Background("snow", ("in the snow", "on the snow")),
-    Background("meadow", ("in a meadow", "in a green meadow")),
-    Background("night", ("at night", "under the night sky")),
-    Background("street", ("on a city street", "in the street")),
-    Background("forest", ("in the forest", "in a dark forest")),
-    Background("room", ("in a room", "on a wooden floor")),
+    Background("beach", ("on the beach", "at the beach", "on a sandy beach")),
+    Background("desert", ("in the desert", "in a hot desert", "in front of sand dunes")),
+    Background("snow", ("in the snow", "on the snow", "in a snowy landscape")),
+    Background("meadow", ("in a meadow", "in a green meadow", "on the grass")),
+    Background("night", ("at night", "under the night sky", "under the stars")),
+    Background("street", ("on a city street", "in the street", "in the city")),
+    Background("forest", ("in the forest", "in a dark forest", "in the woods")),
+    Background("room", ("in a room", "on a wooden floor", "by a window")),
 )
+
+RELATIONS: tuple[str, ...] = ("to the left of", "to the right of", "above", "below")
 
 NUMBERS: tuple[str, ...] = ("zero", "one", "two", "three")
 

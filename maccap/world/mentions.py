@@ -3,9 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from maccap.world.lexicon import BACKGROUNDS, NOUNS, NUMBERS
-
-RELATIONS = ("to the left of", "to the right of", "above", "below")
+from maccap.world.lexicon import BACKGROUNDS, NOUNS, NUMBERS, RELATIONS
 
 _WORDS = {word: index for index, noun in enumerate(NOUNS) for word in (noun.singular, noun.plural)}
 _COUNTS = {"a": 1, "an": 1, **{word: number for number, word in enumerate(NUMBERS) if number}}
@@ -23,7 +21,7 @@ class Mentions:
 
 
 def parse(caption: str) -> Mentions:
-    """What `caption` mentions; words outside the world are passed over. An object named twice keeps its first count."""
+    """What `caption` mentions; other words are passed over. An object named twice keeps its first count."""
     counts: dict[int, int | None] = {}
     for match in _OBJECT.finditer(caption):
         counts.setdefault(_WORDS[match[2]], _COUNTS.get(match[1]))

@@ -34,7 +34,7 @@ def render(scene: Scene, side: int) -> Image.Image:
 def patch_labels(scene: Scene, grid: int) -> np.ndarray:
     """What each patch of a `grid` x `grid` grid shows: the noun's index, or len(NOUNS) + the background's.
 
-    Returns int64 [grid * grid]. A patch belongs to the front-most object whose inner square covers its centre.
+    Returns int64 [grid * grid]. A patch is of the front-most object whose inner square covers its centre.
     """
     labels = np.full((grid, grid), len(NOUNS) + scene.background, dtype=np.int64)
     centres = (np.arange(grid) + 0.5) / grid

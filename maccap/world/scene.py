@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from maccap.world.lexicon import BACKGROUNDS, NOUNS
+from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
 
 Split = Literal["train", "tune", "test"]
 SPLITS: tuple[Split, ...] = ("train", "tune", "test")
@@ -46,16 +46,24 @@ class Scene:
         nouns = sorted(placed.noun for placed in self.objects)
         return {noun: nouns.count(noun) for noun in dict.fromkeys(nouns)}
 
-    def relation(self, first: int, second: int) -> str | None:
-        """Where all of `first` stand as seen from all of `second`, or None where neither side is clear."""
+    def gap(self, first: int, relation: str, second: int) -> float:
+        """How far, in image sides, all of `first` stand on that side of all of `second`; negative if not."""
         a = [placed for placed in self.objects if placed.noun == first]
         b = [placed for placed in self.objects if placed.noun == second]
-        gaps = {
-            "to the left of": min(p.x for p in b) - max(p.x for p in a),
-            "to the right of": min(p.x for p in a) - max(p.x for p in b),
-            "above": min(p.y for p in b) - max(p.y for p in a),
-            "below": min(p.y for p in a) - max(p.y for p in b),
-        }
+        match relation:
+            case "to the left of":
+                return min(p.x for p in b) - max(p.x for p in a)
+            case "to the right of":
+                return min(p.x for p in a) - max(p.x for p in b)
+            case "above":
+                return min(p.y for p in b) - max(p.y for p in a)
+            case "below":
+                return min(p.y for p in a) - max(p.y for p in b)
+        raise ValueError(f"unknown relation {relation!r}")
+
+    def relation(self, first: int, second: int) -> str | None:
+        """Where all of `first` stand as seen from all of `second`, or None where neither side is clear."""
+        gaps = {relation: self.gap(first, relation, second) for relation in RELATIONS}
         name, gap = max(gaps.items(), key=lambda item: item[1])
         return name if gap > _SEPARATION else None
 

@@ -55,7 +55,7 @@ def train_merges(seed: int = 0, captions: int = 20_000) -> list[str]:
 
 
 def write_vocabulary(folder: Path, seed: int = 0) -> int:
-    """Write `bpe.txt.gz` as open_clip reads it; returns the vocabulary's size (bytes, word ends, merges, 2)."""
+    """Write `bpe.txt.gz` as open_clip reads it; returns its size (bytes, word ends, merges, start and end)."""
     merges = train_merges(seed)
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(["#version: maccap scenes", *merges])
@@ -139,7 +139,7 @@ def train_clip(
 
 
 def near_copies(scene: Scene, rng: np.random.Generator) -> list[Scene]:
-    """The scene, and three that differ from it in one thing: a count, an object, the place; all laid out anew."""
+    """The scene, and three that differ in one thing: a count, an object, the place; all laid out anew."""
     counts = scene.counts()
     members = [noun for noun, count in counts.items() for _ in range(count)]
     changed = int(rng.choice(list(counts)))
@@ -169,8 +169,8 @@ def also_true(scenes: list[Scene], captions: list[str]) -> Tensor:
     """
     counts = np.zeros((len(scenes), len(NOUNS)), dtype=np.int8)
     for row, scene in enumerate(scenes):
-        for noun, count in scene.counts().items():
-            counts[row, noun] = count
+        for kind, count in scene.counts().items():
+            counts[row, kind] = count
     said = [parse(caption) for caption in captions]
     named = np.stack([_said_counts(mentions) for mentions in said])
     places = np.array([-1 if mentions.background is None else mentions.background for mentions in said])

@@ -80,7 +80,7 @@ def train_language_model(
     length: int = 96,
     seed: int = 0,
 ) -> None:
-    """Train for `steps` batches of `batch` rows of `length` tokens and save model and tokenizer into `folder`."""
+    """Train on `steps` batches of `batch` rows of `length` tokens; saves model and tokenizer into `folder`."""
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(seed)
     end = tokenizer.eos_token_id

@@ -129,8 +129,8 @@ def test_loss_ignoring_padding(
     lm: FrozenLanguageModel, training_prefix: Tensor, golden: dict[str, Tensor]
 ) -> None:
     tokens = golden["in.lm_tokens"]
-    loss = caption_loss(lm, training_prefix, tokens, tokens != PAD)
-    torch.testing.assert_close(loss, golden["out.loss_ignoring_padding"][0], **TOLERANCE)
+    result = caption_loss(lm, training_prefix, tokens, tokens != PAD)
+    torch.testing.assert_close(result.loss, golden["out.loss_ignoring_padding"][0], **TOLERANCE)
 
 
 def test_authors_loss_counts_padding(

@@ -60,11 +60,11 @@ def test_loss_does_not_see_padding(lm: FrozenLanguageModel) -> None:
     prefix = torch.randn(2, 4, 48, requires_grad=True)
     captions = ["a dog", "the red car on the street"]
     ids, mask = lm.caption_ids(captions)
-    together = caption_loss(lm, prefix, ids, mask)
+    together = caption_loss(lm, prefix, ids, mask).loss
     parts = []
     for row, caption in enumerate(captions):
         alone, alone_mask = lm.caption_ids([caption])
-        parts.append(caption_loss(lm, prefix[row : row + 1], alone, alone_mask) * alone.shape[1])
+        parts.append(caption_loss(lm, prefix[row : row + 1], alone, alone_mask).loss * alone.shape[1])
     torch.testing.assert_close(together, sum(parts) / mask.sum(), rtol=1e-4, atol=1e-5)
     together.backward()
     assert prefix.grad.abs().sum() > 0
