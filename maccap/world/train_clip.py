@@ -55,7 +55,7 @@ def train_merges(seed: int = 0, captions: int = 20_000) -> list[str]:
 
 
 def write_vocabulary(folder: Path, seed: int = 0) -> int:
-    """Write `bpe.txt.gz` as open_clip reads it; returns its size (bytes, word ends, merges, start and end)."""
+    """Write `bpe.txt.gz` as open_clip reads it; returns its size: bytes, word ends, merges, two marks."""
     merges = train_merges(seed)
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(["#version: maccap scenes", *merges])

@@ -80,7 +80,7 @@ def train_language_model(
     length: int = 96,
     seed: int = 0,
 ) -> None:
-    """Train on `steps` batches of `batch` rows of `length` tokens; saves model and tokenizer into `folder`."""
+    """Train on `steps` batches of `batch` rows of `length` tokens; model and tokenizer go into `folder`."""
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(seed)
     end = tokenizer.eos_token_id

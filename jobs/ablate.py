@@ -1,0 +1,59 @@
+"""`maccap ablate WORK`: the ablation table of the embedded model's card, on held-out scenes.
+
+WORK is the folder that `maccap embed` built the bundle in; adaptors for other noise are kept there too.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Work = Annotated[Path, typer.Argument(help="The folder that `maccap embed` was given.")]
+Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of objects unseen in training.")]
+Seed = Annotated[int, typer.Option(help="Seed of the scenes and of decoding.")]
+SplitName = Annotated[str, typer.Option(help="tune or test.")]
+Steps = Annotated[int, typer.Option(help="Training steps of each adaptor of the noise rows.")]
+Card = Annotated[Path | None, typer.Option(help="Model card whose table is replaced; left out: only print.")]
+
+
+def main(
+    work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 1000,
+    card: Card = None,
+) -> None:  # fmt: skip
+    """Score the embedded model with one part of the method changed at a time."""
+    from maccap.bundle import Bundle, embedded_bundle_path
+    from maccap.world.ablation import Ablation, markdown
+    from maccap.world.build import BuildConfig, Towers
+    from maccap.world.scene import SPLITS
+    from pipeline.errors import UserError
+
+    chosen = next((name for name in SPLITS if name == split), None)
+    if chosen is None:
+        raise UserError(f"--split {split}: choose one of {', '.join(SPLITS)}")
+    if not (work / "clip" / "_FINISHED").exists():
+        raise UserError(f"{work} holds no finished towers; build them with `maccap embed {work}`")
+    ablation = Ablation(Bundle.open(embedded_bundle_path()), Towers(work, BuildConfig()), chosen, count, seed)
+    rows = []
+    for row in ablation.rows(steps, work):
+        rows.append(row)
+        print(markdown([row]).splitlines()[-1], flush=True)
+    table = f"{count} {chosen} scenes, seed {seed}.\n\n{markdown(rows)}\n"
+    if card is not None:
+        _replace_table(card, table)
+
+
+def _replace_table(card: Path, table: str) -> None:
+    from pipeline.errors import UserError
+
+    start, end = "<!-- ablation -->\n", "<!-- /ablation -->"
+    text = card.read_text(encoding="utf-8")
+    if start not in text or end not in text:
+        raise UserError(f"{card} has no place for the table; put {start.strip()} and {end} around it")
+    before, rest = text.split(start, 1)
+    card.write_text(before + start + table + end + rest.split(end, 1)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

@@ -1,0 +1,90 @@
+"""Caption held-out scenes with given parts and score them, without Ray: what building and ablations share."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maccap.clip import FrozenClip, ImageTokens
+from maccap.config import DecodingConfig, RegionConfig
+from maccap.pixels import PixelSpec, resize_and_crop
+from maccap.regions import combine, region_features
+from maccap.rerank import Reranker, best
+from maccap.sampler import CandidateSampler
+from maccap.training import text_features
+from maccap.world.captions import CAPTIONS_PER_SCENE, scene_captions
+from maccap.world.facts import SceneFacts
+from maccap.world.render import render
+from maccap.world.scene import Split, sample_scene, split_scenes
+from maccap.world.score import Scores, score
+
+
+class TestSet(NamedTuple):
+    """Scenes of one split as a captioner sees them, and what is true of each."""
+
+    ids: list[str]
+    pixels: Tensor  # uint8 [R, S, S, 3]
+    facts: list[SceneFacts]
+
+
+class Outcome(NamedTuple):
+    """Scores of the best candidate by CLIP, and of the first one, of the same candidates."""
+
+    reranked: Scores
+    first: Scores
+    captions: list[str]
+
+
+def render_test_set(split: Split, count: int, seed: int, spec: PixelSpec, side: int = 192) -> TestSet:
+    """`count` scenes drawn at `side` pixels and resized as any image is; half hold an unseen pair."""
+    rng = np.random.default_rng([7, seed])
+    scenes = split_scenes(split, count, seed)
+    pixels = np.stack([resize_and_crop(render(scene, side), spec) for scene in scenes])
+    facts = [SceneFacts.of(scene, scene_captions(scene, rng)) for scene in scenes]
+    return TestSet([f"{split}-{seed}-{i}" for i in range(count)], torch.from_numpy(pixels), facts)
+
+
+def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTokens:
+    """CLIP's view of all images; kept, since ablations aggregate the same tokens in several ways."""
+    parts = [clip.encode_image(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
+    return ImageTokens(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def evaluate(
+    test: TestSet,
+    images: ImageTokens,
+    clip: FrozenClip,
+    sampler: CandidateSampler,
+    regions: RegionConfig,
+    decoding: DecodingConfig,
+    seed: int = 0,
+) -> Outcome:
+    """Caption the test set's `images` with these parts and score the captions."""
+    features = combine(images.global_, region_features(images, regions), regions.patch_weight)
+    candidates = [
+        [candidate.text for candidate in row] for row in sampler(features, test.ids, seed, decoding)
+    ]
+    scores = Reranker(clip)(candidates, images.global_)
+    captions = [row[best(values)] for row, values in zip(candidates, scores, strict=True)]
+    first = [row[0] for row in candidates]
+    return Outcome(score(captions, test.facts), score(first, test.facts), captions)
+
+
+def training_captions(scenes: int, seed: int) -> list[str]:
+    """Five captions each of `scenes` training scenes: the text that an adaptor of this world learns from."""
+    rng = np.random.default_rng([3, seed])
+    return [
+        text
+        for _ in range(scenes)
+        for text in scene_captions(sample_scene(rng, "train"), rng, CAPTIONS_PER_SCENE)
+    ]
+
+
+def retrieve(
+    clip: FrozenClip, images: ImageTokens, captions: Sequence[str], features: Tensor | None = None
+) -> list[str]:
+    """The baseline to beat: for each image the training caption nearest to it in CLIP space."""
+    bank = text_features(clip, captions) if features is None else features
+    return [captions[i] for i in (images.global_ @ bank.to(images.global_).T).argmax(dim=1).tolist()]
