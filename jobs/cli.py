@@ -15,6 +15,7 @@ import typer
 
 COMMANDS = {
     "caption": "jobs.caption",
+    "scenes": "jobs.scenes",
 }
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130

@@ -1,0 +1,38 @@
+# On a fresh machine with Python 3.11 or later, make and git:
+#   make demo    caption 1,000 rendered scenes and look at the result
+#   make test    all checks and tests
+# PYTHON chooses the interpreter of the environment: make setup PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(STAMP) ## the environment in .venv; the other targets make it themselves
+
+$(STAMP): pyproject.toml constraints.txt
+	@if [ ! -x $(BIN)/pip ]; then \
+	    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	        echo "MacCap needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -1)." >&2; \
+	        echo "Name another: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }; \
+	    $(PYTHON) -m venv $(VENV); fi
+	@echo "Installing into $(VENV): a few minutes the first time."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## caption 1,000 unseen scenes into demo/, with scores and a contact sheet
+	@$(BIN)/maccap demo demo
+
+test: lint ## lint, then all tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
