@@ -16,6 +16,9 @@ import typer
 COMMANDS = {
     "caption": "jobs.caption",
     "scenes": "jobs.scenes",
+    "score": "jobs.score",
+    "sheet": "jobs.sheet",
+    "demo": "jobs.demo",
 }
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130

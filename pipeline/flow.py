@@ -10,7 +10,11 @@ store; the driver sees receipts alone.
 import json
 import logging
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -65,12 +69,30 @@ def connect_to_ray(num_cpus: int | None = None) -> bool:
         "RAY_BACKEND_LOG_LEVEL", "fatal"
     )  # else its C++ side warns of Ray Data's own doings
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": num_cpus}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+        with _stderr_muted():
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a local Ray"
         raise RunError(f"cannot start on {where}: {describe(error)}") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts one of its own there, which prints a stack
     return not address
+
+
+@contextmanager
+def _stderr_muted() -> Iterator[None]:
+    """Ray's C++ side greets on stderr as it starts, and no setting of its own stops it."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def caption_on_ray(

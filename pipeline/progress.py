@@ -18,13 +18,15 @@ from pipeline.write import Receipt
 
 @dataclass
 class Progress:
-    """Counts of a run. `rows_known` is None while shards that were never read hold an unknown number."""
+    """Counts of a run. `rows_known` is None for tars, which hold an unknown number until they are read;
+    `chunks_of_done_shards` then tells how many chunks a shard has."""
 
     shards: int
     rows: int = 0
     errors: int = 0
     chunks: int = 0
     shards_done: int = 0
+    chunks_of_done_shards: int = 0
     rows_known: int | None = None
     written_before: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -33,7 +35,9 @@ class Progress:
         self.rows += receipt.rows
         self.errors += receipt.errors
         self.chunks += 1
-        self.shards_done += receipt.last
+        if receipt.last:  # chunks before it may still be on their way
+            self.shards_done += 1
+            self.chunks_of_done_shards += receipt.position + 1
 
     @property
     def seconds(self) -> float:
@@ -48,7 +52,9 @@ class Progress:
         """Rows in all: known, or judged from the shards that are done."""
         if self.rows_known is not None:
             return self.rows_known
-        return round(self.rows / self.shards_done * self.shards) if self.shards_done else None
+        if not self.shards_done or not self.chunks:
+            return None
+        return round(self.rows / self.chunks * self.chunks_of_done_shards / self.shards_done * self.shards)
 
     @property
     def seconds_left(self) -> float | None:

@@ -63,6 +63,8 @@ def caption_archive(
         shards=len(shard_ids),
         rows=kept.rows,
         errors=kept.errors,
+        chunks=kept.chunks,
+        chunks_of_done_shards=sum(len(kept.of_shard(shard).positions) for shard in set(shard_ids) - missing),
         shards_done=len(shard_ids) - len(missing),
         rows_known=plan.images,
         written_before=kept.rows,

@@ -6,8 +6,8 @@ from pipeline.progress import Progress, shown
 from pipeline.write import Receipt
 
 
-def _receipt(rows: int, last: bool = False, errors: int = 0) -> Receipt:
-    return Receipt("s", 0, last, rows, errors, 1, 0.0)
+def _receipt(rows: int, last: bool = False, errors: int = 0, position: int = 0) -> Receipt:
+    return Receipt("s", position, last, rows, errors, 1, 0.0)
 
 
 def test_rows_to_come_are_judged_from_finished_shards() -> None:
@@ -15,11 +15,18 @@ def test_rows_to_come_are_judged_from_finished_shards() -> None:
     progress.add(_receipt(10))
     assert progress.rows_expected is None
     assert progress.seconds_left is None
-    progress.add(_receipt(10, last=True, errors=1))
+    progress.add(_receipt(10, last=True, errors=1, position=1))
     assert progress.rows_expected == 80
     assert "20 of about 80 images" in progress.line()
     assert "1 of 4 shards" in progress.line()
     assert "1 errors" in progress.line()
+
+
+def test_a_last_chunk_that_overtakes_others_does_not_shrink_what_is_to_come() -> None:
+    progress = Progress(shards=2)
+    for _ in range(2):
+        progress.add(_receipt(10, last=True, position=2))
+    assert progress.rows_expected == 60
 
 
 def test_a_known_number_of_rows_is_not_judged() -> None:

@@ -1,0 +1,94 @@
+"""`maccap demo`: the whole product on a thousand rendered scenes that no training has shown."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.examples import Example
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where scenes, captions and sheet go.")]
+Count = Annotated[int, typer.Option(min=2, help="How many scenes.")]
+Seed = Annotated[int, typer.Option(min=0, help="Which scenes, and the seed of noise and sampling.")]
+Model = Annotated[
+    str | None, typer.Option(help="A model bundle; left out: the one that comes with the package.")
+]
+
+_SCENES, _RUN, _SHEET = "scenes", "run", "contact_sheet.png"
+_MADE_BY_US = {_SCENES: "scenes.json", _RUN: "run.json"}
+_SHEET_IMAGES, _EXAMPLES = 25, 10
+
+
+def main(
+    folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
+) -> None:
+    """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
+    from jobs.scenes import write_scenes
+    from jobs.score import as_json, as_table, score_run
+    from jobs.sheet import write_sheet
+    from maccap.bundle import embedded_bundle_path
+    from maccap.world.archive import ArchiveConfig
+    from pipeline.config import load_config
+    from pipeline.examples import pick_examples
+    from pipeline.run import caption_archive
+
+    start_afresh(folder)
+    scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
+    _say(f"1/4  rendering {count:,} scenes into {scenes}")
+    write_scenes(scenes, ArchiveConfig(split="test", count=count, seed=seed))
+    _say(f"2/4  captioning them into {run}, as `maccap caption {scenes} {run}` does")
+    config = load_config(None, {"seed": seed})
+    summary = caption_archive(str(scenes), run, model or str(embedded_bundle_path()), config)
+    _say("3/4  scoring the captions against the scenes")
+    report = score_run(run)
+    _say("4/4  drawing the contact sheet")
+    write_sheet(run, sheet, _SHEET_IMAGES, seed)
+
+    print(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
+          f"{summary.images_per_second:.1f} images/s\n")  # fmt: skip
+    print(as_table(report), end="\n\n")
+    print(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
+    print(f"{_SHEET_IMAGES} images with their captions: {sheet.absolute()}")
+    print(json.dumps({"summary": summary.model_dump(), "scores": json.loads(as_json(report))}), flush=True)
+
+
+def start_afresh(folder: Path) -> None:
+    """Remove what an earlier demo left in `folder`, and nothing else. Raises UserError for anything else
+    there.
+    """
+    from pipeline.errors import UserError
+
+    for name, marker in _MADE_BY_US.items():
+        part = folder / name
+        if part.is_dir() and any(part.iterdir()) and not (part / marker).exists():
+            raise UserError(f"{part} holds other things than a demo. Move it away, or name another folder.")
+    old = [part for name in (*_MADE_BY_US, _SHEET) if (part := folder / name).exists()]
+    if old:
+        _say(f"starting afresh: removing {', '.join(map(str, old))}")
+    for part in old:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
+
+
+def _beside_references(examples: "list[Example]") -> str:
+    """Captions in one column, a reference each in the other."""
+    pairs = [("caption", "one of its references"), ("", "")]
+    pairs += [(example.caption or f"({example.error})", example.reference or "") for example in examples]
+    width = max(len(caption) for caption, _ in pairs)
+    return "\n".join(f"{caption:{width}}   {wanted}".rstrip() for caption, wanted in pairs)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

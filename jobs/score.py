@@ -1,0 +1,109 @@
+"""`maccap score RUN`: score the captions of a run over rendered scenes.
+
+Each scene's facts and references travel as its sample's metadata, so a run folder is all it takes.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from maccap.world.facts import SceneFacts
+    from maccap.world.score import Scores
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run folder of a captioned scene archive.")]
+JsonOnly = Annotated[bool, typer.Option("--json", help="Print the JSON line alone.")]
+
+Report = dict[str, dict[str, "Scores"]]
+"""Scores by `reranked` or `first candidate` (what a row would get without reranking), then by group."""
+
+_GROUPS: dict[str, Callable[["SceneFacts"], bool]] = {
+    "all": lambda facts: True,
+    "unseen pairs": lambda facts: facts.unseen_pair,
+    "seen pairs": lambda facts: not facts.unseen_pair,
+    "1 kind": lambda facts: len(facts.objects) == 1,
+    "2 kinds": lambda facts: len(facts.objects) == 2,
+    "3 kinds": lambda facts: len(facts.objects) == 3,
+}
+_SHARES = ("precision", "recall", "background", "count", "relation")
+
+
+def main(run: Run, json_only: JsonOnly = False) -> None:
+    """Score a run over rendered scenes: overall, and apart by what is in them."""
+    report = score_run(run)
+    if not json_only:
+        print(as_table(report), end="\n\n")
+    print(as_json(report), flush=True)
+
+
+def score_run(run: str) -> Report:
+    """Score every row whose metadata says what is in its scene; a row without a caption counts as one that
+    says nothing. CIDEr-D takes its document frequencies from the scenes of the group.
+
+    Raises UserError where RUN has no captions, or fewer than two rows with scene facts.
+    """
+    from maccap.world.score import score
+
+    reranked, first, facts = _read(run)
+    report: Report = {"reranked": {}, "first candidate": {}}
+    for name, belongs in _GROUPS.items():
+        rows = [row for row, scene in enumerate(facts) if belongs(scene)]
+        if len(rows) < 2:
+            continue
+        scenes = [facts[row] for row in rows]
+        for kind, captions in (("reranked", reranked), ("first candidate", first)):
+            report[kind][name] = score([captions[row] for row in rows], scenes)
+    return report
+
+
+def as_table(report: Report) -> str:
+    """The report to read: shares of 1, and CIDEr-D from 0 to 10."""
+    heads = ("scenes", *_SHARES, "CIDEr-D")
+    lines = []
+    for kind, groups in report.items():
+        lines += ["", f"{kind:15}" + "".join(f"{head:>11}" for head in heads)]
+        for name, scores in groups.items():
+            shares = "".join(f"{getattr(scores, share):11.3f}" for share in _SHARES)
+            lines.append(f"{name:15}{scores.captions:11,}{shares}{scores.cider_d:11.2f}")
+    return "\n".join(lines[1:])
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(
+        {kind: {n: s.model_dump() for n, s in groups.items()} for kind, groups in report.items()}
+    )
+
+
+def _read(run: str) -> tuple[list[str | None], list[str | None], list["SceneFacts"]]:
+    """Captions, first candidates and facts of the rows that have facts."""
+    from pydantic import ValidationError
+
+    from maccap.world.facts import SceneFacts
+    from pipeline.captions import read_captions
+    from pipeline.errors import UserError
+
+    captions: list[str | None] = []
+    first: list[str | None] = []
+    facts: list[SceneFacts] = []
+    for table in read_captions(run, ["caption", "candidates", "metadata"]):
+        for row in table.to_pylist():
+            try:
+                facts.append(SceneFacts.model_validate_json(row["metadata"] or ""))
+            except ValidationError:
+                continue
+            captions.append(row["caption"])
+            first.append(row["candidates"][0]["text"] if row["candidates"] else None)
+    if len(facts) < 2:
+        raise UserError(
+            f"RUN {run} cannot be scored: {len(facts)} of its rows say in their metadata what is in the "
+            "scene, and two are needed. Only scenes that `maccap scenes` wrote say so."
+        )
+    return captions, first, facts
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

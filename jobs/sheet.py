@@ -1,0 +1,43 @@
+"""`maccap sheet RUN OUT.png`: a page of a run's images with their captions, to judge them by eye."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run folder of `maccap caption`.")]
+Out = Annotated[Path, typer.Argument(metavar="OUT.png", help="The PNG to write.")]
+Images = Annotated[int, typer.Option(min=1, max=400, help="How many images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Another seed, other images.")]
+
+
+def main(run: Run, out: Out, images: Images = 25, seed: Seed = 0) -> None:
+    """Draw random images of a run with their captions, and a reference in grey where there is one."""
+    print(json.dumps({"sheet": str(out), "images": write_sheet(run, out, images, seed)}), flush=True)
+
+
+def write_sheet(run: str, out: Path, images: int, seed: int) -> int:
+    """Draw the sheet and return how many images it has. Raises UserError."""
+    from pipeline.contact_sheet import draw_contact_sheet, to_png
+    from pipeline.errors import UserError
+    from pipeline.examples import load_images, pick_examples
+
+    if out.suffix.lower() != ".png":
+        raise UserError(f"OUT {out} must end in .png.")
+    examples = pick_examples(run, images, seed)
+    if not examples:
+        raise UserError(f"RUN {run} has no rows to show.")
+    png = to_png(draw_contact_sheet(examples, load_images(run, examples)))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(png)
+    except OSError as error:
+        raise UserError(f"OUT {out} cannot be written: {error}") from None
+    return len(examples)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)
