@@ -46,13 +46,13 @@ def main(
     _say("3/4  scoring the captions against the scenes")
     report = score_run(run)
     _say("4/4  drawing the contact sheet")
-    write_sheet(run, sheet, _SHEET_IMAGES, seed)
+    drawn = write_sheet(run, sheet, _SHEET_IMAGES, seed)
 
     print(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
           f"{summary.images_per_second:.1f} images/s\n")  # fmt: skip
     print(as_table(report), end="\n\n")
     print(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
-    print(f"{_SHEET_IMAGES} images with their captions: {sheet.absolute()}")
+    print(f"{drawn} images with their captions: {sheet.absolute()}")
     print(json.dumps({"summary": summary.model_dump(), "scores": json.loads(as_json(report))}), flush=True)
 
 
