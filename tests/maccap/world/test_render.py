@@ -25,8 +25,8 @@ def test_every_noun_is_drawn_at_its_place_and_nowhere_else() -> None:
         changed = np.abs(_pixels(with_it) - _pixels(without)).max(axis=-1) > 12
         rows, columns = np.nonzero(changed)
         assert changed.sum() > 150, NOUNS[noun].singular
-        assert 0.49 * SIDE <= rows.min() and rows.max() <= 0.91 * SIDE
-        assert 0.04 * SIDE <= columns.min() and columns.max() <= 0.46 * SIDE
+        assert 0.49 <= rows.min() / SIDE <= rows.max() / SIDE <= 0.91
+        assert 0.04 <= columns.min() / SIDE <= columns.max() / SIDE <= 0.46
 
 
 def test_all_nouns_and_backgrounds_look_different() -> None:

@@ -49,8 +49,9 @@ def test_scenes_keep_to_their_limits() -> None:
     for scene in split_scenes("test", 500, 1):
         assert 1 <= len(scene.counts()) <= MAX_KINDS
         assert 1 <= len(scene.objects) <= MAX_OBJECTS
-        assert all(0 <= p.x - p.size / 2 and p.x + p.size / 2 <= 1 for p in scene.objects)
-        assert all(0 <= p.y - p.size / 2 and p.y + p.size / 2 <= 1 for p in scene.objects)
+        for placed in scene.objects:
+            assert placed.size / 2 <= min(placed.x, placed.y)
+            assert max(placed.x, placed.y) <= 1 - placed.size / 2
 
 
 def test_a_relation_is_named_only_where_it_is_clear_and_turns_round() -> None:

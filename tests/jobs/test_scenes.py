@@ -1,0 +1,31 @@
+"""`maccap scenes` as a person runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def _scenes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jobs.scenes", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+
+def test_scenes_are_written_and_again_the_same(tmp_path: Path) -> None:
+    arguments = (str(tmp_path / "out"), "--count", "6", "--seed", "3", "--size", "64", "--per-shard", "4")
+    first = _scenes(*arguments)
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout.splitlines()[-1])
+    assert told == {"split": "test", "count": 6, "seed": 3, "size": 64, "per_shard": 4}
+    assert '"rows": 6' in first.stderr
+    written = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert len(written) == 3
+    again = _scenes(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == written
+
+    other = _scenes(str(tmp_path / "out"), "--count", "6", "--seed", "4")
+    assert other.returncode == 2
+    assert "other arguments" in other.stderr
+    assert "choose a new or an empty folder" in other.stderr
+    assert "Traceback" not in other.stderr
