@@ -19,6 +19,8 @@ COMMANDS = {
     "score": "jobs.score",
     "sheet": "jobs.sheet",
     "demo": "jobs.demo",
+    "embed": "jobs.embed",
+    "ablate": "jobs.ablate",
 }
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
