@@ -34,15 +34,17 @@ def main(
     from maccap.world.archive import ArchiveConfig
     from pipeline.config import load_config
     from pipeline.examples import pick_examples
-    from pipeline.run import caption_archive
+    from pipeline.run import caption_archive, open_bundle
 
+    bundle = model or str(embedded_bundle_path())
+    open_bundle(bundle)  # before anything of an earlier demo is removed
     start_afresh(folder)
     scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
     _say(f"1/4  rendering {count:,} scenes into {scenes}")
     write_scenes(scenes, ArchiveConfig(split="test", count=count, seed=seed))
     _say(f"2/4  captioning them into {run}, as `maccap caption {scenes} {run}` does")
     config = load_config(None, {"seed": seed})
-    summary = caption_archive(str(scenes), run, model or str(embedded_bundle_path()), config)
+    summary = caption_archive(str(scenes), run, bundle, config)
     _say("3/4  scoring the captions against the scenes")
     report = score_run(run)
     _say("4/4  drawing the contact sheet")
