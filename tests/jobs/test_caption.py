@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -62,7 +63,9 @@ def finished(
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The run folder of an uninterrupted run, and the process that made it."""
     output = tmp_path_factory.mktemp("finished") / "run"
-    return output, _run(command(output))
+    done = _run(command(output))
+    assert done.returncode == 0, done.stderr
+    return output, done
 
 
 def _environment() -> dict[str, str]:
@@ -72,9 +75,15 @@ def _environment() -> dict[str, str]:
     return {**kept, **own}
 
 
-def _run(arguments: list[str], cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+def _run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        arguments, check=False, cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=400
+        arguments,
+        check=False,
+        cwd=REPOSITORY,
+        env={**_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=400,
     )
 
 
@@ -88,7 +97,6 @@ def test_a_hostile_archive_is_captioned_row_by_row(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     output, done = finished
-    assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     rows = pq.read_table(output / "captions").to_pylist()
     ids = [row["image_id"] for row in rows]
@@ -277,29 +285,39 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard address of a Ray head of our own, started and stopped by its process id."""
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """Dashboard address of a Ray head of our own, started and stopped by its process id, and how to enter.
+
+    Once a local Ray has run under a user, `ray start` asks for the token it left in their home, but
+    `ray job submit` sends it only if told to. The head has a token of its own, and both are told.
+    """
     port, dashboard = _free_port(), _free_port()
-    with contextlib.ExitStack() as stack:
+    folder = tmp_path_factory.mktemp("head")
+    log, token = folder / "log", folder / "token"
+    token.write_text(secrets.token_hex(32))
+    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    command = [str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [
-                *(str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}"),
-                *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
-                *("--num-cpus=2", "--disable-usage-stats", "--ray-client-server-port=0"),
-            ],
-            env=_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            command, env={**_environment(), **access}, stdout=output, stderr=output, start_new_session=True
         )
-        stack.callback(process.wait, 60)
-        stack.callback(process.terminate)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", dashboard), 1):
-                break
+    try:
+        deadline = time.monotonic() + 300
+        while not _answers(dashboard):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{dashboard}"
+        yield f"http://127.0.0.1:{dashboard}", access
+    finally:
+        process.terminate()
+        process.wait(120)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def _free_port() -> int:
@@ -310,13 +328,14 @@ def _free_port() -> int:
 
 def test_a_ray_job_gives_the_same_table(
     tmp_path: Path,
-    ray_head: str,
+    ray_head: tuple[str, dict[str, str]],
     command: Callable[..., list[str]],
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
+    address, access = ray_head
     output = tmp_path / "run"
     entry = ["python", *command(output)[1:]]
-    submit = [str(SCRIPTS / "ray"), "job", "submit", "--address", ray_head, "--working-dir", ".", "--"]
-    done = _run([*submit, *entry])
+    submit = [str(SCRIPTS / "ray"), "job", "submit", "--address", address, "--working-dir", ".", "--"]
+    done = _run([*submit, *entry], **access)
     assert done.returncode == 0, done.stdout + done.stderr
     assert _tables(output) == _tables(finished[0])
