@@ -7,14 +7,12 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from webdataset.writer import TarWriter
 
 from maccap.config import Config
-from maccap.world.captions import scene_captions
-from maccap.world.facts import SceneFacts
+from maccap.world.facts import scenes_with_facts
 from maccap.world.render import render
-from maccap.world.scene import SPLITS, Scene, Split, split_scenes
+from maccap.world.scene import Scene, Split
 
 ARCHIVE_FILE = "scenes.json"
 _JPEG_QUALITY = 95
@@ -31,14 +29,6 @@ class ArchiveConfig(Config):
 
     def shard_names(self) -> list[str]:
         return [f"scenes-{number:06d}.tar" for number in range(-(-self.count // self.per_shard))]
-
-
-def scenes_with_facts(split: Split, count: int, seed: int) -> list[tuple[Scene, SceneFacts]]:
-    """`count` scenes of a split, each with what is true of it and five captions."""
-    return [
-        (scene, SceneFacts.of(scene, scene_captions(scene, _caption_numbers(split, seed, index))))
-        for index, scene in enumerate(split_scenes(split, count, seed))
-    ]
 
 
 def write_archive(folder: Path, config: ArchiveConfig) -> Iterator[int]:
@@ -64,11 +54,6 @@ def write_archive(folder: Path, config: ArchiveConfig) -> Iterator[int]:
                 tar.write({"__key__": f"{index:06d}", "jpg": jpeg, "json": json})
                 yield index + 1
         partial.replace(folder / name)
-
-
-def _caption_numbers(split: Split, seed: int, index: int) -> np.random.Generator:
-    """Of its own for each scene; the scenes themselves draw from [split, seed]."""
-    return np.random.default_rng([SPLITS.index(split), seed, 1 + index])
 
 
 def _check_folder(folder: Path, config: ArchiveConfig) -> None:

@@ -15,9 +15,9 @@ from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 from maccap.training import text_features
 from maccap.world.captions import CAPTIONS_PER_SCENE, scene_captions
-from maccap.world.facts import SceneFacts
+from maccap.world.facts import SceneFacts, scenes_with_facts
 from maccap.world.render import render
-from maccap.world.scene import Split, sample_scene, split_scenes
+from maccap.world.scene import Split, sample_scene
 from maccap.world.score import Scores, score
 
 
@@ -39,11 +39,10 @@ class Outcome(NamedTuple):
 
 def render_test_set(split: Split, count: int, seed: int, spec: PixelSpec, side: int = 192) -> TestSet:
     """`count` scenes drawn at `side` pixels and resized as any image is; half hold an unseen pair."""
-    rng = np.random.default_rng([7, seed])
-    scenes = split_scenes(split, count, seed)
-    pixels = np.stack([resize_and_crop(render(scene, side), spec) for scene in scenes])
-    facts = [SceneFacts.of(scene, scene_captions(scene, rng)) for scene in scenes]
-    return TestSet([f"{split}-{seed}-{i}" for i in range(count)], torch.from_numpy(pixels), facts)
+    scenes = scenes_with_facts(split, count, seed)
+    pixels = np.stack([resize_and_crop(render(scene, side), spec) for scene, _ in scenes])
+    ids = [f"{split}-{seed}-{index}" for index in range(count)]
+    return TestSet(ids, torch.from_numpy(pixels), [facts for _, facts in scenes])
 
 
 def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTokens:

@@ -3,9 +3,14 @@
 from itertools import permutations
 from typing import Self
 
+import numpy as np
+
 from maccap.config import Config
+from maccap.world.captions import scene_captions
 from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
-from maccap.world.scene import Scene, holds_unseen_pair
+from maccap.world.scene import SPLITS, Scene, Split, holds_unseen_pair, split_scenes
+
+_CAPTION_STREAM = 12  # no training stream starts with it
 
 
 class SceneFacts(Config):
@@ -31,3 +36,16 @@ class SceneFacts(Config):
             unseen_pair=holds_unseen_pair(scene),
             captions=captions,
         )
+
+
+def scenes_with_facts(split: Split, count: int, seed: int) -> list[tuple[Scene, SceneFacts]]:
+    """`count` scenes of a split, each with what is true of it and five captions."""
+    return [
+        (scene, SceneFacts.of(scene, scene_captions(scene, _caption_numbers(split, seed, index))))
+        for index, scene in enumerate(split_scenes(split, count, seed))
+    ]
+
+
+def _caption_numbers(split: Split, seed: int, index: int) -> np.random.Generator:
+    """Of its own for each scene, so that captions do not depend on how many scenes are drawn."""
+    return np.random.default_rng([_CAPTION_STREAM, SPLITS.index(split), seed, index])

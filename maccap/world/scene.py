@@ -17,6 +17,7 @@ from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
 
 Split = Literal["train", "tune", "test"]
 SPLITS: tuple[Split, ...] = ("train", "tune", "test")
+_SPLIT_STREAM = 11  # no training stream starts with it
 MAX_OBJECTS = 5
 MAX_KINDS = 3
 _SEPARATION = 0.1  # a relation is named only where two groups are this far apart, in image widths
@@ -114,7 +115,7 @@ def place(members: list[int], background: int, rng: np.random.Generator) -> Scen
 
 def split_scenes(split: Split, count: int, seed: int, unseen_share: float = 0.5) -> list[Scene]:
     """`count` scenes of a split; outside training, `unseen_share` of them hold an unseen pair."""
-    rng = np.random.default_rng([SPLITS.index(split), seed])
+    rng = np.random.default_rng([_SPLIT_STREAM, SPLITS.index(split), seed])
     share = 0.0 if split == "train" else unseen_share
     return [sample_scene(rng, split, unseen_pair=(i + 1) * share % 1 < share) for i in range(count)]
 

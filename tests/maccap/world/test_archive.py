@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maccap.world.archive import ArchiveConfig, scenes_with_facts, write_archive
+from maccap.world.archive import ArchiveConfig, write_archive
+from maccap.world.facts import scenes_with_facts
 from maccap.world.facts import SceneFacts
 from maccap.world.render import render
 
