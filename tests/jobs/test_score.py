@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.score import as_json, as_table, main, score_run
-from maccap.world.facts import scenes_with_facts
-from maccap.world.facts import SceneFacts
+from maccap.world.facts import SceneFacts, scenes_with_facts
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
 from pipeline.errors import UserError
 from pipeline.write import CaptionWriter

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from maccap.world.archive import ArchiveConfig, write_archive
-from maccap.world.facts import scenes_with_facts
-from maccap.world.facts import SceneFacts
+from maccap.world.facts import SceneFacts, scenes_with_facts
 from maccap.world.render import render
 
 CONFIG = ArchiveConfig(split="test", count=7, seed=4, size=64, per_shard=3)

@@ -1,7 +1,6 @@
 import pytest
 
-from maccap.world.facts import scenes_with_facts
-from maccap.world.facts import SceneFacts
+from maccap.world.facts import SceneFacts, scenes_with_facts
 from maccap.world.score import Scores, cider_d, score
 
 DOG_AND_CATS = SceneFacts(
