@@ -72,7 +72,8 @@ def connect_to_ray(num_cpus: int | None = None) -> bool:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with _stderr_muted():
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+            # left to itself Ray would also join a cluster whose address lies in /tmp, alive or not
+            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a local Ray"
         raise RunError(f"cannot start on {where}: {describe(error)}") from None

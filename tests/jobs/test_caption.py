@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -295,8 +296,10 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
     folder = tmp_path_factory.mktemp("head")
     log, token = folder / "log", folder / "token"
     token.write_text(secrets.token_hex(32))
+    home = tempfile.mkdtemp(prefix="ray-")  # short: Ray's sockets lie in it
     access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     command = [str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
+    command += [f"--temp-dir={home}"]  # else a local Ray started without an address joins this one
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -312,6 +315,7 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
     finally:
         process.terminate()
         process.wait(120)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _answers(port: int) -> bool:
