@@ -44,7 +44,7 @@ CAPTION_SCHEMA = pa.schema(
 )
 """What the sink writes: the caption table."""
 
-_FILE_NAME = re.compile(r"^(?P<stem>.+-[0-9a-f]{8})\.(?P<position>\d{5,})\.parquet$")
+_FILE_NAME = re.compile(r"^(?P<stem>.+-[0-9a-f]{16})\.(?P<position>\d{5,})\.parquet$")
 _ARCHIVE_SUFFIX = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz|parquet)$", re.IGNORECASE)
 
 
@@ -106,11 +106,12 @@ def shard_file_stem(shard: str) -> str:
     """The shard's part of its chunks' file names: readable, and unique by a hash of the whole id."""
     stem = _ARCHIVE_SUFFIX.sub("", shard.rstrip("/").rsplit("/", 1)[-1])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:80] or "shard"
-    return f"{readable}-{hashlib.sha256(shard.encode()).hexdigest()[:8]}"
+    # 64 bits: among a million shards of one name, two share a file name with a chance of 3 in 10^8
+    return f"{readable}-{hashlib.sha256(shard.encode()).hexdigest()[:16]}"
 
 
 def chunk_file_name(shard: str, position: int) -> str:
-    """For instance `scenes-000003-1a2b3c4d.00002.parquet`; the same on every machine and every resume."""
+    """For instance `scenes-000003-1a2b3c4d5e6f7a8b.00002.parquet`; the same on every machine and resume."""
     return f"{shard_file_stem(shard)}.{position:05d}.parquet"
 
 

@@ -40,7 +40,7 @@ def test_samples_are_read_without_a_copy() -> None:
 
 def test_the_file_name_is_readable_and_a_function_of_shard_and_position() -> None:
     name = chunk_file_name("train/scenes-000003.tar", 2)
-    assert name == "scenes-000003-23b2b665.00002.parquet"
+    assert name == "scenes-000003-23b2b6659702a680.00002.parquet"
     assert parse_file_name(name) == (shard_file_stem("train/scenes-000003.tar"), 2)
 
 
@@ -57,6 +57,15 @@ def test_any_shard_makes_a_plain_file_name(shard: str) -> None:
     assert parse_file_name(name) == (shard_file_stem(shard), 100_000)
 
 
-@pytest.mark.parametrize("name", ["x.parquet", ".a-12345678.00000.parquet.1.tmp", "a-12345678.00000.csv", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.parquet",
+        "a-12345678.00000.parquet",
+        ".a-0123456789abcdef.00000.parquet.1.tmp",
+        "a-0123456789abcdef.00000.csv",
+        "",
+    ],
+)
 def test_other_files_are_not_taken_for_chunks(name: str) -> None:
     assert parse_file_name(name) is None
