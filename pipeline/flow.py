@@ -54,11 +54,11 @@ class Cluster:
         return any(stage.num_gpus for stage in self.resources.actor_stages().values())
 
 
-def connect_to_ray(num_cpus: int | None = None) -> bool:
+def connect_to_ray() -> bool:
     """Join the cluster that RAY_ADDRESS names (as inside `ray job submit`), or start one in this machine,
     quietly.
 
-    Returns whether it was started here. `num_cpus` limits a cluster started here.
+    Returns whether it was started here.
     """
     if ray.is_initialized():
         return False
@@ -68,7 +68,7 @@ def connect_to_ray(num_cpus: int | None = None) -> bool:
     os.environ.setdefault(
         "RAY_BACKEND_LOG_LEVEL", "fatal"
     )  # else its C++ side warns of Ray Data's own doings
-    local: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": num_cpus}
+    local: dict[str, Any] = {} if address else {"include_dashboard": False}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with _stderr_muted():

@@ -3,10 +3,8 @@ mark.
 """
 
 import time
-from importlib.metadata import version
 
-from pydantic import ValidationError
-
+from maccap import __version__
 from maccap.bundle import Bundle
 from maccap.config import Config
 from pipeline.config import CaptionJobConfig
@@ -83,8 +81,6 @@ def open_bundle(model: str) -> Bundle:
     """The model bundle at `model`. Raises UserError that names the file and the fix."""
     try:
         return Bundle.open(model)
-    except ValidationError as error:
-        raise UserError(f"model {model}: config.json is not a bundle's: {describe(error)}") from None
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model {model} cannot be opened: {describe(error)}") from None
 
@@ -109,7 +105,7 @@ def run_facts(
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
         precision=precision,
-        version=version("maccap"),
+        version=__version__,
     )
 
 
