@@ -5,10 +5,9 @@ again from the run's source, by shard and index.
 """
 
 import json
+import random
 from collections import defaultdict
 from dataclasses import dataclass
-
-import numpy as np
 
 from pipeline.captions import read_captions
 from pipeline.errors import UserError
@@ -34,7 +33,7 @@ class Example:
 def pick_examples(run: str, count: int, seed: int = 0) -> list[Example]:
     """`count` rows of the run (all, if it has fewer) in random order. Raises UserError."""
     total = sum(table.num_rows for table in read_captions(run, ["index"]))
-    chosen = np.random.default_rng(seed).permutation(total)[:count].tolist()
+    chosen = random.Random(seed).sample(range(total), min(count, total))
     found: dict[int, Example] = {}
     start = 0
     for table in read_captions(run, _COLUMNS):

@@ -57,6 +57,7 @@ def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
         tarfile.open(fileobj=stream, mode="r|*", tarinfo=_StrictTarInfo, errors="surrogateescape") as tar,
     ):
         for member in tar:
+            tar.members = []  # else tarfile keeps the header of every member until the archive ends
             folder, name = posixpath.split(member.name)
             stem, dot, extension = name.partition(".")
             if not member.isreg() or not stem or not dot:  # hidden files have no stem
@@ -128,7 +129,7 @@ def _dump(value: dict[str, Any]) -> str:
 
 
 class _UniqueIds:
-    """Numbers the repeats of a key. Holds eight bytes a sample, for one shard at a time."""
+    """Numbers the repeats of a key. Holds a hash a sample, about a hundred bytes, for one shard at a time."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
