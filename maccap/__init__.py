@@ -2,6 +2,7 @@
 
 The method, in the order of the paper, one file a step:
 
+    as_seen.py     an image as a person sees it: upright, opaque, 8 bits; without torch
     pixels.py      the pixels a CLIP expects, without torch
     clip.py        frozen CLIP: global feature, projected tokens, last-block attention, text feature
     regions.py     salient tokens and their sub-region features; features.py: pixels to both

@@ -83,13 +83,13 @@ class Bundle:
     def load_clip(
         self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
     ) -> "FrozenClip":
-        """The frozen CLIP; float32 on a CPU and float16 on a GPU unless `dtype` says otherwise."""
+        """The frozen CLIP; float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise."""
         import torch
 
         from maccap.clip import FrozenClip
 
         if dtype is None:
-            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.float16
+            dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         source = self.config.clip
         clip = FrozenClip.load(self._resolve(source.name), source.pretrained, device, dtype)
         if clip.embed_dim != self.config.adaptor.clip_dim:

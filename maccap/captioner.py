@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from maccap.as_seen import as_seen
 from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
 from maccap.config import BundleConfig, DecodingConfig
 from maccap.features import FeatureExtractor
@@ -54,8 +55,8 @@ class Captioner:
     ) -> Self:
         """Open a bundle: a folder, an fsspec URL, or by default the small one that the package ships.
 
-        `device` is the GPU where there is one. `dtype` is that of both towers; by default float32 on a CPU,
-        and on a GPU float16 for CLIP and bfloat16 for the language model. Raises as `Bundle.open` does.
+        `device` is the GPU where there is one. `dtype` is that of both towers; by default float32 on a CPU
+        and bfloat16 on a GPU, as in the pipeline. Raises as `Bundle.open` does.
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         bundle = Bundle.open(url or embedded_bundle_path())
@@ -78,9 +79,10 @@ class Captioner:
     ) -> list[Caption]:
         """One caption an image, in order. `decoding` is the bundle's by default.
 
+        An image is taken as a person sees it (`maccap.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
-        gets the same caption in any company. Raises ValueError where `ids` and `images` differ in number, and
-        Pillow's errors for a file that is not an image.
+        gets the same caption in any company, and with the same id and seed in the pipeline. Raises ValueError
+        where `ids` and `images` differ in number, and Pillow's errors for a file that is not an image.
         """
         if ids is not None and len(ids) != len(images):
             raise ValueError(f"{len(images)} images, but {len(ids)} ids")
@@ -96,14 +98,15 @@ class Captioner:
     def _pixels(self, image: Image.Image | str | Path) -> NDArray[np.uint8]:
         spec = self.features.clip.pixels
         if isinstance(image, Image.Image):
-            return resize_and_crop(image, spec)
+            return resize_and_crop(as_seen(image), spec)
         with Image.open(image) as opened:
-            return resize_and_crop(opened, spec)
+            return resize_and_crop(as_seen(opened), spec)
 
     def _caption_batch(
         self, pixels: NDArray[np.uint8], ids: Sequence[str], seed: int, decoding: DecodingConfig
     ) -> list[Caption]:
-        global_, features = self.features(torch.from_numpy(pixels))
+        # in half precision, as they travel between the pipeline's stages
+        global_, features = (part.half() for part in self.features(torch.from_numpy(pixels)))
         drawn = self.sampler(features, ids, seed, decoding)
         scores = self.reranker([[candidate.text for candidate in row] for row in drawn], global_)
         captions = []

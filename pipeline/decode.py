@@ -1,9 +1,7 @@
 """From image bytes to the pixels CLIP sees, with Pillow alone: this stage's workers never load torch.
 
-An image is decoded as a person sees it: turned upright as its EXIF orientation says, the first frame of an
-animation, transparency on white, 16-bit grey scaled to 8 bits (Pillow's own conversion clips it to white).
-Opaque 8-bit images, all but a few, come out exactly as open_clip's preprocessing gives them. Whatever cannot
-be decoded becomes an error row with a short reason.
+What a file shows is `maccap.as_seen`'s to say. Here are the limits of what is let in, and whatever cannot be
+decoded becomes an error row with a short reason.
 """
 
 import warnings
@@ -13,8 +11,9 @@ from io import BytesIO
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from maccap.as_seen import as_seen
 from maccap.pixels import PixelSpec, resize_and_crop
 from pipeline.chunk import spread, valid_rows
 from pipeline.columns import pixels_column
@@ -67,17 +66,9 @@ def _decode(data: bytes, spec: PixelSpec, max_pixels: int) -> DecodedImage:
             raise UndecodableError(
                 f"{image.width} x {image.height} pixels are more than the limit of {max_pixels} (max_pixels)"
             )
-        upright = _upright(image)
-        _refuse_slivers(upright, spec, max_pixels)
-        return DecodedImage(resize_and_crop(_rgb(upright), spec), upright.width, upright.height)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF says nothing about the pixels
-        return image
+        _refuse_slivers(image, spec, max_pixels)
+        upright = as_seen(image)
+        return DecodedImage(resize_and_crop(upright, spec), upright.width, upright.height)
 
 
 def _refuse_slivers(image: Image.Image, spec: PixelSpec, max_pixels: int) -> None:
@@ -85,31 +76,6 @@ def _refuse_slivers(image: Image.Image, spec: PixelSpec, max_pixels: int) -> Non
     short, long = sorted(image.size)
     if spec.resize_mode == "shortest" and spec.size * spec.size * long // short > max_pixels:
         raise UndecodableError(f"{image.width} x {image.height} pixels are too narrow to resize")
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey over its whole range; 32-bit and float images, whose range nothing tells, over what they
-    hold.
-    """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < values.max() <= 65535):
-        scaled = values / 257
-    elif values.min() >= 0 and values.max() <= 255 and image.mode == "I":
-        scaled = values
-    else:
-        low, high = values.min(), values.max()
-        scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-    return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
 
 
 class DecodeStage:

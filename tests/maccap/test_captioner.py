@@ -71,7 +71,7 @@ def test_score_is_clips_cosine_of_caption_and_image(captioner: Captioner, photos
         image_transform_v2(PreprocessCfg(size=32), is_train=False)(photos[0])[None], normalize=True
     )
     text = model.encode_text(captioner.features.clip.tokenize([caption.text]), normalize=True)
-    assert caption.score == pytest.approx(float(image[0] @ text[0]), abs=1e-5)
+    assert caption.score == pytest.approx(float(image[0] @ text[0]), abs=1e-3)  # half precision
 
 
 def test_same_caption_in_any_company(captioner: Captioner, photos: list[Image.Image]) -> None:

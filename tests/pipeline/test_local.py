@@ -5,7 +5,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from maccap.captioner import Captioner
 from pipeline.config import CaptionJobConfig
 from pipeline.local import caption_chunks_locally, caption_locally
 from pipeline.run import open_bundle, run_facts
@@ -87,6 +89,27 @@ def test_decoding_overrides_reach_the_sampler(small_bundle: Path, archive: Path)
     candidates = [candidate for row in rows for candidate in row["candidates"] or []]
     assert len(candidates) == 2 * 9
     assert max(len(candidate["text"].split()) for candidate in candidates) == 1
+
+
+def test_captions_are_those_of_the_captioner(small_bundle: Path, tmp_path: Path) -> None:
+    """The same ids and seed through both, for images that have to be made upright, opaque and 8 bits."""
+    clear = picture(3).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    files = {name: hostile_files()[name] for name in ("turned.jpg", "grey16.png", "cmyk.jpg", "UPPER.TIFF")}
+    files["clear.png"] = encoded(clear, "PNG")
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    rows = _rows(small_bundle, tmp_path, seed=5)
+    assert len(rows) == len(files)
+    ids = [row["image_id"] for row in rows]
+    captioner = Captioner.from_pretrained(small_bundle, device="cpu")
+    captions = captioner.caption([tmp_path / name for name in ids], ids=ids, seed=5)
+    assert [caption.text for caption in captions] == [row["caption"] for row in rows]
+    for caption, row in zip(captions, rows, strict=True):
+        assert [c.text for c in caption.candidates] == [c["text"] for c in row["candidates"]]
+        assert [c.clip_score for c in caption.candidates] == pytest.approx(
+            [c["clip_score"] for c in row["candidates"]], abs=1e-6
+        )
 
 
 def test_hostile_files_are_rows_and_counts_add_up(small_bundle: Path, tmp_path: Path) -> None:
