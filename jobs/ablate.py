@@ -23,16 +23,17 @@ def main(
     """Score the embedded model with one part of the method changed at a time."""
     from maccap.bundle import Bundle, embedded_bundle_path
     from maccap.world.ablation import Ablation, markdown
-    from maccap.world.build import BuildConfig, Towers
+    from maccap.world.build import BUILD_FILE, BuildConfig, Towers
     from maccap.world.scene import SPLITS
     from pipeline.errors import UserError
 
     chosen = next((name for name in SPLITS if name == split), None)
     if chosen is None:
         raise UserError(f"--split {split}: choose one of {', '.join(SPLITS)}")
-    if not (work / "clip" / "_FINISHED").exists():
-        raise UserError(f"{work} holds no finished towers; build them with `maccap embed {work}`")
-    ablation = Ablation(Bundle.open(embedded_bundle_path()), Towers(work, BuildConfig()), chosen, count, seed)
+    if not (work / BUILD_FILE).exists():
+        raise UserError(f"{work} holds no finished build; make one with `maccap embed {work}`")
+    config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
+    ablation = Ablation(Bundle.open(embedded_bundle_path()), Towers(work, config), chosen, count, seed)
     rows = []
     for row in ablation.rows(steps, work):
         rows.append(row)

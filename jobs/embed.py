@@ -19,16 +19,21 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
     """Train the embedded model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import embedded_bundle_path
     from maccap.world.build import BuildConfig, build
+    from pipeline.errors import UserError
 
     base = BuildConfig()
     config = BuildConfig(
         language_model_steps=round(base.language_model_steps * scale),
         clip_steps=round(base.clip_steps * scale),
+        clip_alignment_steps=round(base.clip_alignment_steps * scale),
         adaptor_steps=round(base.adaptor_steps * scale),
         seed=seed,
     )
     work.mkdir(parents=True, exist_ok=True)
-    build(work, output or embedded_bundle_path(), config)
+    try:
+        build(work, output or embedded_bundle_path(), config)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 if __name__ == "__main__":

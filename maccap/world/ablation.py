@@ -8,7 +8,7 @@ from maccap.adaptor import Adaptor
 from maccap.bundle import Bundle
 from maccap.config import DecodingConfig, RegionConfig
 from maccap.sampler import CandidateSampler
-from maccap.world.build import Towers
+from maccap.world.build import Towers, cached_tensors
 from maccap.world.evaluation import Outcome, encode_images, evaluate, render_test_set, retrieve
 from maccap.world.scene import Split
 from maccap.world.score import Scores, score
@@ -38,7 +38,7 @@ class Ablation:
 
     def rows(self, noise_steps: int, work: Path) -> Iterator[Row]:
         """Every variant's scores, as they are found. Adaptors for other noise are trained `noise_steps`."""
-        nearest = retrieve(self.clip, self.images, self.towers.captions, self.towers.text_features())
+        nearest = retrieve(self.clip, self.images, self.towers.captions, self.towers.text_features)
         yield Row("retrieval: nearest training caption by CLIP", score(nearest, self.test.facts))
         shipped = self._outcome()
         yield Row("**as shipped**, best of K by CLIP", shipped.reranked)
@@ -78,14 +78,10 @@ class Ablation:
         )
 
     def _adaptor(self, variance: float, steps: int, work: Path) -> Adaptor:
-        from safetensors.torch import load_file, save_file
-
-        path = work / f"adaptor-{variance:g}-{steps}.safetensors"
-        if not path.exists():
-            trained = self.towers.train_adaptor(variance, steps)
-            save_file({k: v.detach() for k, v in trained.state_dict().items()}, path)
+        path = work / f"adaptor-{variance:g}-{steps}-{self.towers.fingerprint}.safetensors"
+        weights = cached_tensors(path, lambda: self.towers.train_adaptor(variance, steps).state_dict())
         adaptor = Adaptor(self.bundle.config.adaptor)
-        adaptor.load_state_dict(load_file(path))
+        adaptor.load_state_dict(weights)
         return adaptor.eval()
 
 

@@ -3,6 +3,9 @@
 A part that is finished there is not trained again, so that the build can be stopped and started.
 """
 
+import json
+from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,12 +28,15 @@ from maccap.config import (
 )
 from maccap.language_model import FrozenLanguageModel
 from maccap.training import text_features, train_adaptor
+from maccap.world.align_clip import align_clip
 from maccap.world.evaluation import training_captions
 from maccap.world.progress import Report
 from maccap.world.train_clip import train_clip
 from maccap.world.train_language_model import train_language_model
 
 REGIONS = RegionConfig(count=10, weighting="attention")
+BUILD_FILE, _MARKER = "build.json", "_FINISHED"
+
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 
 
@@ -38,34 +44,48 @@ class BuildConfig(Config):
     """How long each part trains; the defaults made the bundle that ships."""
 
     language_model_steps: int = 4500
-    clip_steps: int = 2600
-    adaptor_steps: int = 4000
+    clip_steps: int = 2000
+    clip_alignment_steps: int = 450
+    adaptor_steps: int = 3600
     caption_scenes: int = 20_000
-    noise_variance: float = 0.016
+    noise_variance: float = 0.032
     seed: int = 0
 
 
 class Towers:
-    """The two frozen models in a work folder, and the training captions with their text features."""
+    """The two frozen models in a work folder, and the training captions with their text features.
+
+    Raises ValueError where the folder holds a model that was trained with other settings.
+    """
 
     def __init__(self, work: Path, config: BuildConfig) -> None:
-        self.config = config
-        if not _finished(work / "llm"):
-            train_language_model(work / "llm", config.language_model_steps, batch=32, seed=config.seed)
-            _finish(work / "llm")
-        if not _finished(work / "clip"):
-            train_clip(work / "clip", config.clip_steps, width=160, layers=4, batch=160, seed=config.seed)
-            _finish(work / "clip")
-        self.lm = FrozenLanguageModel.load(str(work / "llm"))
-        self.clip = FrozenClip.load(str(work / "clip"))
-        self.captions = training_captions(config.caption_scenes, config.seed)
-        self._cache = work / f"text_features-{config.caption_scenes}-{config.seed}.safetensors"
+        self.work, self.config = work, config
+        llm, clip, seed = work / "llm", work / "clip", config.seed
+        if not _finished(llm, steps=config.language_model_steps, seed=seed):
+            train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
+            _finish(llm, steps=config.language_model_steps, seed=seed)
+        steps = {"steps": config.clip_steps, "alignment_steps": config.clip_alignment_steps, "seed": seed}
+        if not _finished(clip, **steps):
+            train_clip(clip, config.clip_steps, width=160, layers=4, seed=seed)
+            align_clip(clip, config.clip_alignment_steps, seed=seed)
+            _finish(clip, **steps)
+        self.lm = FrozenLanguageModel.load(str(llm))
+        self.clip = FrozenClip.load(str(clip))
+        self.captions = training_captions(config.caption_scenes, seed)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of both models' weights and the captions: what text features and adaptors depend on."""
+        digest = sha256("\n".join(self.captions).encode())
+        for path in sorted(self.work.glob("*/*.safetensors")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
     def text_features(self) -> Tensor:
-        """CLIP text features [captions, D] of the training captions, computed once a work folder."""
-        if not self._cache.exists():
-            save_file({"features": text_features(self.clip, self.captions)}, self._cache)
-        return load_file(self._cache)["features"]
+        """CLIP text features [captions, D] of the training captions, computed once for these weights."""
+        path = self.work / f"text_features-{self.fingerprint}.safetensors"
+        return cached_tensors(path, lambda: {"features": text_features(self.clip, self.captions)})["features"]
 
     def train_adaptor(self, noise_variance: float, steps: int) -> Adaptor:
         """An adaptor of the embedded size, trained on the captions with this noise."""
@@ -84,11 +104,11 @@ class Towers:
             adaptor,
             self.lm,
             self.captions,
-            self.text_features(),
+            self.text_features,
             regions=REGIONS.count,
             noise_variance=noise_variance,
             config=TrainingConfig(
-                steps=steps, batch=128, learning_rate=1e-3, bfloat16=True, seed=self.config.seed
+                steps=steps, batch=128, learning_rate=1.5e-3, bfloat16=True, seed=self.config.seed
             ),
             report=Report(f"adaptor, noise {noise_variance:g}", steps),
         )
@@ -98,6 +118,7 @@ class Towers:
 def build(work: Path, output: Path, config: BuildConfig) -> None:
     """Train what is missing in `work` and write the bundle to `output`, weights in half precision."""
     towers = Towers(work, config)
+    (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
     adaptor = towers.train_adaptor(config.noise_variance, config.adaptor_steps)
     write_bundle(
         output,
@@ -117,9 +138,25 @@ def build(work: Path, output: Path, config: BuildConfig) -> None:
     )
 
 
-def _finished(folder: Path) -> bool:
-    return (folder / "_FINISHED").exists()
+def cached_tensors(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors in `path`, first computed and kept there (whole or not at all) if need be."""
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        save_file({name: value.detach().contiguous() for name, value in compute().items()}, partial)
+        partial.replace(path)
+    return load_file(path)
 
 
-def _finish(folder: Path) -> None:
-    (folder / "_FINISHED").touch()
+def _finished(folder: Path, **settings: int) -> bool:
+    marker = folder / _MARKER
+    if not marker.exists():
+        return False
+    if (recorded := json.loads(marker.read_text())) != settings:
+        raise ValueError(
+            f"{folder} was trained with {recorded}, not {settings}; remove it or use another work folder"
+        )
+    return True
+
+
+def _finish(folder: Path, **settings: int) -> None:
+    (folder / _MARKER).write_text(json.dumps(settings) + "\n")

@@ -30,11 +30,12 @@ from maccap.world.scene import MAX_OBJECTS, Scene, pair_split, place, sample_sce
 
 SIDE, PATCH = 96, 12
 CONTEXT = 24
+VOCABULARY, CLIP_WEIGHTS = "bpe.txt.gz", "open_clip_model.safetensors"
 _MERGES = 370
 _MEAN = _STD = (0.5, 0.5, 0.5)
 _DENSE_SCALE = 15.0
 _MAX_LOGIT_SCALE = 40.0
-_CLASSES = [object_phrase(n, 1) for n in range(len(NOUNS))] + [b.phrases[0] for b in BACKGROUNDS]
+CLASSES = [object_phrase(n, 1) for n in range(len(NOUNS))] + [b.phrases[0] for b in BACKGROUNDS]
 
 
 def train_merges(seed: int = 0, captions: int = 20_000) -> list[str]:
@@ -59,7 +60,7 @@ def write_vocabulary(folder: Path, seed: int = 0) -> int:
     merges = train_merges(seed)
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(["#version: maccap scenes", *merges])
-    (folder / "bpe.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    (folder / VOCABULARY).write_bytes(gzip.compress(text.encode(), mtime=0))
     return 512 + len(merges) + 2
 
 
@@ -73,7 +74,7 @@ def model_config(vocabulary: int, width: int, layers: int, embed_dim: int) -> di
         },
         "text_cfg": {
             "context_length": CONTEXT, "vocab_size": vocabulary, "width": 128, "heads": 4, "layers": 3,
-            "tokenizer_kwargs": {"bpe_path": "bpe.txt.gz"},
+            "tokenizer_kwargs": {"bpe_path": VOCABULARY},
         },
     }  # fmt: skip
 
@@ -89,53 +90,98 @@ class PatchEmbedding(nn.Conv2d):
         return F.linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
+class SceneClip:
+    """The CLIP while it trains, and what both phases of its training do with it."""
+
+    def __init__(self, config: dict[str, Any], vocabulary: Path) -> None:
+        self.config = config
+        text_config = {k: v for k, v in config["text_cfg"].items() if k != "tokenizer_kwargs"}
+        self.model = open_clip.CLIP(**{**config, "text_cfg": text_config})
+        self.visual: Any = self.model.visual
+        self.visual.conv1 = PatchEmbedding(3, config["vision_cfg"]["width"], PATCH, PATCH, bias=False)
+        self.visual.output_tokens = True
+        self.tokenizer = open_clip.SimpleTokenizer(bpe_path=str(vocabulary), context_length=CONTEXT)
+
+    def encode_scenes(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+        """Features [B, D] and projected patch tokens [B, P, D] of rendered scenes, unit length."""
+        images = torch.from_numpy(np.stack([np.asarray(render(scene, SIDE)) for scene in scenes]))
+        with torch.autocast("cpu", torch.bfloat16):
+            pooled, tokens = self.visual(
+                ((images.float() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous()
+            )
+            patches = tokens @ self.visual.proj
+        return F.normalize(pooled.float(), dim=-1), F.normalize(patches.float(), dim=-1)
+
+    def encode_texts(self, texts: list[str]) -> Tensor:
+        """Features [len(texts), D], unit length."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return F.normalize(self.model.encode_text(self.tokenizer(texts)).float(), dim=-1)
+
+    def logits(self, image: Tensor, text: Tensor, scenes: list[Scene], captions: list[str]) -> Tensor:
+        """Scaled cosines [B, B] of images and captions, without the pairs that are no negative example."""
+        cosines = self.model.logit_scale.exp() * image @ text.T
+        return cosines.masked_fill(also_true(scenes, captions), -1e4)
+
+    def save(self, folder: Path) -> None:
+        preprocess = {"mean": _MEAN, "std": _STD, "interpolation": "bicubic", "resize_mode": "shortest"}
+        document = {"model_cfg": self.config, "preprocess_cfg": preprocess}
+        (folder / "open_clip_config.json").write_text(json.dumps(document, indent=2) + "\n")
+        weights = {key: value.contiguous() for key, value in self.model.state_dict().items()}
+        save_file(weights, folder / CLIP_WEIGHTS)
+
+
+def contrastive_loss(logits: Tensor) -> Tensor:
+    """CLIP's loss: each image picks its caption, each caption its image."""
+    target = torch.arange(len(logits))
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def dense_loss(patches: Tensor, names: Tensor, scenes: list[Scene]) -> Tensor:
+    """Each patch token [B, P, D] picks the name of what it shows among the class texts `names` [C, D]."""
+    labels = torch.from_numpy(np.stack([patch_labels(scene, SIDE // PATCH) for scene in scenes]))
+    return F.cross_entropy((_DENSE_SCALE * patches @ names.T).flatten(0, 1), labels.flatten())
+
+
+def scene_batch(rng: np.random.Generator, batch: int) -> list[Scene]:
+    """`batch` training scenes, in groups of near copies."""
+    return [near for _ in range(batch // 4) for near in near_copies(sample_scene(rng, "train"), rng)]
+
+
 def train_clip(
-    folder: Path, steps: int, *, width: int = 160, layers: int = 5, embed_dim: int = 128, batch: int = 256,
+    folder: Path, steps: int, *, width: int, layers: int, embed_dim: int = 128, batch: int = 160,
     learning_rate: float = 1e-3, seed: int = 0,
 ) -> None:  # fmt: skip
-    """Train for `steps` batches of `batch` scenes and save the CLIP into `folder` as open_clip reads it."""
+    """Train both towers for `steps` batches of `batch` scenes; the CLIP goes into `folder` as open_clip reads
+    it.
+    """
     torch.manual_seed(seed)
-    config = model_config(write_vocabulary(folder, seed), width, layers, embed_dim)
-    text_config = {k: v for k, v in config["text_cfg"].items() if k != "tokenizer_kwargs"}
-    model = open_clip.CLIP(**{**config, "text_cfg": text_config})
-    visual: Any = model.visual
-    visual.conv1 = PatchEmbedding(3, width, PATCH, PATCH, bias=False)
-    visual.output_tokens = True
-    tokenizer = open_clip.SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=CONTEXT)
-    classes = tokenizer(_CLASSES)
+    clip = SceneClip(
+        model_config(write_vocabulary(folder, seed), width, layers, embed_dim), folder / VOCABULARY
+    )
+    parameters = list(clip.model.parameters())
     rng = np.random.default_rng([2, seed])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = warmup_cosine(optimizer, steps)
     report = Report("CLIP", steps)
     for step in range(steps):
-        scenes = [near for _ in range(batch // 4) for near in near_copies(sample_scene(rng, "train"), rng)]
+        scenes = scene_batch(rng, batch)
         captions = [scene_captions(scene, rng, 1)[0] for scene in scenes]
-        images = torch.from_numpy(np.stack([np.asarray(render(scene, SIDE)) for scene in scenes]))
-        labels = torch.from_numpy(np.stack([patch_labels(scene, SIDE // PATCH) for scene in scenes]))
-        with torch.autocast("cpu", torch.bfloat16):
-            pooled, tokens = visual(((images.float() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous())
-            texts = model.encode_text(torch.cat([tokenizer(captions), classes]))
-            patches = F.normalize(tokens @ visual.proj, dim=-1)
-        image = F.normalize(pooled.float(), dim=-1)
-        text, names = F.normalize(texts.float(), dim=-1).split([batch, len(_CLASSES)])
-        logits = model.logit_scale.exp() * image @ text.T
-        logits = logits.masked_fill(also_true(scenes, captions), -1e4)
-        target = torch.arange(batch)
-        contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-        dense = F.cross_entropy((_DENSE_SCALE * patches.float() @ names.T).flatten(0, 1), labels.flatten())
+        image, patches = clip.encode_scenes(scenes)
+        text, names = clip.encode_texts([*captions, *CLASSES]).split([batch, len(CLASSES)])
+        logits = clip.logits(image, text, scenes, captions)
+        contrast, dense = contrastive_loss(logits), dense_loss(patches, names, scenes)
         optimizer.zero_grad()
         (contrast + 0.5 * dense).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(max=float(np.log(_MAX_LOGIT_SCALE)))
-        right = (logits.argmax(1) == target).float().mean().item()
-        named = (patches.float() @ names.T).argmax(-1).eq(labels).float().mean().item()
-        report(step, contrast=contrast.item(), dense=dense.item(), right=right, patches_named=named,
-               cosine=(image * text).sum(-1).mean().item(), scale=model.logit_scale.exp().item())  # fmt: skip
+            clip.model.logit_scale.clamp_(max=float(np.log(_MAX_LOGIT_SCALE)))
+        right = (logits.argmax(1) == torch.arange(batch)).float().mean().item()
+        cosine = (image * text).sum(-1).mean().item()
+        report(step, contrast=contrast.item(), dense=dense.item(), right=right, cosine=cosine)
         if (step + 1) % 250 == 0 or step + 1 == steps:
-            _save(model, config, folder)
+            clip.save(folder)
 
 
 def near_copies(scene: Scene, rng: np.random.Generator) -> list[Scene]:
@@ -163,9 +209,9 @@ def near_copies(scene: Scene, rng: np.random.Generator) -> list[Scene]:
 
 
 def also_true(scenes: list[Scene], captions: list[str]) -> Tensor:
-    """Where caption j names all kinds of scene i and says nothing false of it, off the diagonal: bool [B, B].
+    """Where caption j names all kinds of scene i, with true counts and place, off the diagonal: bool [B, B].
 
-    Such a pair is no negative example.
+    Such a pair is no negative example. Relations are not looked at.
     """
     counts = np.zeros((len(scenes), len(NOUNS)), dtype=np.int8)
     for row, scene in enumerate(scenes):
@@ -193,12 +239,3 @@ def _said_counts(mentions: Mentions) -> np.ndarray:
 def _other_count(count: int, room: int, rng: np.random.Generator) -> int:
     options = [c for c in (1, 2, 3) if c != count and c <= room]
     return int(rng.choice(options)) if options else count
-
-
-def _save(model: nn.Module, config: dict[str, Any], folder: Path) -> None:
-    preprocess = {"mean": _MEAN, "std": _STD, "interpolation": "bicubic", "resize_mode": "shortest"}
-    document = {"model_cfg": config, "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(document, indent=2) + "\n")
-    save_file(
-        {k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors"
-    )

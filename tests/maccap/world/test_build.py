@@ -11,7 +11,9 @@ from maccap.world.evaluation import encode_images, evaluate, render_test_set, re
 from maccap.world.render import render
 from maccap.world.scene import split_scenes
 
-TOY = BuildConfig(language_model_steps=2, clip_steps=2, adaptor_steps=2, caption_scenes=8)
+TOY = BuildConfig(
+    language_model_steps=2, clip_steps=2, clip_alignment_steps=2, adaptor_steps=2, caption_scenes=8
+)
 
 
 @pytest.fixture(scope="module")
