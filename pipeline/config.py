@@ -38,15 +38,27 @@ class CaptionJobConfig(Config):
     @field_validator("decoding")
     @classmethod
     def _known_decoding(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        checked = DecodingConfig.model_validate(overrides)
-        return {name: getattr(checked, name) for name in overrides}
+        """Names and types; how the values go together is decided with the bundle's, in `decoding_over`."""
+        try:
+            DecodingConfig.model_validate(overrides)
+        except ValidationError as error:
+            if any(problem["loc"] for problem in error.errors()):
+                raise
+        return overrides
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes)
 
     def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
-        """The bundle's defaults with this run's overrides."""
-        return DecodingConfig.model_validate({**defaults.model_dump(), **self.decoding})
+        """The bundle's defaults with this run's overrides. Raises UserError where they do not go together."""
+        try:
+            return DecodingConfig.model_validate({**defaults.model_dump(), **self.decoding})
+        except ValidationError as error:
+            problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+            raise UserError(
+                f"decoding: {problems}, with what the model sets for keys that are not given. "
+                "Give them together, under `decoding` in the --config file."
+            ) from None
 
 
 def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfig:
@@ -58,8 +70,9 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
     settings = _read(path) if path else {}
     given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
     decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
-    if decoding:
-        given["decoding"] = {**(settings.get("decoding") or {}), **decoding}
+    in_file = settings.get("decoding") or {}
+    if decoding and isinstance(in_file, dict):  # anything else is refused below
+        given["decoding"] = {**in_file, **decoding}
     try:
         return CaptionJobConfig.model_validate({**settings, **given})
     except ValidationError as error:

@@ -34,6 +34,20 @@ def test_decoding_overrides_leave_the_other_defaults_of_the_bundle() -> None:
     assert config.decoding_over(bundle) == DecodingConfig(candidates=7, top_p=0.5)
 
 
+def test_overrides_are_judged_beside_the_bundles_own_and_not_the_defaults() -> None:
+    config = load_config(None, {"decoding": {"samples_per_draw": 4}})
+    assert config.decoding_over(DecodingConfig(candidates=8)).samples_per_draw == 4
+    config = load_config(None, {"decoding": {"candidates": 5}})
+    with pytest.raises(UserError, match=r"candidates \(5\) must be a multiple of samples_per_draw \(2\)"):
+        config.decoding_over(DecodingConfig(candidates=4, samples_per_draw=2))
+
+
+def test_decoding_that_is_no_mapping_is_refused_beside_options_too(tmp_path: Path) -> None:
+    path = _file(tmp_path, "decoding: [1]")
+    with pytest.raises(UserError, match=r"job\.yaml: `decoding`: Input should be a valid dict"):
+        load_config(path, {"decoding": {"candidates": 3}})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
