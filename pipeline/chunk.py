@@ -112,7 +112,12 @@ def shard_file_stem(shard: str) -> str:
 
 def chunk_file_name(shard: str, position: int) -> str:
     """For instance `scenes-000003-1a2b3c4d5e6f7a8b.00002.parquet`; the same on every machine and resume."""
-    return f"{shard_file_stem(shard)}.{position:05d}.parquet"
+    return file_name(shard_file_stem(shard), position)
+
+
+def file_name(stem: str, position: int) -> str:
+    """The inverse of `parse_file_name`."""
+    return f"{stem}.{position:05d}.parquet"
 
 
 def parse_file_name(name: str) -> tuple[str, int] | None:

@@ -51,10 +51,16 @@ def caption_archive(
     plan = plan_source(source)
     cluster = Cluster(config.resources)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
-    folder.begin(facts)
-
-    kept = folder.written(ignore_errors=retry_errors)
     shard_ids = [shard.id for shard in plan.shards]
+    folder.check(facts)
+    kept = folder.written()
+    retry_errors = retry_errors and kept.errors > 0
+    if not retry_errors and not unfinished(shard_ids, kept) and (summary := _finished(folder)):
+        return summary
+    folder.begin(facts)
+    if retry_errors:
+        folder.remove_errors()
+        kept = folder.written()
     missing = set(unfinished(shard_ids, kept))
     work = [ShardWork(s, tuple(kept.of_shard(s.id).positions)) for s in plan.shards if s.id in missing]
     progress = Progress(
@@ -72,17 +78,19 @@ def caption_archive(
         with shown(progress):
             for receipt in caption_on_ray(stages, work, cluster.resources):
                 progress.add(receipt)
-    summary = _summary(output, shard_ids, folder.written(), progress, time.monotonic() - start)
+    summary = _summary(output, shard_ids, folder.remove_beyond_the_end(), progress, time.monotonic() - start)
     folder.finish(summary.model_dump())
     return summary
 
 
 def open_bundle(model: str) -> Bundle:
-    """The model bundle at `model`. Raises UserError that names the file and the fix."""
+    """The model bundle at `model`, all its files there. Raises UserError that names the file and the fix."""
     try:
-        return Bundle.open(model)
+        bundle = Bundle.open(model)
+        bundle.fingerprint, bundle.pixel_spec()
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"model {model} cannot be opened: {describe(error)}") from None
+    return bundle
 
 
 def run_facts(
@@ -116,6 +124,17 @@ def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Clu
     if recorded is not None:
         return recorded.precision
     return "bfloat16" if cluster.has_gpu else "float32"
+
+
+def _finished(folder: RunFolder) -> Summary | None:
+    """What the finished run in `folder` said of itself, but for new rows, of which there are none."""
+    try:
+        stored = folder.finished()
+        summary = Summary.model_validate_json(stored) if stored is not None else None
+    except ValueError:  # damaged: the run is finished once more
+        return None
+    here = {"output": folder.top.url, "captions": folder.captions.url, "new_rows": 0}
+    return summary.model_copy(update=here) if summary else None
 
 
 def _summary(

@@ -21,8 +21,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from maccap.config import Config, DecodingConfig
-from pipeline.chunk import parse_file_name, shard_file_stem
-from pipeline.errors import UserError
+from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.errors import RunError, UserError
+from pipeline.sources.sample import describe
 from pipeline.storage import Folder
 from pipeline.torch_runtime import Precision
 from pipeline.write import ChunkFooter, read_footer
@@ -81,10 +82,20 @@ class WrittenChunks:
     def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
         progress = self._shards.setdefault(stem, ShardProgress())
         progress.positions.append(position)
-        progress.final = position if footer.last else progress.final
+        if footer.last:
+            progress.final = position if progress.final is None else min(position, progress.final)
         self.chunks += 1
         self.rows += footer.rows
         self.errors += footer.errors
+
+    def beyond_the_end(self) -> list[str]:
+        """Names of chunks after their shard's last: of an earlier reading, when the shard was longer."""
+        return [
+            file_name(stem, position)
+            for stem, progress in self._shards.items()
+            for position in progress.positions
+            if progress.final is not None and position > progress.final
+        ]
 
     def of_shard(self, shard: str) -> ShardProgress:
         return self._shards.get(shard_file_stem(shard), ShardProgress())
@@ -94,8 +105,11 @@ class RunFolder:
     """OUTPUT: a folder at a path or fsspec URL."""
 
     def __init__(self, url: str) -> None:
-        self.top = Folder(url)
-        self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
+        try:
+            self.top = Folder(url)
+            self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
+        except (ImportError, ValueError, OSError) as error:  # a filesystem that is not installed, or no such
+            raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
 
     def recorded(self) -> RunFacts | None:
         """The facts of the run this folder holds, or None for a new folder. Raises UserError for any other
@@ -120,13 +134,16 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be opened: {error}") from None
 
-    def begin(self, facts: RunFacts) -> None:
-        """Record a new run, or check that `facts` are those of the run here. Raises UserError naming what
-        differs.
-        """
+    def check(self, facts: RunFacts) -> None:
+        """Raises UserError naming what differs where the run in this folder is not of `facts`."""
         recorded = self.recorded()
         if recorded is not None:
             _refuse_difference(self.top.url, recorded, facts)
+
+    def begin(self, facts: RunFacts) -> None:
+        """Record a new run, or open the one here again, if it is of `facts`. Raises UserError."""
+        self.check(facts)
+        recorded = self.recorded()
         try:
             self.captions.make()
             self.captions.remove_temporaries()
@@ -137,20 +154,47 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be written: {error}") from None
 
-    def written(self, ignore_errors: bool = False) -> WrittenChunks:
-        """The chunks that are here. With `ignore_errors`, those with error rows do not count: they are
-        redone.
-        """
+    def written(self) -> WrittenChunks:
+        """The chunks that are here."""
         chunks = WrittenChunks()
         for stem, position, footer in self._footers():
-            if not (ignore_errors and footer.errors):
-                chunks.add(stem, position, footer)
+            chunks.add(stem, position, footer)
         return chunks
 
+    def remove_errors(self) -> None:
+        """Remove the chunks that hold error rows. They are then missing, also if the run is interrupted."""
+        broken = [(stem, position) for stem, position, footer in self._footers() if footer.errors]
+        self._remove([file_name(stem, position) for stem, position in broken])
+
+    def remove_beyond_the_end(self) -> WrittenChunks:
+        """The chunks that are here once those after their shard's last are removed. Raises RunError."""
+        written = self.written()
+        if stale := written.beyond_the_end():
+            self._remove(stale)
+            written = self.written()
+        return written
+
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write the summary, and then the marker that the run is complete."""
-        self.top.write(SUMMARY_FILE, (json.dumps(summary, indent=2) + "\n").encode())
-        self.top.write(SUCCESS_FILE, b"")
+        """Write the summary, and then the marker that the run is complete. Raises RunError."""
+        try:
+            self.top.write(SUMMARY_FILE, (json.dumps(summary, indent=2) + "\n").encode())
+            self.top.write(SUCCESS_FILE, b"")
+        except OSError as error:
+            raise RunError(
+                f"all is captioned, but {self.top.url}/{SUMMARY_FILE} cannot be written: {describe(error)}. "
+                "Put that right and start the same command again: it will only finish."
+            ) from None
+
+    def finished(self) -> bytes | None:
+        """The summary of the run here if it is marked complete."""
+        return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
+
+    def _remove(self, names: list[str]) -> None:
+        try:
+            for name in names:
+                self.captions.remove(name)
+        except OSError as error:
+            raise RunError(f"{self.captions.url} cannot be changed: {describe(error)}") from None
 
     def _footers(self) -> Iterator[tuple[str, int, ChunkFooter]]:
         """Footers, read by several threads: on an object store each is a request."""
@@ -174,8 +218,13 @@ def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
     differences = [
         f"{name}: was {_shown(before)}, now {_shown(now)}"
         for name, before, now in _differing(old, new)
-        if name not in ("model", "version")
+        if name not in ("model", "version", "listing")
     ]
+    if not differences and old.listing != new.listing:
+        raise UserError(
+            f"the images in SOURCE {new.source} have changed since the run in OUTPUT {url} began. "
+            "To caption them as they are now, choose another OUTPUT."
+        )
     if differences:
         raise UserError(
             f"OUTPUT {url} holds a run with other settings:\n  "

@@ -57,7 +57,8 @@ def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
         tarfile.open(fileobj=stream, mode="r|*", tarinfo=_StrictTarInfo, errors="surrogateescape") as tar,
     ):
         for member in tar:
-            tar.members = []  # else tarfile keeps the header of every member until the archive ends
+            # else tarfile keeps the header of every member until the archive ends
+            tar.members = []  # type: ignore[attr-defined]
             folder, name = posixpath.split(member.name)
             stem, dot, extension = name.partition(".")
             if not member.isreg() or not stem or not dot:  # hidden files have no stem

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from maccap.config import DecodingConfig
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.errors import UserError
+from pipeline.errors import RunError, UserError
 from pipeline.run_folder import RunFacts, RunFolder, unfinished
 from pipeline.write import CaptionWriter
 
@@ -53,7 +54,7 @@ def test_run_json_comes_first_and_success_last(tmp_path: Path) -> None:
         ({"model_fingerprint": "0" * 64}, "model_fingerprint: was ffff"),
         ({"decoding": DecodingConfig(top_p=0.5)}, "decoding.top_p: was 1.0, now 0.5"),
         ({"source": "/else"}, "source: was /data/tars, now /else"),
-        ({"listing": "abc"}, "listing: was nothing, now abc"),
+        ({"listing": "abc"}, "the images in SOURCE /data/tars have changed since the run"),
         ({"chunk_rows": 5}, "chunk_rows: was 4, now 5"),
         ({"precision": "bfloat16"}, "precision: was float32, now bfloat16"),
     ],
@@ -122,9 +123,51 @@ def test_chunks_with_errors_are_missing_when_errors_are_retried(tmp_path: Path) 
     _write(tmp_path, "b.tar", 0, last=True)
     assert folder.written().errors == 1
     assert unfinished(["a.tar", "b.tar"], folder.written()) == []
-    kept = folder.written(ignore_errors=True)
+    folder.remove_errors()
+    kept = RunFolder(str(tmp_path)).written()  # as after an interruption
     assert unfinished(["a.tar", "b.tar"], kept) == ["a.tar"]
     assert kept.of_shard("a.tar").positions == [0]
+
+
+def test_chunks_of_a_longer_reading_are_removed_beyond_the_last(tmp_path: Path) -> None:
+    folder = RunFolder(str(tmp_path))
+    folder.begin(_facts())
+    for position in range(4):
+        _write(tmp_path, "a.tar", position, last=position in (1, 3))
+    _write(tmp_path, "b.tar", 0, last=True)
+    written = folder.remove_beyond_the_end()
+    assert (written.chunks, written.rows) == (3, 3)
+    assert written.of_shard("a.tar").positions == [0, 1]
+    assert unfinished(["a.tar", "b.tar"], written) == []
+    assert len(list((tmp_path / "captions").iterdir())) == 3
+
+
+def test_a_finished_run_says_so_until_it_begins_again(tmp_path: Path) -> None:
+    folder = RunFolder(str(tmp_path))
+    folder.begin(_facts())
+    assert folder.finished() is None
+    folder.finish({"rows": 1})
+    folder.check(_facts())
+    assert json.loads(folder.finished() or b"") == {"rows": 1}
+    folder.begin(_facts())
+    assert folder.finished() is None
+
+
+def test_a_summary_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None:
+    folder = RunFolder(str(tmp_path))
+    folder.begin(_facts())
+    (tmp_path / "summary.json").mkdir()  # as for a full disk, the write fails
+    with pytest.raises(RunError, match=r"summary\.json cannot be written"):
+        folder.finish({})
+    assert not (tmp_path / "_SUCCESS").exists()
+
+
+def test_an_output_on_no_known_filesystem_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"OUTPUT nosuch://bucket/run cannot be opened: Protocol not known"):
+        RunFolder("nosuch://bucket/run")
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # not installed
+    with pytest.raises(UserError, match=r"OUTPUT s3://bucket/run cannot be opened: Install s3fs"):
+        RunFolder("s3://bucket/run")
 
 
 def test_leftovers_and_damaged_chunks_are_not_counted(tmp_path: Path) -> None:
