@@ -4,6 +4,7 @@ To add one, write the module and add its line to `COMMANDS`. A module defines ar
 runs inside its function, so that `maccap --help` answers at once and imports neither torch nor Ray.
 """
 
+import functools
 import importlib
 import signal
 import sys
@@ -31,32 +32,42 @@ def main() -> None:
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_about)
     for name, module in COMMANDS.items():
-        app.command(name)(importlib.import_module(module).main)
-    run_app(app)
+        app.command(name)(_ends_plainly(importlib.import_module(module).main))
+    _run(app)
 
 
 def run_command(command: Callable[..., Any]) -> None:
     """Entry point of `python -m jobs.NAME`: the same command on its own."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
-    run_app(app)
+    app.command()(_ends_plainly(command))
+    _run(app)
 
 
-def run_app(app: typer.Typer) -> None:
-    """Run and exit: 0 done, 2 a mistake of the user's, 1 a broken run, 130 interrupted; never with a
-    traceback for the first three.
+def _run(app: typer.Typer) -> None:
+    signal.signal(signal.SIGTERM, _interrupt)  # what `ray job stop` and Kubernetes send
+    app()
+
+
+def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with exit code 2 for a mistake of the user's, 1 for a broken run and 130 when interrupted,
+    each with one message and no traceback.
+
+    Around the command and not around the app: Typer itself would end an interrupted one without a word.
     """
     from pipeline.errors import RunError, UserError
 
-    signal.signal(signal.SIGTERM, _interrupt)  # what `ray job stop` and Kubernetes send
-    try:
-        app(standalone_mode=True)
-    except UserError as error:
-        _fail(f"error: {error}", USER_ERROR)
-    except RunError as error:
-        _fail(f"the run broke: {error}", RUN_ERROR)
-    except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED)
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as error:
+            _fail(f"error: {error}", USER_ERROR)
+        except RunError as error:
+            _fail(f"the run broke: {error}", RUN_ERROR)
+        except KeyboardInterrupt as stop:
+            _fail(str(stop) or "interrupted", INTERRUPTED)
+
+    return run
 
 
 def _about() -> None:

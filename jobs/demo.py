@@ -19,7 +19,6 @@ Model = Annotated[
 ]
 
 _SCENES, _RUN, _SHEET = "scenes", "run", "contact_sheet.png"
-_MADE_BY_US = {_SCENES: "scenes.json", _RUN: "run.json"}
 _SHEET_IMAGES, _EXAMPLES = 25, 10
 
 
@@ -27,18 +26,28 @@ def main(
     folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
 ) -> None:
     """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
-    from jobs.scenes import write_scenes
-    from jobs.score import as_json, as_table, score_run
-    from jobs.sheet import write_sheet
     from maccap.bundle import embedded_bundle_path
-    from maccap.world.archive import ArchiveConfig
-    from pipeline.config import load_config
-    from pipeline.examples import pick_examples
-    from pipeline.run import caption_archive, open_bundle
+    from pipeline.run import open_bundle
 
     bundle = model or str(embedded_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed
     start_afresh(folder)
+    try:
+        show(folder, count, seed, bundle)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped. The same command starts afresh.") from None
+
+
+def show(folder: Path, count: int, seed: int, bundle: str) -> None:
+    """The four steps of the demo, in a `folder` that holds nothing of an earlier one."""
+    from jobs.scenes import write_scenes
+    from jobs.score import as_json, as_table, score_run
+    from jobs.sheet import write_sheet
+    from maccap.world.archive import ArchiveConfig
+    from pipeline.config import load_config
+    from pipeline.examples import pick_examples
+    from pipeline.run import caption_archive
+
     scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
     _say(f"1/4  rendering {count:,} scenes into {scenes}")
     write_scenes(scenes, ArchiveConfig(split="test", count=count, seed=seed))
@@ -59,23 +68,44 @@ def main(
 
 
 def start_afresh(folder: Path) -> None:
-    """Remove what an earlier demo left in `folder`, and nothing else. Raises UserError for anything else
-    there.
+    """Remove what an earlier demo left in `folder`, and nothing else. Raises UserError, before anything is
+    removed, where something else has a name that the demo needs.
     """
+    from maccap.world.archive import ARCHIVE_FILE
     from pipeline.errors import UserError
 
-    for name, marker in _MADE_BY_US.items():
-        part = folder / name
-        if part.is_dir() and any(part.iterdir()) and not (part / marker).exists():
-            raise UserError(f"{part} holds other things than a demo. Move it away, or name another folder.")
-    old = [part for name in (*_MADE_BY_US, _SHEET) if (part := folder / name).exists()]
+    scenes, run, sheet = folder / _SCENES, folder / _RUN, folder / _SHEET
+    ran = _is_run_of(scenes, run)
+    of_a_demo = {
+        sheet: ran and sheet.is_file(),
+        run: ran or _is_empty_folder(run),
+        scenes: (scenes / ARCHIVE_FILE).is_file() or _is_empty_folder(scenes),
+    }
+    old = [part for part in of_a_demo if part.is_symlink() or part.exists()]
+    for part in old:
+        if part.is_symlink() or not of_a_demo[part]:
+            raise UserError(f"{part} was not made by a demo. Move it away, or name another folder.")
     if old:
         _say(f"starting afresh: removing {', '.join(map(str, old))}")
     for part in old:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
+        if part == sheet:
             part.unlink()
+        else:
+            shutil.rmtree(part)
+
+
+def _is_run_of(scenes: Path, run: Path) -> bool:
+    from pipeline.run_folder import RUN_FILE
+
+    try:
+        source = json.loads((run / RUN_FILE).read_bytes())["source"]
+        return Path(source).resolve() == scenes.resolve()
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _is_empty_folder(part: Path) -> bool:
+    return part.is_dir() and not any(part.iterdir())
 
 
 def _beside_references(examples: "list[Example]") -> str:

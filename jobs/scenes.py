@@ -29,7 +29,11 @@ def main(
     from maccap.world.archive import ArchiveConfig
 
     config = ArchiveConfig(split=split, count=count, seed=seed, size=size, per_shard=per_shard)
-    print(f"{count:,} scenes in {write_scenes(out, config)} tars in {out}", file=sys.stderr)
+    try:
+        tars = write_scenes(out, config)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped. The same command completes the scenes in {out}.") from None
+    print(f"{count:,} scenes in {tars} tars in {out}", file=sys.stderr)
     print(config.model_dump_json())
 
 

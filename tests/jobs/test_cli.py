@@ -31,3 +31,16 @@ def test_every_command_is_listed() -> None:
     from jobs.cli import COMMANDS
 
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_wrong_option_is_a_usage_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", "scenes", "out", "--cuont", "3"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert "--cuont" in done.stderr
+    assert "Traceback" not in done.stderr

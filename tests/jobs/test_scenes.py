@@ -1,8 +1,11 @@
 """`maccap scenes` as a person runs it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 
@@ -29,3 +32,26 @@ def test_scenes_are_written_and_again_the_same(tmp_path: Path) -> None:
     assert "other arguments" in other.stderr
     assert "choose a new or an empty folder" in other.stderr
     assert "Traceback" not in other.stderr
+
+
+def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [str(out), "--count", "5000", "--seed", "1", "--size", "64", "--per-shard", "5"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobs.cli", "scenes", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 100
+            while not list(out.glob("*.tar")) and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.killpg(process.pid, signal.SIGINT)
+            told, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, told) == (130, "")
+    lines = [line for line in err.splitlines() if not line.startswith('{"progress"')]
+    assert lines == [f"stopped. The same command completes the scenes in {out}."]
