@@ -29,7 +29,11 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
         adaptor_steps=round(base.adaptor_steps * scale),
         seed=seed,
     )
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "is not a folder" if work.exists() else f"cannot be made: {error}"
+        raise UserError(f"WORK {work} {why}; name another") from None
     try:
         build(work, output or embedded_bundle_path(), config)
     except ValueError as error:

@@ -1,0 +1,49 @@
+"""What `maccap embed` refuses before it trains anything."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import run_command
+from jobs.embed import main
+
+
+@pytest.fixture(autouse=True)
+def _sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument"),
+        (["work", "--scale", "0"], "scale"),
+        (["work", "--seed", "one"], "seed"),
+        (["file"], "file is not a folder"),
+        (["trained"], "remove it or use another work folder"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_message(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["maccap embed", *arguments])
+    Path("file").touch()
+    Path("trained/llm").mkdir(parents=True)
+    Path("trained/llm/_FINISHED").write_text('{"steps": 1, "seed": 7}')
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+    assert not Path("work").exists()
