@@ -118,16 +118,26 @@ def caption_on_ray(
     except RayTaskError as error:
         raise RunError(f"a stage failed: {_cause(error)}") from error
     except RayError as error:
-        raise RunError(f"Ray failed: {describe(error)}") from error
+        raise RunError(f"Ray failed: {_last_message(error)}") from error
 
 
 class _StageActor:
-    """A plain stage on chunks in Ray rows."""
+    """A plain stage on chunks in Ray rows.
+
+    A stage that cannot be built fails with its first chunk: of an actor that dies as it starts, Ray buries
+    the cause, and prints tracebacks on stdout.
+    """
 
     def __init__(self, build: Callable[[], Stage]) -> None:
-        self.stage = build()
+        self.stage: Stage | Exception
+        try:
+            self.stage = build()
+        except Exception as error:
+            self.stage = error
 
     def __call__(self, rows: pa.Table) -> pa.Table:
+        if isinstance(self.stage, Exception):
+            raise self.stage
         return _apply(self.stage, rows)
 
 
@@ -171,12 +181,22 @@ def _configure_ray_data() -> None:
     context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    context.raise_original_map_exception = True  # Ray's wrapper loses its cause on the way to the driver
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # what it prints of errors, RunError says
 
 
 def _cause(error: RayTaskError) -> str:
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "cause", None) or cause.__cause__, BaseException):
         cause = inner
+    if isinstance(cause, RayError):
+        return _last_message(cause)
     return f"{type(cause).__name__}: {describe(cause)}"
+
+
+def _last_message(error: RayError) -> str:
+    """What stands below the traceback that Ray put into the error's text, with its indented lines."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    start = max((number for number, line in enumerate(lines) if not line[0].isspace()), default=0)
+    return describe(RuntimeError(" ".join(lines[start:])))
