@@ -15,6 +15,8 @@ SplitName = Annotated[str, typer.Option(help="tune or test.")]
 Steps = Annotated[int, typer.Option(help="Training steps of each adaptor of the noise rows.")]
 Card = Annotated[Path | None, typer.Option(help="Model card whose table is replaced; left out: only print.")]
 
+_START, _END = "<!-- ablation -->\n", "<!-- /ablation -->"
+
 
 def main(
     work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 1000,
@@ -32,6 +34,10 @@ def main(
         raise UserError(f"--split {split}: choose one of {', '.join(SPLITS)}")
     if not (work / BUILD_FILE).exists():
         raise UserError(f"{work} holds no finished build; make one with `maccap embed {work}`")
+    if card is not None and not (
+        card.is_file() and {_START.strip(), _END} <= set(card.read_text().split("\n"))
+    ):
+        raise UserError(f"{card} has no place for the table; put lines {_START.strip()} and {_END} around it")
     config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
     ablation = Ablation(Bundle.open(embedded_bundle_path()), Towers(work, config), chosen, count, seed)
     rows = []
@@ -44,14 +50,8 @@ def main(
 
 
 def _replace_table(card: Path, table: str) -> None:
-    from pipeline.errors import UserError
-
-    start, end = "<!-- ablation -->\n", "<!-- /ablation -->"
-    text = card.read_text(encoding="utf-8")
-    if start not in text or end not in text:
-        raise UserError(f"{card} has no place for the table; put {start.strip()} and {end} around it")
-    before, rest = text.split(start, 1)
-    card.write_text(before + start + table + end + rest.split(end, 1)[1], encoding="utf-8")
+    before, rest = card.read_text(encoding="utf-8").split(_START, 1)
+    card.write_text(before + _START + table + _END + rest.split(_END, 1)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def main(
             source, output, model or str(embedded_bundle_path()), settings, retry_errors
         )
     except KeyboardInterrupt:
-        _say(f"stopped. What is written in {output} stays; the same command resumes.")
-        raise
+        kept = f"stopped. What is written in {output} stays; the same command resumes."
+        raise KeyboardInterrupt(kept) from None
     _say(
         f"{summary.rows:,} rows in {summary.captions}: "
         f"{summary.captioned:,} captioned, {summary.errors:,} errors"
