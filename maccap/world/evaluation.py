@@ -21,7 +21,7 @@ from maccap.world.scene import Split, sample_scene
 from maccap.world.score import Scores, score
 
 
-class TestSet(NamedTuple):
+class HeldOutScenes(NamedTuple):
     """Scenes of one split as a captioner sees them, and what is true of each."""
 
     ids: list[str]
@@ -37,12 +37,12 @@ class Outcome(NamedTuple):
     captions: list[str]
 
 
-def render_test_set(split: Split, count: int, seed: int, spec: PixelSpec, side: int = 192) -> TestSet:
+def render_test_set(split: Split, count: int, seed: int, spec: PixelSpec, side: int = 192) -> HeldOutScenes:
     """`count` scenes drawn at `side` pixels and resized as any image is; half hold an unseen pair."""
     scenes = scenes_with_facts(split, count, seed)
     pixels = np.stack([resize_and_crop(render(scene, side), spec) for scene, _ in scenes])
     ids = [f"{split}-{seed}-{index}" for index in range(count)]
-    return TestSet(ids, torch.from_numpy(pixels), [facts for _, facts in scenes])
+    return HeldOutScenes(ids, torch.from_numpy(pixels), [facts for _, facts in scenes])
 
 
 def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTokens:
@@ -52,7 +52,7 @@ def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTok
 
 
 def evaluate(
-    test: TestSet,
+    test: HeldOutScenes,
     images: ImageTokens,
     clip: FrozenClip,
     sampler: CandidateSampler,

@@ -5,18 +5,18 @@ scenes and candidates, so that it takes seconds.
 import pytest
 
 from maccap.bundle import Bundle, embedded_bundle_path
-from maccap.world.evaluation import Outcome, TestSet, encode_images, evaluate, render_test_set
+from maccap.world.evaluation import HeldOutScenes, Outcome, encode_images, evaluate, render_test_set
 
 SCENES = 160
 
 
 @pytest.fixture(scope="module")
-def test_set() -> TestSet:
+def test_set() -> HeldOutScenes:
     return render_test_set("test", SCENES, seed=20, spec=Bundle.open(embedded_bundle_path()).pixel_spec())
 
 
 @pytest.fixture(scope="module")
-def outcome(test_set: TestSet) -> Outcome:
+def outcome(test_set: HeldOutScenes) -> Outcome:
     bundle = Bundle.open(embedded_bundle_path())
     clip = bundle.load_clip()
     decoding = bundle.config.decoding.model_copy(update={"candidates": 5})
