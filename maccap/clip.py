@@ -56,7 +56,7 @@ class FrozenClip(nn.Module):
     ) -> None:
         super().__init__()
         _require_supported(model, name)
-        self.model = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.pixels = pixels
         self._model_config = model_config
@@ -117,12 +117,12 @@ class FrozenClip(nn.Module):
     @property
     def embed_dim(self) -> int:
         """D."""
-        return self.model.visual.output_dim  # type: ignore[union-attr, return-value]
+        return self.model.visual.output_dim
 
     @property
     def context_length(self) -> int:
         """Tokens of a text, start and end included; longer texts are cut."""
-        return self.model.context_length  # type: ignore[return-value]
+        return self.model.context_length
 
     @property
     def device(self) -> torch.device:
@@ -179,7 +179,7 @@ class FrozenClip(nn.Module):
         if causal and model.text_pool_type == "argmax" and len(tokens):
             features = _encode_causal_text(model, tokens)
         else:
-            features = model.encode_text(tokens)  # type: ignore[operator]
+            features = model.encode_text(tokens)
         return F.normalize(features.float(), dim=-1)
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
