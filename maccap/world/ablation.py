@@ -45,12 +45,15 @@ class Ablation:
         yield Row("first of the K candidates", shipped.first)
         for weighting in ("none", "softmax", "attention"):
             regions = self.bundle.config.regions.model_copy(update={"weighting": weighting})
-            outcome = self._outcome(regions=regions)
+            same = regions == self.bundle.config.regions
+            outcome = shipped if same else self._outcome(regions=regions)
             name = "global feature only" if weighting == "none" else f"regions weighted by {weighting}"
             yield Row(f"{name}, best of K", outcome.reranked)
             yield Row(f"{name}, first", outcome.first)
         for name, change in (("greedy", _GREEDY), ("sampled at temperature 0.7", _SAMPLED)):
-            outcome = self._outcome(decoding=self.bundle.config.decoding.model_copy(update=change))
+            decoding = self.bundle.config.decoding.model_copy(update=change)
+            same = decoding == self.bundle.config.decoding
+            outcome = shipped if same else self._outcome(decoding=decoding)
             yield Row(f"{name} for each noise draw, best of K", outcome.reranked)
             yield Row(f"{name} for each noise draw, first", outcome.first)
         for variance in NOISE_VARIANCES:
