@@ -24,8 +24,8 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
     base = BuildConfig()
     config = BuildConfig(
         language_model_steps=round(base.language_model_steps * scale),
-        clip_steps=round(base.clip_steps * scale),
-        clip_alignment_steps=round(base.clip_alignment_steps * scale),
+        clip_text_steps=round(base.clip_text_steps * scale),
+        clip_image_steps=round(base.clip_image_steps * scale),
         adaptor_steps=round(base.adaptor_steps * scale),
         seed=seed,
     )

@@ -53,7 +53,8 @@ class TrainingConfig(Config):
     """Text-only training of the adaptor (DESIGN section 1, training)."""
 
     steps: int = Field(default=10_000, ge=1)
-    batch: int = Field(default=64, ge=1, description="captions a step")
+    batch: int = Field(default=64, ge=1, description="captions a step, over all workers")
+    accumulate: int = Field(default=1, ge=1, description="parts a worker's share of a batch is computed in")
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)

@@ -27,9 +27,7 @@ class FrozenLanguageModel(nn.Module):
             raise ValueError(f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token")
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        self._last_only = (
-            {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
-        )
+        self._keeps_few = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     @classmethod
     def load(cls, name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Self:
@@ -83,9 +81,13 @@ class FrozenLanguageModel(nn.Module):
         """Token embeddings [..., H] of ids [...]."""
         return self.model.get_input_embeddings()(ids.to(self.device))
 
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """Logits [R, L, V] after each of the embeddings [R, L, H]; gradients flow to the embeddings."""
-        return self.model(inputs_embeds=embeddings.to(self.dtype), use_cache=False).logits
+    def logits(self, embeddings: Tensor, last: int = 0) -> Tensor:
+        """Logits [R, last, V] after each of the last embeddings of [R, L, H] (0: after all of them).
+
+        Gradients flow to all embeddings.
+        """
+        inputs = embeddings.to(self.dtype)
+        return self.model(inputs_embeds=inputs, use_cache=False, **self._keep(last)).logits[:, -last:]
 
     def prefill(self, embeddings: Tensor) -> tuple[Tensor, DynamicCache]:
         """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from."""
@@ -97,31 +99,28 @@ class FrozenLanguageModel(nn.Module):
         return self._last_logits(cache, input_ids=ids[:, None])
 
     def _last_logits(self, cache: DynamicCache, **inputs: Tensor) -> Tensor:
-        output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._last_only)
+        output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(1))
         return output.logits[:, -1].float()
+
+    def _keep(self, last: int) -> dict[str, int]:
+        """Asks for logits of the last positions alone, from models that know how."""
+        return {"logits_to_keep": last} if self._keeps_few else {}
 
     def prompt_ids(self, prompt: str | None = None) -> list[int]:
         """BOS, then the prompt's tokens. Special tokens that a tokenizer would add itself are not doubled."""
         text = self.tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
         return [self.bos_id, *text]
 
-    def caption_ids(self, captions: Sequence[str], max_tokens: int = 25) -> tuple[Tensor, Tensor]:
-        """Training rows [BOS; caption tokens; EOS], at most `max_tokens` long with both, padded on the right.
+    def caption_rows(self, captions: Sequence[str], max_tokens: int = 25) -> list[list[int]]:
+        """[BOS; caption tokens; EOS] of each caption, at most `max_tokens` long with both."""
+        texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
+        return [[self.bos_id, *text[: max_tokens - 2], self.tokenizer.eos_token_id] for text in texts]
 
-        Returns ids [R, T] and a mask [R, T], False on padding (which may have the id of EOS).
-        """
-        rows = [
-            [*self.prompt_ids(caption)[: max_tokens - 1], self.tokenizer.eos_token_id] for caption in captions
-        ]
-        width = max(map(len, rows))
-        padding = (
-            self.tokenizer.eos_token_id
-            if self.tokenizer.pad_token_id is None
-            else self.tokenizer.pad_token_id
-        )
-        ids = torch.tensor([row + [padding] * (width - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=torch.bool)
-        return ids.to(self.device), mask.to(self.device)
+    @property
+    def padding_id(self) -> int:
+        """What fills the end of shorter training rows, which the loss passes over."""
+        padding = self.tokenizer.pad_token_id
+        return self.tokenizer.eos_token_id if padding is None else padding
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of token ids on one line, without special tokens."""

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -197,9 +198,10 @@ def _families() -> dict[str, Callable[[], tuple]]:
 def make_adaptor() -> Callable[..., Adaptor]:
     """A random adaptor from 32-wide CLIPs to 48-wide language models."""
 
-    def make(seed: int = 0) -> Adaptor:
+    def make(seed: int = 0, **settings: Any) -> Adaptor:
         torch.manual_seed(seed)
-        config = AdaptorConfig(clip_dim=32, llm_dim=48, queries=6, heads=4, feedforward=64)
+        sizes = {"clip_dim": 32, "llm_dim": 48, "queries": 6, "heads": 4, "feedforward": 64}
+        config = AdaptorConfig(**{**sizes, **settings})
         adaptor = Adaptor(config).eval()
         # random layers hardly tell two images apart; larger ones do
         for parameter in adaptor.parameters():

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from maccap.adaptor import Adaptor
 from maccap.bundle import write_bundle
+from maccap.caption_tokens import CaptionTokens
 from maccap.clip import FrozenClip
 from maccap.config import (
     AdaptorConfig,
@@ -27,11 +28,10 @@ from maccap.config import (
     TrainingConfig,
 )
 from maccap.language_model import FrozenLanguageModel
-from maccap.training import text_features, train_adaptor
-from maccap.world.align_clip import align_clip
+from maccap.training import AdaptorTrainer, TrainingText, text_features
 from maccap.world.evaluation import training_captions
 from maccap.world.progress import Report
-from maccap.world.train_clip import train_clip
+from maccap.world.train_clip import train_image_tower, train_text_tower
 from maccap.world.train_language_model import train_language_model
 
 REGIONS = RegionConfig(count=10, weighting="none")  # regions do not help in this world: see the card
@@ -43,9 +43,9 @@ DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 class BuildConfig(Config):
     """How long each part trains; the defaults made the bundle that ships."""
 
-    language_model_steps: int = 4500
-    clip_steps: int = 2000
-    clip_alignment_steps: int = 450
+    language_model_steps: int = 6000
+    clip_text_steps: int = 1200
+    clip_image_steps: int = 3000
     adaptor_steps: int = 3600
     caption_scenes: int = 20_000
     noise_variance: float = 0.032
@@ -64,10 +64,10 @@ class Towers:
         if not _finished(llm, steps=config.language_model_steps, seed=seed):
             train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
             _finish(llm, steps=config.language_model_steps, seed=seed)
-        steps = {"steps": config.clip_steps, "alignment_steps": config.clip_alignment_steps, "seed": seed}
+        steps = {"text_steps": config.clip_text_steps, "image_steps": config.clip_image_steps, "seed": seed}
         if not _finished(clip, **steps):
-            train_clip(clip, config.clip_steps, width=160, layers=4, seed=seed)
-            align_clip(clip, config.clip_alignment_steps, seed=seed)
+            train_text_tower(clip, config.clip_text_steps, width=160, layers=5, embed_dim=256, seed=seed)
+            train_image_tower(clip, config.clip_image_steps, seed=seed)
             _finish(clip, **steps)
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
@@ -100,18 +100,22 @@ class Towers:
                 input_scale=self.clip.embed_dim**0.5,
             )
         )
-        train_adaptor(
+        training = TrainingConfig(
+            steps=steps, batch=128, learning_rate=1.5e-3, bfloat16=True, seed=self.config.seed
+        )
+        tokens = CaptionTokens(self.lm, self.captions, training.max_tokens)
+        trainer = AdaptorTrainer(
             adaptor,
             self.lm,
-            self.captions,
-            self.text_features,
+            TrainingText(tokens, self.text_features),
             regions=REGIONS.count,
             noise_variance=noise_variance,
-            config=TrainingConfig(
-                steps=steps, batch=128, learning_rate=1.5e-3, bfloat16=True, seed=self.config.seed
-            ),
-            report=Report(f"adaptor, noise {noise_variance:g}", steps),
+            config=training,
         )
+        report = Report(f"adaptor, noise {noise_variance:g}", steps)
+        for step in range(steps):
+            report(step, **trainer.train_step(step)._asdict())
+        adaptor.eval()
         return adaptor
 
 

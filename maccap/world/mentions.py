@@ -8,7 +8,12 @@ from maccap.world.lexicon import BACKGROUNDS, NOUNS, NUMBERS, RELATIONS
 _WORDS = {word: index for index, noun in enumerate(NOUNS) for word in (noun.singular, noun.plural)}
 _COUNTS = {"a": 1, "an": 1, **{word: number for number, word in enumerate(NUMBERS) if number}}
 _OBJECT = re.compile(rf"(?:\b({'|'.join(_COUNTS)}) )?\b({'|'.join(sorted(_WORDS, key=len, reverse=True))})\b")
-_PLACES = [(phrase, index) for index, background in enumerate(BACKGROUNDS) for phrase in background.phrases]
+_PLACES = {
+    phrase: index
+    for index, background in enumerate(BACKGROUNDS)
+    for phrase in (background.name, *background.phrases)
+}
+_PLACE = re.compile(rf"\b({'|'.join(sorted(_PLACES, key=len, reverse=True))})\b")
 
 
 @dataclass(frozen=True)
@@ -25,5 +30,6 @@ def parse(caption: str) -> Mentions:
     counts: dict[int, int | None] = {}
     for match in _OBJECT.finditer(caption):
         counts.setdefault(_WORDS[match[2]], _COUNTS.get(match[1]))
-    background = next((index for phrase, index in _PLACES if phrase in caption), None)
-    return Mentions(counts, background, next((r for r in RELATIONS if f" {r} " in caption), None))
+    place = _PLACE.search(caption)
+    relation = next((r for r in RELATIONS if f" {r} " in caption), None)
+    return Mentions(counts, _PLACES[place[1]] if place else None, relation)

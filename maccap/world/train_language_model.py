@@ -12,12 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.schedule import warmup_cosine
-from maccap.world.captions import object_phrase, scene_captions
-from maccap.world.lexicon import BACKGROUNDS, NOUNS
-from maccap.world.mentions import parse
+from maccap.world.captions import scene_captions, tags
 from maccap.world.progress import Report
 from maccap.world.scene import sample_scene
 
@@ -52,22 +51,10 @@ def documents(rng: np.random.Generator) -> Iterator[list[str]]:
     """Endless documents: five captions of one scene, or a few (tags, caption) pairs."""
     while True:
         captions = scene_captions(sample_scene(rng, "train"), rng)
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             yield captions
         else:
             yield [tags(captions[0], rng), captions[0]]
-
-
-def tags(caption: str, rng: np.random.Generator) -> str:
-    """What a caption mentions, in any order: `room, two turtles, a burger`."""
-    said = parse(caption)
-    parts = [
-        NOUNS[n].plural if count is None else object_phrase(n, count) for n, count in said.counts.items()
-    ]
-    parts += [BACKGROUNDS[said.background].name] if said.background is not None else []
-    parts += [said.relation] if said.relation else []
-    rng.shuffle(parts)
-    return ", ".join(parts)
 
 
 def train_language_model(
@@ -103,7 +90,7 @@ def train_language_model(
     rng = np.random.default_rng([1, seed])
     stream = documents(rng)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = warmup_cosine(optimizer, steps)
+    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, steps))
     report = Report("language model", steps)
     for step in range(steps):
         rows = torch.tensor([_row(stream, tokenizer, length + 1) for _ in range(batch)])

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from maccap.caption_tokens import CaptionTokens
 from maccap.language_model import FrozenLanguageModel
 from maccap.loss import caption_loss
 
@@ -35,7 +37,9 @@ def test_steps_continue_the_prefill(lm: FrozenLanguageModel) -> None:
     torch.manual_seed(0)
     embeddings, ids = torch.randn(3, 5, 48), torch.randint(5, 20, (3, 4))
     with torch.no_grad():
-        whole = lm.logits(torch.cat([embeddings, lm.embed(ids)], dim=1))
+        together = torch.cat([embeddings, lm.embed(ids)], dim=1)
+        whole = lm.logits(together)
+        torch.testing.assert_close(lm.logits(together, last=3), whole[:, -3:], rtol=1e-5, atol=1e-5)
         logits, cache = lm.prefill(embeddings)
         torch.testing.assert_close(logits, whole[:, 4], rtol=1e-4, atol=1e-4)
         for position in range(4):
@@ -43,30 +47,16 @@ def test_steps_continue_the_prefill(lm: FrozenLanguageModel) -> None:
             torch.testing.assert_close(logits, whole[:, 5 + position], rtol=1e-4, atol=1e-4)
 
 
-def test_caption_rows_end_and_are_masked(lm: FrozenLanguageModel) -> None:
-    ids, mask = lm.caption_ids(["a dog", "a small red cup on the green desk in the street"], max_tokens=9)
-    eos = lm.tokenizer.eos_token_id
-    assert ids.shape[1] == 9
-    for row, kept in zip(ids, mask, strict=True):
-        text = row[kept].tolist()
-        assert text[0] == lm.bos_id
-        assert text[-1] == eos
-    assert lm.text(ids[0][mask[0]].tolist()) == "a dog"
-    assert not mask[0].all()
-
-
 def test_loss_does_not_see_padding(lm: FrozenLanguageModel) -> None:
     torch.manual_seed(0)
     prefix = torch.randn(2, 4, 48, requires_grad=True)
     captions = ["a dog", "the red car on the street"]
-    ids, mask = lm.caption_ids(captions)
-    together = caption_loss(lm, prefix, ids, mask).loss
-    parts = []
-    for row, caption in enumerate(captions):
-        alone, alone_mask = lm.caption_ids([caption])
-        parts.append(caption_loss(lm, prefix[row : row + 1], alone, alone_mask).loss * alone.shape[1])
-    torch.testing.assert_close(together, sum(parts) / mask.sum(), rtol=1e-4, atol=1e-5)
-    together.backward()
+    tokens = CaptionTokens(lm, captions, max_tokens=25)
+    together = caption_loss(lm, prefix, *tokens.batch(np.array([0, 1])))
+    alone = [caption_loss(lm, prefix[row : row + 1], *tokens.batch(np.array([row]))) for row in (0, 1)]
+    torch.testing.assert_close(together.total, alone[0].total + alone[1].total, rtol=1e-4, atol=1e-4)
+    assert together.tokens == alone[0].tokens + alone[1].tokens == tokens.lengths.sum()
+    together.mean.backward()
     assert prefix.grad.abs().sum() > 0
 
 

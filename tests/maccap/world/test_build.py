@@ -12,7 +12,7 @@ from maccap.world.render import render
 from maccap.world.scene import split_scenes
 
 TOY = BuildConfig(
-    language_model_steps=2, clip_steps=2, clip_alignment_steps=2, adaptor_steps=2, caption_scenes=8
+    language_model_steps=2, clip_text_steps=2, clip_image_steps=2, adaptor_steps=2, caption_scenes=8
 )
 
 

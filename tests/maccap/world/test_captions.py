@@ -1,6 +1,6 @@
 import numpy as np
 
-from maccap.world.captions import CAPTIONS_PER_SCENE, object_phrase, scene_captions
+from maccap.world.captions import CAPTIONS_PER_SCENE, complete_caption, object_phrase, scene_captions, tags
 from maccap.world.lexicon import NOUNS
 from maccap.world.mentions import parse
 from maccap.world.scene import split_scenes
@@ -48,3 +48,23 @@ def test_object_phrases() -> None:
     assert object_phrase(nouns.index("owl"), 1) == "an owl"
     assert object_phrase(nouns.index("dog"), 1) == "a dog"
     assert object_phrase(nouns.index("strawberry"), 3) == "three strawberries"
+
+
+def test_tags_say_what_the_caption_says() -> None:
+    numbers = np.random.default_rng(0)
+    for scene in split_scenes("train", 100, 0):
+        caption = scene_captions(scene, numbers, 1)[0]
+        assert parse(tags(caption, numbers)).counts == parse(caption).counts
+
+
+def test_complete_captions_leave_nothing_out() -> None:
+    numbers = np.random.default_rng(2)
+    related = 0
+    for scene in split_scenes("train", 300, 1):
+        said = parse(complete_caption(scene, numbers))
+        assert said.counts == scene.counts()
+        assert said.background == scene.background
+        clear = len(scene.counts()) == 2 and scene.relation(*scene.counts()) is not None
+        assert (said.relation is not None) == clear
+        related += clear
+    assert related > 50

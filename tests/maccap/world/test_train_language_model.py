@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from maccap.caption_tokens import CaptionTokens
 from maccap.language_model import FrozenLanguageModel
 from maccap.world.captions import scene_captions
-from maccap.world.mentions import parse
 from maccap.world.scene import split_scenes
-from maccap.world.train_language_model import documents, tags, train_language_model, train_tokenizer
+from maccap.world.train_language_model import documents, train_language_model, train_tokenizer
 
 
 def test_the_tokenizer_keeps_every_caption_and_any_other_text() -> None:
@@ -20,13 +20,6 @@ def test_the_tokenizer_keeps_every_caption_and_any_other_text() -> None:
     assert np.mean([len(tokenizer(text)["input_ids"]) for text in texts]) < 14
 
 
-def test_tags_say_what_the_caption_says() -> None:
-    numbers = np.random.default_rng(0)
-    for scene in split_scenes("train", 100, 0):
-        caption = scene_captions(scene, numbers, 1)[0]
-        assert parse(tags(caption, numbers)).counts == parse(caption).counts
-
-
 def test_documents_are_captions_of_one_scene_or_tags_with_theirs() -> None:
     lengths = [len(document) for document in islice(documents(np.random.default_rng(0)), 100)]
     assert set(lengths) == {2, 5}
@@ -35,7 +28,7 @@ def test_documents_are_captions_of_one_scene_or_tags_with_theirs() -> None:
 def test_two_steps_leave_a_language_model_that_loads(tmp_path: Path) -> None:
     train_language_model(tmp_path, 2, width=32, layers=1, batch=2, length=32)
     lm = FrozenLanguageModel.load(str(tmp_path))
-    ids, mask = lm.caption_ids(["a dog on the beach", "two cats"])
+    ids, mask = CaptionTokens(lm, ["a dog on the beach", "two cats"], 25).batch(np.array([0, 1]))
     assert lm.logits(lm.embed(ids)).shape[:2] == mask.shape
     assert lm.text(ids[0][mask[0]].tolist()).strip() == "a dog on the beach"
     assert torch.isfinite(lm.logits(lm.embed(ids))).all()

@@ -1,0 +1,103 @@
+"""One linear readout of what a feature says, shared by texts and images while the embedded CLIP trains.
+
+Contrastive learning alone needs a great many examples before a feature says *how many* and *where*, since
+most captions differ in what they name. Here a linear layer also reads the facts off every feature: for each
+kind of object its number and the side it stands on, and the place. One layer for both towers means that an
+image states a fact in the same direction as its caption does. It is thrown away after training.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
+from maccap.world.mentions import parse
+from maccap.world.scene import Scene
+
+_ABSENT, _SEVERAL = 0, 4  # between them the numbers one to three
+_UNKNOWN = -100  # what cross_entropy passes over
+_OPPOSITE = {
+    "to the left of": "to the right of",
+    "to the right of": "to the left of",
+    "above": "below",
+    "below": "above",
+}
+
+
+class Facts(NamedTuple):
+    """What is to be read off each of B features; -100 where a feature need not say."""
+
+    numbers: Tensor  # [B, nouns]: 0 absent, 1 to 3, or 4 for several
+    sides: Tensor  # [B, nouns]: 0 for none, or 1 + the index in RELATIONS of where it stands
+    place: Tensor  # [B]: the background, or the one past the last for none
+
+
+class Readout(nn.Module):
+    """Linear in a unit feature of `dim` dimensions."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.scale = dim**0.5
+        self.numbers = nn.Linear(dim, len(NOUNS) * (_SEVERAL + 1))
+        self.sides = nn.Linear(dim, len(NOUNS) * (len(RELATIONS) + 1))
+        self.place = nn.Linear(dim, len(BACKGROUNDS) + 1)
+
+    def loss(self, features: Tensor, facts: Facts) -> Tensor:
+        """Mean over `features` [B, D] of the nats that all facts of one cost."""
+        scaled = features * self.scale
+        total = F.cross_entropy(self.place(scaled), facts.place, reduction="sum")
+        for head, wanted in ((self.numbers, facts.numbers), (self.sides, facts.sides)):
+            logits = head(scaled).unflatten(1, (len(NOUNS), -1)).flatten(0, 1)
+            total = total + F.cross_entropy(logits, wanted.flatten(), reduction="sum")
+        return total / len(features)
+
+    @torch.no_grad()
+    def accuracy(self, features: Tensor, facts: Facts) -> float:
+        """Share of features [B, D] of which every number is read rightly."""
+        logits = self.numbers(features * self.scale).unflatten(1, (len(NOUNS), -1))
+        return (logits.argmax(-1) == facts.numbers).all(1).float().mean().item()
+
+
+def facts_of_texts(captions: Sequence[str]) -> Facts:
+    """What captions say, and nothing of what they leave out."""
+    facts = _blank(len(captions))
+    for row, caption in enumerate(captions):
+        said = parse(caption)
+        for noun, count in said.counts.items():
+            facts.numbers[row, noun] = _SEVERAL if count is None else count
+            facts.sides[row, noun] = 0
+        if said.background is not None:
+            facts.place[row] = said.background
+        if said.relation is not None and len(said.counts) == 2:
+            _set_sides(facts, row, list(said.counts), said.relation)
+    return facts
+
+
+def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
+    """What an image shows. Sides are asked for where captions can tell them: two kinds, clearly apart."""
+    facts = _blank(len(scenes))
+    for row, scene in enumerate(scenes):
+        counts = scene.counts()
+        for noun, count in counts.items():
+            facts.numbers[row, noun] = count
+        facts.place[row] = scene.background
+        if len(counts) == 2 and (relation := scene.relation(*counts)):
+            _set_sides(facts, row, list(counts), relation)
+    return facts
+
+
+def _blank(rows: int) -> Facts:
+    return Facts(
+        torch.full((rows, len(NOUNS)), _ABSENT),
+        torch.full((rows, len(NOUNS)), _UNKNOWN),
+        torch.full((rows,), len(BACKGROUNDS)),
+    )
+
+
+def _set_sides(facts: Facts, row: int, nouns: list[int], relation: str) -> None:
+    first, second = nouns
+    facts.sides[row, first] = 1 + RELATIONS.index(relation)
+    facts.sides[row, second] = 1 + RELATIONS.index(_OPPOSITE[relation])

@@ -1,0 +1,54 @@
+"""The facts that texts and images are asked for, and the layer that reads them."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from maccap.world.captions import complete_caption
+from maccap.world.lexicon import BACKGROUNDS, NOUNS
+from maccap.world.readout import Readout, facts_of_scenes, facts_of_texts
+from maccap.world.scene import split_scenes
+
+NOUN = {noun.singular: index for index, noun in enumerate(NOUNS)}
+
+
+def test_facts_of_texts() -> None:
+    facts = facts_of_texts(["two dogs to the left of a cat at night", "some owls"])
+    dog, cat, owl = NOUN["dog"], NOUN["cat"], NOUN["owl"]
+    assert facts.numbers[0].nonzero().flatten().tolist() == sorted([dog, cat])
+    assert facts.numbers[0, [dog, cat]].tolist() == [2, 1]
+    assert facts.sides[0, [dog, cat]].tolist() == [1, 2]  # left, right
+    assert facts.sides[0, owl] == -100
+    assert facts.numbers[1, owl] == 4
+    assert facts.sides[1, owl] == 0
+    assert BACKGROUNDS[facts.place[0]].name == "night"
+    assert facts.place[1] == len(BACKGROUNDS)
+
+
+def test_a_scene_and_its_complete_caption_state_the_same() -> None:
+    numbers = np.random.default_rng(0)
+    scenes = split_scenes("train", 200, 3)
+    shown, said = facts_of_scenes(scenes), facts_of_texts([complete_caption(s, numbers) for s in scenes])
+    assert torch.equal(shown.numbers, said.numbers)
+    assert torch.equal(shown.place, said.place)
+    asked = shown.sides >= 0
+    assert torch.equal(shown.sides[asked], said.sides[asked])
+    assert asked.sum() > 50
+
+
+def test_the_readout_learns_facts_off_features() -> None:
+    torch.manual_seed(0)
+    facts = facts_of_texts(["a dog", "two dogs above three cats", "cats in the forest", "an owl"])
+    features = F.normalize(torch.randn(4, 16), dim=-1)
+    readout = Readout(16)
+    optimizer = torch.optim.Adam(readout.parameters(), lr=0.05)
+    first = readout.loss(features, facts).item()
+    assert readout.accuracy(features, facts) < 1
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = readout.loss(features, facts)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05 * first
+    assert readout.accuracy(features, facts) == pytest.approx(1)
