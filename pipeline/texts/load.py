@@ -1,0 +1,106 @@
+"""From CAPTIONS to a `CaptionSet`: every file is read once, one caption at a time."""
+
+from collections.abc import Sequence
+
+from pipeline.errors import UserError
+from pipeline.sources.sample import printable
+from pipeline.texts.caption_set import CaptionSet, Dropped
+from pipeline.texts.clean import Reason, clean
+from pipeline.texts.config import TextConfig
+from pipeline.texts.files import CaptionFile, caption_files
+from pipeline.texts.found import Found
+from pipeline.texts.read import place_unit, read_file
+
+TRAINING_SPLITS = ("train", "restval")  # Karpathy's names
+
+
+def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> CaptionSet:
+    """Read, clean and count the captions of all `sources`: paths, folders, patterns or URLs.
+
+    Captions without a split are always read. Of those with one, `config.splits` are read; where it is left
+    out, train and restval are, if any of the files has them, and else all. Raises UserError, with one line,
+    where a source cannot be read, a split is not there, or no caption is left.
+    """
+    config = config or TextConfig()
+    files = caption_files(sources)
+    counter = _Counter(config)
+    for file in files:
+        for found in read_file(file, config.column):
+            counter.see(file, found)
+    return counter.result([printable(file.name) for file in files])
+
+
+class _Counter:
+    """Decides for every caption whether it is kept, and counts."""
+
+    def __init__(self, config: TextConfig) -> None:
+        self._max_characters = config.max_characters
+        self._asked = config.splits
+        self._wanted = config.splits
+        self._splits: dict[str, None] = {}
+        # what other splits hold, until it is known whether there is one to train on
+        self._aside: list[tuple[CaptionFile, Found]] = []
+        self._kept: dict[str, int] = {}
+        self._dropped = {reason: Dropped() for reason in Reason}
+        self._read = 0
+
+    def see(self, file: CaptionFile, found: Found) -> None:
+        self._read += 1
+        if found.split is not None and found.split not in self._splits:
+            self._splits[found.split] = None
+            if self._wanted is None and found.split in TRAINING_SPLITS:
+                self._wanted = TRAINING_SPLITS
+                self._take_from_aside()
+        if found.split is not None and self._wanted is None:
+            self._aside.append((file, found))
+        else:
+            self._take(file, found)
+
+    def result(self, sources: list[str]) -> CaptionSet:
+        self._take_from_aside()
+        wanted = self._wanted or tuple(self._splits)
+        missing = [split for split in self._asked or () if split not in self._splits]
+        if missing:
+            there = (
+                f"the splits there are {', '.join(self._splits)}" if self._splits else "no file names splits"
+            )
+            raise UserError(f"no caption is of split {', '.join(missing)}: {there}.")
+        dropped = {reason: dropped for reason, dropped in self._dropped.items() if dropped.count}
+        splits = [split for split in self._splits if split in wanted]
+        captions = CaptionSet(
+            list(self._kept), list(self._kept.values()), self._read, dropped, sources, splits
+        )
+        if not captions.texts:
+            raise UserError(_nothing_left(captions))
+        return captions
+
+    def _take_from_aside(self) -> None:
+        aside, self._aside = self._aside, []
+        for file, found in aside:
+            self._take(file, found)
+
+    def _take(self, file: CaptionFile, found: Found) -> None:
+        text, reason = self._judge(found)
+        if reason is None:
+            self._kept[text] = self._kept.get(text, 0) + 1
+            reason = Reason.DUPLICATE if self._kept[text] > 1 else None
+        if reason is not None:
+            self._dropped[reason].add(printable(file.name), f"{place_unit(file)} {found.place}", text)
+
+    def _judge(self, found: Found) -> tuple[str, Reason | None]:
+        if found.split is not None and self._wanted is not None and found.split not in self._wanted:
+            return found.text or "", Reason.OTHER_SPLIT
+        if found.broken:
+            return "", Reason.BROKEN
+        return clean(found.text or "", self._max_characters)
+
+
+def _nothing_left(captions: CaptionSet) -> str:
+    files = captions.sources[0] if len(captions.sources) == 1 else f"{len(captions.sources):,} files"
+    if not captions.read:
+        return f"there is no caption in {files}. Check that it was written to its end."
+    reasons = "; ".join(f"{dropped.count:,} {reason}" for reason, dropped in captions.dropped.items())
+    example = str(next(iter(captions.dropped.values())).examples[0])
+    return (
+        f"none of the {captions.read:,} captions in {files} can be used: {reasons}. The first is {example}."
+    )
