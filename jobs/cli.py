@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "jobs.demo",
     "embed": "jobs.embed",
     "ablate": "jobs.ablate",
+    "import": "jobs.import_authors",
 }
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130

@@ -1,0 +1,60 @@
+"""`maccap import CHECKPOINT OUTPUT`: a bundle from a checkpoint of the paper's authors.
+
+The two frozen models are named, not copied: their weights come from where open_clip and Hugging Face have
+them.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[Path, typer.Argument(help="The authors' checkpoint_last.pth.")]
+Output = Annotated[str, typer.Argument(help="The bundle to write: a folder or URL.")]
+Clip = Annotated[str, typer.Option(help="The CLIP it was trained with, as open_clip names it, or a folder.")]
+Pretrained = Annotated[str, typer.Option(help="Whose weights of that CLIP.")]
+Llm = Annotated[str, typer.Option(help="The language model it was trained with, or a folder.")]
+Noise = Annotated[float, typer.Option(help="Variance of its region noise.", min=0)]
+
+
+def main(
+    checkpoint: Checkpoint,
+    output: Output,
+    clip: Clip = "ViT-B-32-quickgelu",
+    pretrained: Pretrained = "openai",
+    llm: Llm = "facebook/opt-1.3b",
+    noise_variance: Noise = 0.016,
+) -> None:
+    """Write a bundle from the authors' checkpoint; nothing in the file is executed."""
+    from maccap.author_checkpoint import load_author_adaptor
+    from maccap.bundle import write_bundle
+    from maccap.config import BundleConfig, ClipSource, LanguageModelSource
+    from pipeline.errors import UserError
+
+    if not checkpoint.is_file():
+        raise UserError(f"CHECKPOINT {checkpoint} is not a file.")
+    try:
+        adaptor = load_author_adaptor(checkpoint)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    config = BundleConfig(
+        clip=ClipSource(name=clip, pretrained=None if Path(clip).is_dir() else pretrained),
+        llm=LanguageModelSource(name=llm),
+        adaptor=adaptor.config,
+        noise_variance=noise_variance,
+    )
+    try:
+        write_bundle(output, config, None, None, adaptor)
+    except OSError as error:
+        raise UserError(f"OUTPUT {output} cannot be written: {error}") from None
+    sizes = adaptor.config
+    print(
+        f"{output}: an adaptor of {sizes.queries} queries from CLIP's {sizes.clip_dim} dimensions to "
+        f"embeddings of {sizes.llm_dim}, for {clip} and {llm}"
+    )
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)
