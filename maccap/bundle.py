@@ -19,7 +19,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
-from maccap.config import BundleConfig
+from maccap.config import BundleConfig, ClipSource, LanguageModelSource
 from maccap.pixels import PixelSpec, load_pixel_spec
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from maccap.sampler import CandidateSampler
 
 _CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "llm"
+_MEMORY = "memory.safetensors"
 
 
 def embedded_bundle_path() -> Path:
@@ -61,6 +62,8 @@ class Bundle:
         """SHA-256 of config, adaptor and the towers' files; a tower from a hub counts by its name."""
         digest = sha256(self.config.model_dump_json().encode())
         files = {_ADAPTOR: self._adaptor_path()}
+        if self.config.memory:
+            files[_MEMORY] = self._memory_path()
         for part, name in ((_CLIP, self.config.clip.name), (_LLM, self.config.llm.name)):
             tower = Path(self._resolve(name))
             if tower.is_dir():
@@ -102,10 +105,20 @@ class Bundle:
     def load_features(
         self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
     ) -> "FeatureExtractor":
-        """CLIP and the region settings of this bundle, pixels to features."""
+        """CLIP, the region settings and the memory of this bundle, pixels to features."""
         from maccap.features import FeatureExtractor
 
-        return FeatureExtractor(self.load_clip(device, dtype), self.config.regions)
+        clip, memory = self.load_clip(device, dtype), self.config.memory
+        if memory is None:
+            return FeatureExtractor(clip, self.config.regions)
+        texts = self.load_memory().to(device)
+        return FeatureExtractor(clip, self.config.regions, texts, memory.temperature)
+
+    def load_memory(self) -> "torch.Tensor":
+        """Features [M, D] of training captions, float32. Raises FileNotFoundError for a bundle without."""
+        from safetensors.torch import load_file
+
+        return load_file(self._memory_path())["features"].float()
 
     def load_sampler(
         self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
@@ -141,6 +154,12 @@ class Bundle:
             raise FileNotFoundError(f"{path} is missing; a bundle holds {_CONFIG} and {_ADAPTOR}")
         return path
 
+    def _memory_path(self) -> Path:
+        path = self.folder / _MEMORY
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing, and {_CONFIG} beside it has a `memory`")
+        return path
+
     def _resolve(self, name: str) -> str:
         """A tower's name, or its folder where the bundle carries it."""
         inside = self.folder / name
@@ -150,41 +169,45 @@ class Bundle:
 def write_bundle(
     url: str | Path,
     config: BundleConfig,
-    clip: "FrozenClip",
-    lm: "FrozenLanguageModel",
+    clip: "FrozenClip | None",
+    lm: "FrozenLanguageModel | None",
     adaptor: "Adaptor",
     *,
-    carry_towers: bool = True,
+    memory: "torch.Tensor | None" = None,
     half: bool = False,
 ) -> None:
     """Write a bundle to a folder or fsspec URL, over an older one there; `config.json` is written last.
 
-    With `carry_towers` the two frozen models are written too and `config` made to name these copies;
-    otherwise its names stay, and whoever opens the bundle must have them. `half` stores all weights as
-    float16.
+    A frozen model that is given is written too and `config` made to name the copy; where it is None the
+    config's name stays, and whoever opens the bundle must have that model. `half` stores all weights as
+    float16. `memory` [M, D] goes with a `config.memory`; raises ValueError for one without the other.
     """
     from safetensors.torch import save_file
 
-    if carry_towers:
-        source = {"clip": {"name": _CLIP}, "llm": {"name": _LLM}}
-        config = BundleConfig.model_validate({**config.model_dump(), **source})
+    if (memory is None) != (config.memory is None):
+        raise ValueError("a memory of text features and config.memory go together")
     with tempfile.TemporaryDirectory() as staging:
         root = Path(staging)
-        if carry_towers:
+        if clip is not None:
             clip.save(root / _CLIP, half=half)
+            config = config.model_copy(update={"clip": ClipSource(name=_CLIP)})
+        if lm is not None:
             lm.save(root / _LLM, half=half)
+            config = config.model_copy(update={"llm": LanguageModelSource(name=_LLM)})
         weights = {
             key: (value.half() if half else value).detach().cpu().contiguous()
             for key, value in adaptor.state_dict().items()
         }
         save_file(weights, root / _ADAPTOR)
+        if memory is not None:
+            save_file({"features": memory.half().cpu().contiguous()}, root / _MEMORY)
         (root / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _upload(root, str(url))
 
 
 def _upload(root: Path, url: str) -> None:
     fs, target = fsspec.core.url_to_fs(url)
-    for old in (_CONFIG, _ADAPTOR, _CLIP, _LLM):
+    for old in (_CONFIG, _ADAPTOR, _MEMORY, _CLIP, _LLM):
         if fs.exists(f"{target}/{old}"):
             fs.rm(f"{target}/{old}", recursive=True)
     # the config comes last, so that half a bundle is never taken for one

@@ -66,7 +66,10 @@ class Captioner:
     def save_pretrained(self, url: str | Path, *, half: bool = False) -> None:
         """Write this captioner, its two frozen models included, as a bundle."""
         sampler = self.sampler
-        write_bundle(url, self.config, self.features.clip, sampler.lm, sampler.adaptor, half=half)
+        memory = self.features.memory
+        write_bundle(
+            url, self.config, self.features.clip, sampler.lm, sampler.adaptor, memory=memory, half=half
+        )
 
     def caption(
         self,

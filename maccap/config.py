@@ -94,6 +94,13 @@ class DecodingConfig(Config):
         return self
 
 
+class MemoryConfig(Config):
+    """Projection of images onto the training captions' features (DeCap), in place of noise and regions."""
+
+    size: int = Field(default=20_000, ge=1, description="training captions kept, drawn at random")
+    temperature: float = Field(default=0.01, gt=0)
+
+
 class BundleConfig(Config):
     """`config.json` of a bundle: its frozen models, sizes, decoding defaults, and what it was trained on."""
 
@@ -103,6 +110,7 @@ class BundleConfig(Config):
     adaptor: AdaptorConfig
     regions: RegionConfig = RegionConfig()
     noise_variance: float = Field(default=0.016, ge=0)
+    memory: MemoryConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
     training_data: str | None = Field(
         default=None, description="fingerprint of the captions the adaptor was trained on"

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from maccap.clip import FrozenClip
+from maccap.clip import FrozenClip, ImageTokens
 from maccap.config import RegionConfig
+from maccap.memory import project
 from maccap.regions import combine, region_features
 
 
@@ -20,18 +21,35 @@ class ImageFeatures(NamedTuple):
 
 
 class FeatureExtractor(nn.Module):
-    """Image features 1-6 of the method, for a CLIP and the region settings a bundle was trained for."""
+    """Image features 1-6 of the method, for a CLIP and the region settings a bundle was trained for.
 
-    def __init__(self, clip: FrozenClip, config: RegionConfig) -> None:
+    With a `memory` [M, D] of text features, the adaptor reads the image's projection onto it, not the image.
+    """
+
+    def __init__(
+        self,
+        clip: FrozenClip,
+        config: RegionConfig,
+        memory: Tensor | None = None,
+        memory_temperature: float = 0.01,
+    ) -> None:
         super().__init__()
         self.clip = clip
         self.config = config
+        self.memory = memory
+        self.memory_temperature = memory_temperature
 
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """`pixels` uint8 [R, S, S, 3] of `resize_and_crop`.
 
         Raises ValueError for pixels that are not this CLIP's, or a CLIP with fewer tokens than regions.
         """
-        image = self.clip.encode_image(pixels)
+        return self.of_tokens(self.clip.encode_image(pixels))
+
+    def of_tokens(self, image: ImageTokens) -> ImageFeatures:
+        """The same from what CLIP made of the pixels."""
         regions = region_features(image, self.config)
-        return ImageFeatures(image.global_, combine(image.global_, regions, self.config.patch_weight))
+        seen = image.global_
+        if self.memory is not None:
+            seen = project(seen, self.memory, self.memory_temperature)
+        return ImageFeatures(image.global_, combine(seen, regions, self.config.patch_weight))

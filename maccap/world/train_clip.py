@@ -75,7 +75,7 @@ def train_text_tower(
 
 
 def train_image_tower(
-    folder: Path, steps: int, *, batch: int = 160, learning_rate: float = 1e-3, seed: int = 0
+    folder: Path, steps: int, *, batch: int = 128, learning_rate: float = 1e-3, seed: int = 0
 ) -> None:
     """Train the image tower of the CLIP that `train_text_tower` left in `folder` and save it there."""
     torch.manual_seed(seed)

@@ -9,10 +9,12 @@ from pathlib import Path
 import fsspec
 import pytest
 import torch
+import torch.nn.functional as F
 
 from maccap.adaptor import Adaptor
 from maccap.bundle import Bundle, write_bundle
 from maccap.clip import FrozenClip
+from maccap.config import MemoryConfig
 from maccap.language_model import FrozenLanguageModel
 
 
@@ -74,25 +76,14 @@ def test_half_precision_bundle_is_smaller_and_loads_as_float32(
 
 
 def test_bundle_without_towers_keeps_their_names(
-    small_bundle: Path,
-    tmp_path: Path,
-    make_clip: Callable[..., FrozenClip],
-    make_lm: Callable[..., FrozenLanguageModel],
-    make_adaptor: Callable[..., Adaptor],
+    small_bundle: Path, tmp_path: Path, make_adaptor: Callable[..., Adaptor]
 ) -> None:
     config = Bundle.open(small_bundle).config
     towers = {
         "clip": config.clip.model_copy(update={"name": str(small_bundle / "clip")}),
         "llm": config.llm.model_copy(update={"name": str(small_bundle / "llm")}),
     }
-    write_bundle(
-        tmp_path / "bare",
-        config.model_copy(update=towers),
-        make_clip(),
-        make_lm(),
-        make_adaptor(),
-        carry_towers=False,
-    )
+    write_bundle(tmp_path / "bare", config.model_copy(update=towers), None, None, make_adaptor())
     assert sorted(path.name for path in (tmp_path / "bare").iterdir()) == [
         "adaptor.safetensors",
         "config.json",
@@ -141,6 +132,28 @@ def test_writing_over_a_bundle_leaves_nothing_of_it(
     write_bundle(url, config, make_clip(), make_lm(), make_adaptor())
     assert not memory.exists("/models/again/llm/model-00002.safetensors")
     assert memory.exists("/models/again/config.json")
+
+
+def test_a_memory_travels_with_the_bundle(
+    small_bundle: Path,
+    tmp_path: Path,
+    make_clip: Callable[..., FrozenClip],
+    make_lm: Callable[..., FrozenLanguageModel],
+    make_adaptor: Callable[..., Adaptor],
+) -> None:
+    plain = Bundle.open(small_bundle).config
+    config = plain.model_copy(update={"memory": MemoryConfig(size=3, temperature=0.5)})
+    parts = (make_clip(), make_lm(), make_adaptor())
+    memory = F.normalize(torch.randn(3, 32, generator=torch.Generator().manual_seed(0)), dim=-1)
+    write_bundle(tmp_path / "decap", config, *parts, memory=memory)
+    extract = Bundle.open(tmp_path / "decap").load_features()
+    assert extract.memory_temperature == 0.5
+    torch.testing.assert_close(extract.memory, memory, atol=1e-3, rtol=1e-3)
+    with pytest.raises(ValueError, match="go together"):
+        write_bundle(tmp_path / "neither", plain, *parts, memory=memory)
+    (tmp_path / "decap" / "memory.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"memory\.safetensors is missing"):
+        Bundle.open(tmp_path / "decap").load_features()
 
 
 def test_fingerprint_follows_config_and_weights(
