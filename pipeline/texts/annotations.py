@@ -24,7 +24,9 @@ def read_json(stream: Any, name: str) -> Iterator[Found]:
     """
     json_stream = JsonStream(as_text(stream))
     start = json_stream.peek()
-    if start and any(mark.startswith(start) for mark in UTF16_MARKS):
+    if not start:
+        return
+    if any(mark.startswith(start) for mark in UTF16_MARKS):
         raise utf16(name)
     counts: dict[str | None, int] = {}
     fields: dict[str | None, Any] = {}  # of each list's first object

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pipeline.sources.sample import printable
 from pipeline.texts.clean import Reason
 
 EXAMPLES_KEPT = 3
@@ -38,7 +39,7 @@ class Dropped:
         if len(self.examples) < EXAMPLES_KEPT:
             start = " ".join(text[: 2 * _EXAMPLE_CHARACTERS].split())
             start = start if len(start) <= _EXAMPLE_CHARACTERS else start[: _EXAMPLE_CHARACTERS - 3] + "..."
-            self.examples.append(Example(file, place, _printable(start)))
+            self.examples.append(Example(printable(file), place, _printable(start)))
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class CaptionSet:
 
     `texts` are distinct and in order of first sight; `repeats` says how often each was there, at least once.
     `read` counts every caption that was looked at: those in `texts` and those in `dropped`. `splits` are the
-    splits that were read, where the files name any; `sources` the files.
+    splits that were read, where the files name any; `sources` the files, and `without_captions` those of them
+    that hold none.
     """
 
     texts: list[str]
@@ -56,6 +58,7 @@ class CaptionSet:
     dropped: dict[Reason, Dropped]
     sources: list[str]
     splits: list[str]
+    without_captions: list[str]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -66,7 +69,9 @@ class CaptionSet:
         return digest.hexdigest()
 
     def summary(self) -> Iterator[str]:
-        """Lines for a person: what was read and kept, then a line for each reason to drop, with examples."""
+        """Lines for a person: what was read and kept, then a line for each reason to drop, with examples, and
+        one for files without captions.
+        """
         files = "1 file" if len(self.sources) == 1 else f"{len(self.sources):,} files"
         splits = f" (splits: {', '.join(self.splits)})" if self.splits else ""
         total = sum(dropped.count for dropped in self.dropped.values())
@@ -77,6 +82,9 @@ class CaptionSet:
         )
         for reason, dropped in self.dropped.items():
             yield f"  {dropped.count:,} {reason}, like {'; '.join(map(str, dropped.examples))}"
+        if self.without_captions:
+            names = ", ".join(self.without_captions[:EXAMPLES_KEPT])
+            yield f"  {len(self.without_captions):,} of the files without captions, like {names}"
 
 
 def _printable(text: str) -> str:

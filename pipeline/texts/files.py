@@ -16,7 +16,7 @@ from pipeline.sources.sample import describe, printable
 
 _PACKABLE = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar")
 _ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".parquet")
-UNDERSTOOD = f"{', '.join(_PACKABLE)}, each also as .gz, .tgz and .parquet"
+UNDERSTOOD = f"{', '.join(_PACKABLE)} (these also as .gz), .tgz and .parquet"
 _GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
 _WEB = ("http://", "https://")

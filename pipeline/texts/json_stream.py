@@ -76,7 +76,8 @@ class JsonStream:
             except json.JSONDecodeError as error:
                 if not self._fill():
                     place = self._read_before + error.pos
-                    raise ValueError(f"{error.msg.lower()} at character {place:,}") from None
+                    what = error.msg.lower().removesuffix(" at")
+                    raise ValueError(f"{what} at character {place:,}") from None
                 continue
             # what ends where the reading did may be the start of a longer number
             if self._buffer[end : end + 1] in _AFTER_A_VALUE or not self._fill():

@@ -1,6 +1,6 @@
 """From CAPTIONS to a `CaptionSet`: every file is read once, one caption at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.errors import UserError
 from pipeline.sources.sample import printable
@@ -25,9 +25,8 @@ def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> C
     files = caption_files(sources)
     counter = _Counter(config)
     for file in files:
-        for found in read_file(file, config.column):
-            counter.see(file, found)
-    return counter.result([printable(file.name) for file in files])
+        counter.count(file, read_file(file, config.column))
+    return counter.result()
 
 
 class _Counter:
@@ -43,9 +42,20 @@ class _Counter:
         self._kept: dict[str, int] = {}
         self._dropped = {reason: Dropped() for reason in Reason}
         self._read = 0
+        self._sources: list[str] = []
+        self._without_captions: list[str] = []
 
-    def see(self, file: CaptionFile, found: Found) -> None:
-        self._read += 1
+    def count(self, file: CaptionFile, captions: Iterable[Found]) -> None:
+        number = 0
+        for number, found in enumerate(captions, 1):  # noqa: B007
+            self._see(file, found)
+        name = printable(file.name)
+        self._read += number
+        self._sources.append(name)
+        if not number:
+            self._without_captions.append(name)
+
+    def _see(self, file: CaptionFile, found: Found) -> None:
         if found.split is not None and found.split not in self._splits:
             self._splits[found.split] = None
             if self._wanted is None and found.split in TRAINING_SPLITS:
@@ -56,7 +66,7 @@ class _Counter:
         else:
             self._take(file, found)
 
-    def result(self, sources: list[str]) -> CaptionSet:
+    def result(self) -> CaptionSet:
         self._take_from_aside()
         wanted = self._wanted or tuple(self._splits)
         missing = [split for split in self._asked or () if split not in self._splits]
@@ -68,7 +78,13 @@ class _Counter:
         dropped = {reason: dropped for reason, dropped in self._dropped.items() if dropped.count}
         splits = [split for split in self._splits if split in wanted]
         captions = CaptionSet(
-            list(self._kept), list(self._kept.values()), self._read, dropped, sources, splits
+            texts=list(self._kept),
+            repeats=list(self._kept.values()),
+            read=self._read,
+            dropped=dropped,
+            sources=self._sources,
+            splits=splits,
+            without_captions=self._without_captions,
         )
         if not captions.texts:
             raise UserError(_nothing_left(captions))
@@ -85,7 +101,7 @@ class _Counter:
             self._kept[text] = self._kept.get(text, 0) + 1
             reason = Reason.DUPLICATE if self._kept[text] > 1 else None
         if reason is not None:
-            self._dropped[reason].add(printable(file.name), f"{place_unit(file)} {found.place}", text)
+            self._dropped[reason].add(file.name, f"{place_unit(file)} {found.place}", text)
 
     def _judge(self, found: Found) -> tuple[str, Reason | None]:
         if found.split is not None and self._wanted is not None and found.split not in self._wanted:

@@ -123,16 +123,26 @@ def test_the_summary_is_for_people(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.csv"])
+@pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.csv", "x.json", "x.txt.gz"])
 def test_an_empty_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"there is no caption in .*{name}"):
         load_captions([_write(tmp_path / name, "")])
 
 
-@pytest.mark.parametrize("name", ["x.json", "x.parquet", "x.tar"])
+@pytest.mark.parametrize("name", ["x.parquet", "x.tar"])
 def test_an_empty_file_of_a_format_that_cannot_be_empty(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"{name} cannot be read"):
         load_captions([_write(tmp_path / name, "")])
+
+
+def test_an_empty_file_among_others_is_told(tmp_path: Path) -> None:
+    sources = [_write(tmp_path / "a.txt", "A dog."), _write(tmp_path / "b.txt", "")]
+    captions = load_captions(sources)
+    assert (captions.texts, captions.sources, captions.without_captions) == (["A dog."], sources, sources[1:])
+    assert list(captions.summary()) == [
+        "1 caption read from 2 files; 1 distinct kept, 0 dropped",
+        f"  1 of the files without captions, like {sources[1]}",
+    ]
 
 
 def test_nothing_left_says_why(tmp_path: Path) -> None:
