@@ -12,7 +12,7 @@ had happened.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -46,11 +46,22 @@ def text_features(clip: FrozenClip, captions: Sequence[str], batch: int = 512) -
     return features[[distinct[caption] for caption in captions]]
 
 
+class TextFeatures(Protocol):
+    """Features [M, D] of captions, unit length, half or single precision, on the CPU: a Tensor, or what reads
+    the wanted rows from a file.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        """Those of `rows` [R]: [R, D]."""
+
+
 class TrainingText(NamedTuple):
     """M captions as training reads them."""
 
     tokens: CaptionTokens
-    features: Tensor  # [M, D] unit length, half or single precision, on the CPU
+    features: TextFeatures
 
 
 class Figures(NamedTuple):

@@ -67,7 +67,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
     `overrides` takes the keys of `CaptionJobConfig`; those of `decoding` are merged one by one. Raises
     UserError.
     """
-    settings = _read(path) if path else {}
+    settings = read_settings(path) if path else {}
     given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
     decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
     in_file = settings.get("decoding") or {}
@@ -76,10 +76,16 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
     try:
         return CaptionJobConfig.model_validate({**settings, **given})
     except ValidationError as error:
-        raise UserError(_explain(path, error)) from None
+        models: dict[str, type[Config]] = {
+            "": CaptionJobConfig,
+            "decoding": DecodingConfig,
+            "resources": Resources,
+        }
+        raise UserError(explain(path, error, models)) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a YAML or JSON file holds, not yet checked. Raises UserError."""
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
     except (OSError, UnicodeDecodeError) as error:
@@ -93,19 +99,19 @@ def _read(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in settings.items()}
 
 
-def _explain(path: Path | None, error: ValidationError) -> str:
+def explain(path: Path | None, error: ValidationError, models: dict[str, type[Config]]) -> str:
+    """One line on what is wrong with the settings; `models` holds each section's, the whole under ""."""
     where = f"config file {path}" if path else "the settings"
     problems = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            problems.append(f"unknown key `{key}`{_known_keys(problem['loc'])}")
+            problems.append(f"unknown key `{key}`{_known_keys(problem['loc'], models)}")
         else:
             problems.append(f"`{key}`: {problem['msg']}, not {problem['input']!r}")
     return f"{where}: " + "; ".join(problems)
 
 
-def _known_keys(location: tuple[int | str, ...]) -> str:
-    models: dict[str, Any] = {"": CaptionJobConfig, "decoding": DecodingConfig, "resources": Resources}
+def _known_keys(location: tuple[int | str, ...], models: dict[str, type[Config]]) -> str:
     model = models.get(str(location[0]) if len(location) > 1 else "")
     return f" (known: {', '.join(model.model_fields)})" if model and len(location) <= 2 else ""

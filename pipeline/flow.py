@@ -100,7 +100,7 @@ def caption_on_ray(
     stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
 ) -> Iterator[Receipt]:
     """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError."""
-    _configure_ray_data()
+    configure_ray_data()
     items = [{"shard": item.shard.to_json(), "skip": json.dumps(item.skip)} for item in work]
     if not items:
         return
@@ -109,27 +109,32 @@ def caption_on_ray(
     chunks = chunks.map_batches(partial(_apply, stages.decode()), **_task(resources.decode))
     actors = resources.actor_stages()
     for name, build in stages.builders(actors).items():
-        chunks = chunks.map_batches(_StageActor, fn_constructor_args=(build,), **_actors(actors[name]))
+        on_rows = partial(_on_rows, build)
+        chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(actors[name]))
     receipts = chunks.map_batches(partial(_write, stages), **_task(resources.write))
+    yield from map(Receipt.from_json, receipts_of(receipts))
+
+
+def receipts_of(rows: ray.data.Dataset) -> Iterator[str]:
+    """The column `receipt`, as its rows are done. Raises RunError."""
     try:
-        for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for receipt in batch["receipt"]:
-                yield Receipt.from_json(str(receipt))
+        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from map(str, batch["receipt"])
     except RayTaskError as error:
         raise RunError(f"a stage failed: {_cause(error)}") from error
     except RayError as error:
         raise RunError(f"Ray failed: {_last_message(error)}") from error
 
 
-class _StageActor:
-    """A plain stage on chunks in Ray rows.
+class StageActor:
+    """What `build` returns, on Ray rows.
 
     A stage that cannot be built fails with its first chunk: of an actor that dies as it starts, Ray buries
     the cause, and prints tracebacks on stdout.
     """
 
-    def __init__(self, build: Callable[[], Stage]) -> None:
-        self.stage: Stage | Exception
+    def __init__(self, build: Callable[[], Callable[[pa.Table], pa.Table]]) -> None:
+        self.stage: Callable[[pa.Table], pa.Table] | Exception
         try:
             self.stage = build()
         except Exception as error:
@@ -138,7 +143,11 @@ class _StageActor:
     def __call__(self, rows: pa.Table) -> pa.Table:
         if isinstance(self.stage, Exception):
             raise self.stage
-        return _apply(self.stage, rows)
+        return self.stage(rows)
+
+
+def _on_rows(build: Callable[[], Stage]) -> Callable[[pa.Table], pa.Table]:
+    return partial(_apply, build())
 
 
 def _apply(stage: Stage, rows: pa.Table) -> pa.Table:
@@ -163,7 +172,8 @@ def _task(resources: TaskResources) -> dict[str, Any]:
     return {**_ONE_CHUNK, "compute": TaskPoolStrategy(), "num_cpus": resources.num_cpus}
 
 
-def _actors(resources: ActorResources) -> dict[str, Any]:
+def actor_pool(resources: ActorResources) -> dict[str, Any]:
+    """Arguments of `map_batches` for a stage in actors."""
     return {
         **_ONE_CHUNK,
         "compute": ActorPoolStrategy(size=resources.actors),
@@ -175,7 +185,8 @@ def _actors(resources: ActorResources) -> dict[str, Any]:
 _ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True}
 
 
-def _configure_ray_data() -> None:
+def configure_ray_data() -> None:
+    """Let chunks leave tasks one by one, and keep Ray Data's own bars and tracebacks off the console."""
     context = DataContext.get_current()
     # a block is full as soon as it holds a chunk: chunks leave a reading task one by one, not at its end
     context.target_max_block_size = 1

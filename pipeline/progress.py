@@ -7,13 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from pipeline.write import Receipt
+
+
+class Shown(Protocol):
+    """What can be shown as it goes on: as a line for a person, and as facts for a program."""
+
+    def line(self) -> str: ...
+
+    def facts(self) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -87,12 +95,12 @@ class Progress:
         if self.rows_known is None:
             parts.insert(1, f"{self.shards_done:,} of {self.shards:,} shards")
         if left is not None:
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         return "  ".join(parts)
 
 
 @contextmanager
-def shown(progress: Progress, interval: float = 5.0) -> Iterator[None]:
+def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
     """Show `progress` on stderr while the block runs, and once more at its end."""
     console = Console(stderr=True)
     if console.is_terminal:
@@ -125,7 +133,8 @@ def _every(interval: float, report: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Minutes and seconds, and hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
