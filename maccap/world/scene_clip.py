@@ -63,7 +63,7 @@ def model_config(vocabulary: int, width: int, layers: int, embed_dim: int) -> di
             "image_size": SIDE, "patch_size": PATCH, "width": width, "layers": layers, "head_width": 32,
         },
         "text_cfg": {
-            "context_length": CONTEXT, "vocab_size": vocabulary, "width": 128, "heads": 4, "layers": 3,
+            "context_length": CONTEXT, "vocab_size": vocabulary, "width": 192, "heads": 6, "layers": 2,
             "tokenizer_kwargs": {"bpe_path": VOCABULARY},
         },
     }  # fmt: skip

@@ -21,7 +21,7 @@ def test_patch_embedding_is_the_convolution() -> None:
 
 
 def test_each_phase_trains_its_own_tower(tmp_path: Path) -> None:
-    train_text_tower(tmp_path, 2, width=32, layers=2, embed_dim=16, batch=8)
+    train_text_tower(tmp_path, 2, width=32, layers=2, embed_dim=160, batch=8)
     before = load_file(tmp_path / CLIP_WEIGHTS)
     train_image_tower(tmp_path, 2, batch=8)
     after = load_file(tmp_path / CLIP_WEIGHTS)
@@ -32,6 +32,6 @@ def test_each_phase_trains_its_own_tower(tmp_path: Path) -> None:
     clip = FrozenClip.load(str(tmp_path))
     pixels = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     image = clip.encode_image(pixels)
-    assert image.global_.shape == (2, 16)
+    assert image.global_.shape == (2, 160)
     text = clip.encode_text(["a dog on the beach", "two cats"])
     torch.testing.assert_close(text.norm(dim=-1), torch.ones(2))
