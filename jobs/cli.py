@@ -16,6 +16,7 @@ import typer
 
 COMMANDS = {
     "caption": "jobs.caption",
+    "train": "jobs.train",
     "scenes": "jobs.scenes",
     "score": "jobs.score",
     "sheet": "jobs.sheet",

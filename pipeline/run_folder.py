@@ -215,11 +215,7 @@ def unfinished(shards: Iterable[str], written: WrittenChunks) -> list[str]:
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
-    differences = [
-        f"{name}: was {_shown(before)}, now {_shown(now)}"
-        for name, before, now in _differing(old, new)
-        if name not in ("model", "version", "listing")
-    ]
+    differences = differing(old, new, ("model", "version", "listing"))
     if not differences and old.listing != new.listing:
         raise UserError(
             f"the images in SOURCE {new.source} have changed since the run in OUTPUT {url} began. "
@@ -233,12 +229,21 @@ def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
         )
 
 
-def _differing(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
+def differing(old: Config, new: Config, passed_over: tuple[str, ...] = ()) -> list[str]:
+    """What is not the same in both, a line each; names in `passed_over` may differ."""
+    return [
+        f"{name}: was {_shown(before)}, now {_shown(now)}"
+        for name, before, now in _pairs(old, new)
+        if before != now and name not in passed_over
+    ]
+
+
+def _pairs(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
     for name in type(old).model_fields:
         before, now = getattr(old, name), getattr(new, name)
         if isinstance(before, Config) and isinstance(now, Config):
-            yield from _differing(before, now, f"{prefix}{name}.")
-        elif before != now:
+            yield from _pairs(before, now, f"{prefix}{name}.")
+        else:
             yield prefix + name, before, now
 
 

@@ -1,0 +1,125 @@
+"""`maccap train CAPTIONS... OUTPUT`: train a captioner for a new domain from a file of sentences.
+
+On a cluster: `ray job submit --working-dir . -- python -m jobs.train CAPTIONS OUTPUT`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Captions = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CAPTIONS...",
+        help="Files, folders, quoted patterns or URLs of captions: txt (one a line), json (COCO, Karpathy, "
+        "lists), jsonl, csv, Parquet, tars with .txt members.",
+    ),
+]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The new bundle, or one to go on with.")]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUNDLE",
+        help="Take CLIP, language model, sizes and settings from this bundle; left out, without --clip and "
+        "--llm: the one that comes with the package.",
+    ),
+]
+Clip = Annotated[
+    str | None, typer.Option(metavar="NAME", help="CLIP, as open_clip names it, or a folder in its format.")
+]
+Pretrained = Annotated[
+    str | None, typer.Option(metavar="TAG", help="open_clip's tag of the CLIP's weights, such as openai.")
+]
+Llm = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Language model, by Hugging Face name or folder.")
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/train/config.py."),
+]
+WarmStart = Annotated[
+    bool, typer.Option("--warm-start", help="Begin with the adaptor of --init instead of a fresh one.")
+]
+Column = Annotated[str | None, typer.Option(help="Column of jsonl, csv and Parquet files.")]
+Split = Annotated[list[str] | None, typer.Option(help="Split of files that name them; may be repeated.")]
+Cache = Annotated[str | None, typer.Option(help="Folder or URL that keeps CLIP's text features.")]
+Steps = Annotated[int | None, typer.Option(help="Training steps.")]
+Batch = Annotated[int | None, typer.Option(help="Captions a step, over all workers.")]
+LearningRate = Annotated[float | None, typer.Option(help="Its peak, after the warm-up.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and noise.")]
+HeldOut = Annotated[
+    float | None, typer.Option(help="Captions set aside for evaluation: a share below 1, or a number.")
+]
+Workers = Annotated[int | None, typer.Option(help="Training processes; left out: one for each GPU, or one.")]
+Local = Annotated[bool, typer.Option("--local", help="Train in this process, without Ray.")]
+
+
+def main(
+    captions: Captions,
+    output: Output,
+    init: Init = None,
+    clip: Clip = None,
+    pretrained: Pretrained = None,
+    llm: Llm = None,
+    config: ConfigFile = None,
+    warm_start: WarmStart = False,
+    column: Column = None,
+    split: Split = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+    held_out: HeldOut = None,
+    workers: Workers = None,
+    local: Local = False,
+) -> None:
+    """Train a captioner on captions alone, and write it as a model bundle. The same command again resumes."""
+    from pipeline.texts import load_captions
+    from pipeline.train.config import load_train_config
+    from pipeline.train.towers import choose_towers
+
+    towers = choose_towers(init, clip, pretrained, llm)
+    settings = load_train_config(
+        config,
+        {
+            "training": {"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed},
+            "captions": {"column": column, "splits": split},
+            "warm_start": warm_start or None,
+            "cache": cache,
+            "held_out": held_out,
+            "workers": workers,
+        },
+        towers.bundle.config if towers.bundle else None,
+    )
+    texts = load_captions(captions, settings.captions)
+    for line in texts.summary():
+        _say(line)
+
+    from transformers.utils import logging
+
+    from pipeline.train.run import train_bundle
+
+    logging.disable_progress_bar()  # of loading weights: ours is the live line
+    try:
+        summary = train_bundle(texts, output, towers, settings, local=local)
+    except KeyboardInterrupt as stop:
+        kept = f"stopped. What is written stays; the same command goes on with {output}."
+        raise KeyboardInterrupt(str(stop) or kept) from None
+    if not summary.new_steps:
+        _say(f"{output} is trained already; nothing was done.")
+    else:
+        _say(f"{output} is trained. Caption with it: maccap caption SOURCE OUTPUT --model {output}")
+    print(summary.model_dump_json(), flush=True)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

@@ -1,0 +1,144 @@
+"""The settings of a training run, typed, from a bundle, a YAML or JSON file and the command line."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from maccap.config import (
+    AdaptorConfig,
+    BundleConfig,
+    Config,
+    DecodingConfig,
+    MemoryConfig,
+    RegionConfig,
+    TrainingConfig,
+)
+from pipeline.config import explain, read_settings
+from pipeline.errors import UserError
+from pipeline.texts import TextConfig
+
+_HELD_OUT_SHARE, _HELD_OUT_MOST = 0.02, 1000
+
+
+class AdaptorSizes(Config):
+    """An adaptor's sizes, but for the two that the frozen models decide."""
+
+    queries: int = Field(default=32, ge=1)
+    layers: int = Field(default=1, ge=1)
+    heads: int = Field(default=8, ge=1)
+    feedforward: int = Field(default=2048, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    input_scale: float = Field(default=1.0, gt=0, description="see maccap.config.AdaptorConfig")
+
+    def between(self, clip_dim: int, llm_dim: int) -> AdaptorConfig:
+        return AdaptorConfig(clip_dim=clip_dim, llm_dim=llm_dim, **self.model_dump())
+
+
+class WorkerResources(Config):
+    """What one training worker asks of Ray; the same is asked to encode captions before."""
+
+    num_cpus: float = Field(gt=0)
+    num_gpus: float = Field(default=0, ge=0)
+    torch_threads: int = Field(default=1, ge=1)
+
+
+class TrainJobConfig(Config):
+    """Settings of one run. `train.json` pins down those that decide what is learnt."""
+
+    training: TrainingConfig = TrainingConfig()
+    adaptor: AdaptorSizes = AdaptorSizes()
+    regions: RegionConfig = RegionConfig()
+    noise_variance: float = Field(default=0.016, ge=0)
+    memory: MemoryConfig | None = Field(
+        default=None, description="project images onto training captions (DeCap)"
+    )
+    decoding: DecodingConfig = Field(
+        default=DecodingConfig(), description="what the bundle decodes with, unless told otherwise"
+    )
+    captions: TextConfig = TextConfig()
+    held_out: float | None = Field(
+        default=None,
+        ge=0,
+        description="captions set aside for evaluation, a share below 1 or a count; "
+        f"left out: {_HELD_OUT_SHARE:.0%}, at most {_HELD_OUT_MOST}",
+    )
+    evaluate_every: int = Field(default=500, ge=1, description="steps between evaluations")
+    checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
+    samples: int = Field(default=6, ge=0, description="held-out captions to show as they are written back")
+    warm_start: bool = Field(default=False, description="begin with the adaptor of --init, not a fresh one")
+    half: bool | None = Field(
+        default=None, description="store the bundle's weights as float16; left out: as --init stores them"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of the language model; auto: bfloat16 on a GPU, else float32"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="of torch, with --local; left out: as torch has it"
+    )
+    workers: int | None = Field(default=None, ge=1, description="left out: one for each GPU, or one")
+    worker: WorkerResources | None = Field(
+        default=None, description="what each worker asks of Ray; left out: fitted to the machine or cluster"
+    )
+    worker_failures: int = Field(default=3, ge=0, description="lost workers after which the run gives up")
+    cache: str | None = Field(
+        default=None, description="folder or URL for text features; left out: $MACCAP_CACHE/features"
+    )
+
+    def held_out_of(self, captions: int) -> float:
+        """How many of `captions` distinct ones to set aside, as `hold_out` takes it."""
+        if self.held_out is not None:
+            return self.held_out
+        return min(round(captions * _HELD_OUT_SHARE), _HELD_OUT_MOST)
+
+    def check(self, workers: int) -> Self:
+        """Itself. Raises UserError where batches cannot be shared out among `workers`."""
+        parts = workers * self.training.accumulate
+        if self.training.batch % parts:
+            raise UserError(
+                f"a batch of {self.training.batch} captions cannot be shared out evenly among {workers} "
+                f"workers in {self.training.accumulate} parts each; "
+                f"set training.batch (--batch) to a multiple of {parts}"
+            )
+        return self
+
+
+def load_train_config(
+    path: Path | None, overrides: dict[str, Any], bundle: BundleConfig | None = None
+) -> TrainJobConfig:
+    """Settings from `bundle` (its sizes, regions, noise, memory and decoding), over them those of a YAML or
+    JSON file, and on top `overrides` from the command line (None: not given).
+
+    Sections are merged key by key. Raises UserError.
+    """
+    settings = _defaults(bundle) if bundle else {}
+    for layer in (read_settings(path) if path else {}, overrides):
+        for key, value in layer.items():
+            if isinstance(value, dict) and isinstance(settings.get(key, {}), dict):
+                given = {name: inner for name, inner in value.items() if inner is not None}
+                settings[key] = {**settings.get(key, {}), **given}
+            elif value is not None or layer is not overrides:
+                settings[key] = value
+    try:
+        return TrainJobConfig.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(explain(path, error, _SECTIONS)) from None
+
+
+_SECTIONS: dict[str, type[Config]] = {
+    "": TrainJobConfig,
+    "training": TrainingConfig,
+    "adaptor": AdaptorSizes,
+    "regions": RegionConfig,
+    "memory": MemoryConfig,
+    "decoding": DecodingConfig,
+    "captions": TextConfig,
+    "worker": WorkerResources,
+}
+
+
+def _defaults(bundle: BundleConfig) -> dict[str, Any]:
+    document = bundle.model_dump(include={"adaptor", "regions", "noise_variance", "memory", "decoding"})
+    sizes = {key: value for key, value in document["adaptor"].items() if key in AdaptorSizes.model_fields}
+    return {**document, "adaptor": sizes}

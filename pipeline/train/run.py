@@ -1,0 +1,293 @@
+"""One training run from captions to a finished bundle: check, encode what is missing, train, write, mark."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from maccap import __version__
+from maccap.bundle import Bundle, write_bundle
+from maccap.config import BundleConfig, Config
+from pipeline.errors import RunError, UserError
+from pipeline.progress import shown
+from pipeline.sources import absolute_source
+from pipeline.sources.sample import describe
+from pipeline.texts import CaptionSet, Division, hold_out
+from pipeline.torch_runtime import Precision
+from pipeline.train.config import TrainJobConfig
+from pipeline.train.feature_cache import FeatureCache, default_cache
+from pipeline.train.history import HeldOut, History, StepRecord
+from pipeline.train.progress import EncodeProgress, TrainProgress
+from pipeline.train.run_folder import TrainFacts, TrainFolder
+from pipeline.train.stopping import stop_requests
+from pipeline.train.towers import Towers
+
+if TYPE_CHECKING:
+    from pipeline.train.checkpoint import Checkpoint
+    from pipeline.train.work import TrainingWork
+
+_LAST_STEPS = 100  # that the summary's loss is the mean of
+
+
+class TrainSummary(Config):
+    """What a finished run says of itself; `summary.json` and the command's last line."""
+
+    output: str
+    captions: int
+    held_out: int
+    newly_encoded: int  # captions whose features were not in the cache
+    steps: int
+    new_steps: int
+    loss: float  # mean of the last 100 steps
+    held_out_loss: float | None
+    held_out_accuracy: float | None
+    seconds: float
+    captions_per_second: float
+
+
+class Machine(Protocol):
+    """Where a run computes: this process, or a Ray cluster."""
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def has_gpu(self) -> bool: ...
+
+    def encode(self, towers: Towers, cache: FeatureCache, texts: Sequence[str]) -> Iterator[int]:
+        """Write the chunks that are missing; yields the captions of each as it is written."""
+
+    def train(
+        self, work: "TrainingWork", observe: Callable[[StepRecord], object], stop: Callable[[], bool]
+    ) -> bool:
+        """Take the steps that are left; False where it was stopped before the last."""
+
+
+def train_bundle(
+    captions: CaptionSet, output: str, towers: Towers, config: TrainJobConfig, *, local: bool = False
+) -> TrainSummary:
+    """Train an adaptor between `towers` on `captions`, and write the bundle to `output`: on the Ray this
+    process is connected to, or a new local one, or in this process (`local`).
+
+    Continues where an earlier run with the same arguments stopped, and leaves a finished one as it is. Raises
+    UserError, RunError, and KeyboardInterrupt once a checkpoint is saved where the process is asked to stop.
+    """
+    began = time.monotonic()
+    output = absolute_source(output).rstrip("/")
+    folder = TrainFolder(output)
+    recorded = folder.recorded()
+    machine = _machine(config, local)
+    facts = _facts(captions, towers, config, _precision(config, recorded, machine))
+    folder.check(facts)
+    if summary := _finished(folder):
+        return summary
+    division = _divide(captions.texts, facts)
+    config.check(machine.workers)
+    folder.begin(facts)
+    cache, encoded = _features(captions, towers, facts, config, machine)
+
+    from pipeline.train.checkpoint import Checkpoints
+    from pipeline.train.work import TrainingWork
+
+    work = TrainingWork(
+        output, facts, towers, cache, config.evaluate_every, config.checkpoint_every, config.samples
+    )
+    checkpoints = Checkpoints(output, facts.run)
+    progress = TrainProgress(facts.training.steps, facts.training.batch)
+    before = checkpoints.latest()
+    if before is None or before.step < facts.training.steps:
+        with stop_requests() as stop, shown(progress):
+            done = machine.train(work, progress.add, stop)
+        if not done:
+            raise KeyboardInterrupt(
+                f"stopped. A checkpoint is saved in {output}; the same command goes on from there."
+            )
+    last = checkpoints.latest()
+    if last is None or last.step < facts.training.steps:
+        raise RunError(f"no last checkpoint is in {output}/checkpoints; start the same command again")
+    _write_bundle(output, facts, towers, cache, division, last)
+    new_steps = facts.training.steps - (before.step if before else 0)
+    summary = _summary(output, division, facts, encoded, new_steps, progress, time.monotonic() - began)
+    folder.finish(summary.model_dump())
+    checkpoints.remove()
+    return summary
+
+
+def _machine(config: TrainJobConfig, local: bool) -> Machine:
+    if local:
+        from pipeline.train.local import InThisProcess
+
+        return InThisProcess(config)
+    from pipeline.train.flow import OnRay
+
+    return OnRay(config)
+
+
+def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: Machine) -> Precision:
+    """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
+    if config.precision != "auto":
+        return config.precision
+    if recorded is not None:
+        return recorded.precision
+    return "bfloat16" if machine.has_gpu else "float32"
+
+
+def _facts(captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision) -> TrainFacts:
+    bundle = towers.bundle
+    if config.warm_start and bundle is None:
+        raise UserError("--warm-start begins with the adaptor of a bundle; name it with --init")
+    training = config.training
+    if precision != "float32":
+        training = training.model_copy(update={"bfloat16": True})
+    return TrainFacts(
+        captions=captions.fingerprint,
+        caption_count=len(captions.texts),
+        held_out=config.held_out_of(len(captions.texts)),
+        clip=towers.clip.name,
+        clip_fingerprint=towers.clip_fingerprint,
+        llm=towers.llm.name,
+        llm_fingerprint=towers.llm_fingerprint,
+        start=_adaptor_fingerprint(bundle) if config.warm_start and bundle else None,
+        adaptor=config.adaptor,
+        regions=config.regions,
+        noise_variance=config.noise_variance,
+        memory=config.memory,
+        decoding=config.decoding,
+        training=training,
+        precision=precision,
+        half=config.half if config.half is not None else bundle is not None and _stores_half(bundle),
+        version=__version__,
+    )
+
+
+def _adaptor_fingerprint(bundle: Bundle) -> str:
+    return sha256((bundle.folder / "adaptor.safetensors").read_bytes()).hexdigest()
+
+
+def _stores_half(bundle: Bundle) -> bool:
+    from safetensors import safe_open
+
+    with safe_open(bundle.folder / "adaptor.safetensors", "np") as file:
+        return all(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118
+
+
+def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:
+    """Raises UserError where too few captions are left to train on."""
+    division = hold_out(texts, facts.held_out)
+    count, batch = len(division.training), facts.training.batch
+    if count < batch:
+        raise UserError(
+            f"there are {count:,} captions to train on ({len(division.held_out):,} more are held out), fewer "
+            f"than a batch of {batch}. Add captions, or lower training.batch (--batch)."
+        )
+    return division
+
+
+def _features(
+    captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: Machine
+) -> tuple[FeatureCache, int]:
+    """The complete feature cache, and how many captions were encoded for it now. Raises UserError."""
+    place = absolute_source(config.cache) if config.cache else default_cache()
+    cache = FeatureCache.within(place, facts.captions, facts.clip_fingerprint, len(captions.texts))
+    try:
+        if cache.complete:
+            return cache, 0
+        cache.begin(captions.texts)
+    except (OSError, ImportError, ValueError) as error:
+        raise UserError(
+            f"the cache {place} cannot be written: {describe(error)}; name another with --cache"
+        ) from None
+    chunks, missing = cache.chunks(), cache.missing()
+    to_encode = sum(len(chunks[position]) for position in missing)
+    there = len(captions.texts) - to_encode
+    progress = EncodeProgress(len(captions.texts), done=there, done_before=there)
+    if missing:
+        with shown(progress):
+            for count in machine.encode(towers, cache, captions.texts):
+                progress.add(count)
+    cache.finish()
+    return cache, to_encode
+
+
+def _write_bundle(
+    output: str,
+    facts: TrainFacts,
+    towers: Towers,
+    cache: FeatureCache,
+    division: Division,
+    checkpoint: "Checkpoint",
+) -> None:
+    """The bundle, with the frozen models that have no name of their own. Raises RunError."""
+    import torch
+
+    config = BundleConfig(
+        clip=towers.clip,
+        llm=towers.llm,
+        adaptor=checkpoint.adaptor,
+        regions=facts.regions,
+        noise_variance=facts.noise_variance,
+        memory=facts.memory,
+        decoding=facts.decoding,
+        training_data=facts.captions,
+    )
+    memory = None
+    if facts.memory is not None:
+        numbers = np.random.default_rng(facts.training.seed)
+        size = min(facts.memory.size, len(division.training))
+        rows = np.sort(numbers.choice(division.training, size, replace=False))
+        memory = cache.features()[torch.from_numpy(rows)].float()
+    try:
+        write_bundle(
+            output,
+            config,
+            towers.load_clip() if towers.carried("clip") else None,
+            towers.load_lm() if towers.carried("llm") else None,
+            checkpoint.load_adaptor(),
+            memory=memory,
+            half=facts.half,
+        )
+    except OSError as error:
+        raise RunError(
+            f"the adaptor is trained, but the bundle cannot be written to {output}: {describe(error)}. "
+            "Put that right and start the same command again: it will only write it."
+        ) from None
+
+
+def _summary(
+    output: str,
+    division: Division,
+    facts: TrainFacts,
+    encoded: int,
+    new_steps: int,
+    progress: TrainProgress,
+    seconds: float,
+) -> TrainSummary:
+    records = History(output).read()
+    last = [record.loss for record in records[-_LAST_STEPS:]]
+    held_out: HeldOut | None = records[-1].held_out
+    return TrainSummary(
+        output=output,
+        captions=len(division.training),
+        held_out=len(division.held_out),
+        newly_encoded=encoded,
+        steps=facts.training.steps,
+        new_steps=new_steps,
+        loss=round(sum(last) / len(last), 5),
+        held_out_loss=round(held_out.loss, 5) if held_out else None,
+        held_out_accuracy=round(held_out.accuracy, 5) if held_out else None,
+        seconds=round(seconds, 2),
+        captions_per_second=round(progress.captions_per_second, 1),
+    )
+
+
+def _finished(folder: TrainFolder) -> TrainSummary | None:
+    """What the finished run in `folder` said of itself, but for new work, of which there is none."""
+    try:
+        stored = folder.finished()
+        summary = TrainSummary.model_validate_json(stored) if stored is not None else None
+    except ValueError:  # damaged: the run is finished once more
+        return None
+    here = {"output": folder.top.url, "new_steps": 0, "newly_encoded": 0}
+    return summary.model_copy(update=here) if summary else None

@@ -1,0 +1,140 @@
+"""The two frozen models a run trains between, named so that every worker can load them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from maccap.bundle import Bundle, embedded_bundle_path
+from maccap.config import ClipSource, LanguageModelSource
+from maccap.pixels import LOCAL_PREFIX, load_pixel_spec
+from pipeline.errors import UserError
+from pipeline.sources import absolute_source
+from pipeline.sources.sample import describe
+
+if TYPE_CHECKING:
+    import torch
+
+    from maccap.clip import FrozenClip
+    from maccap.language_model import FrozenLanguageModel
+
+
+@dataclass(frozen=True)
+class Towers:
+    """CLIP and language model, each by name or folder, or of the bundle `init` (a path or URL)."""
+
+    clip: ClipSource
+    llm: LanguageModelSource
+    init: str | None = None
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The bundle they come from, opened on this machine."""
+        return None if self.init is None else Bundle.open(self.init)
+
+    @cached_property
+    def clip_fingerprint(self) -> str:
+        """Of its files where CLIP is a folder, else of its name and tag."""
+        return _fingerprint(self._resolve(self.clip.name), self.clip.pretrained)
+
+    @cached_property
+    def llm_fingerprint(self) -> str:
+        return _fingerprint(self._resolve(self.llm.name))
+
+    def carried(self, part: Literal["clip", "llm"]) -> bool:
+        """Whether a bundle must bring this model along: nobody else has a folder's name."""
+        return Path(self._resolve(getattr(self, part).name)).is_dir()
+
+    def load_clip(self, device: str = "cpu") -> "FrozenClip":
+        """In float32 wherever it computes, so that its features are the same."""
+        import torch
+
+        from maccap.clip import FrozenClip
+
+        return FrozenClip.load(self._resolve(self.clip.name), self.clip.pretrained, device, torch.float32)
+
+    def load_lm(self, device: str = "cpu", dtype: "torch.dtype | None" = None) -> "FrozenLanguageModel":
+        from maccap.language_model import FrozenLanguageModel
+
+        return FrozenLanguageModel.load(self._resolve(self.llm.name), device, dtype)
+
+    def check(self) -> None:
+        """Raises UserError where a model cannot be found, before anything is written."""
+        from transformers import AutoConfig
+
+        try:
+            load_pixel_spec(self._resolve(self.clip.name), self.clip.pretrained)
+            if not self.carried("clip") and self.clip.pretrained is None and ":" not in self.clip.name:
+                raise ValueError("its weights must be named too: add --pretrained TAG")
+        except (OSError, ValueError, ImportError) as error:
+            raise UserError(f"CLIP {self.clip.name} cannot be used: {describe(error)}") from None
+        name = self._resolve(self.llm.name)
+        try:
+            AutoConfig.from_pretrained(name, local_files_only=Path(name).is_dir())
+        except (OSError, ValueError) as error:
+            raise UserError(f"language model {self.llm.name} cannot be used: {describe(error)}") from None
+
+    def _resolve(self, name: str) -> str:
+        """A model's name, or its folder where the bundle carries it."""
+        inside = self.bundle.folder / name if self.bundle else None
+        return str(inside) if inside is not None and inside.is_dir() else name
+
+
+def choose_towers(init: str | None, clip: str | None, pretrained: str | None, llm: str | None) -> Towers:
+    """The models a person named: those of a bundle (`init`; the embedded one where nothing is named), or a
+    CLIP and a language model. Raises UserError where that is too little, too much or does not go together.
+    """
+    if pretrained and not clip:
+        raise UserError("--pretrained names the weights of --clip; give --clip too")
+    if init and llm:
+        raise UserError(
+            "--init brings its own language model; leave --llm out, or name --clip and --llm alone"
+        )
+    if llm and not clip:
+        raise UserError("--llm needs a CLIP beside it; name one with --clip")
+    if clip and not init and not llm:
+        raise UserError("--clip needs a language model beside it; name one with --llm")
+    if clip and llm:
+        towers = Towers(
+            ClipSource(name=_absolute(clip), pretrained=pretrained), LanguageModelSource(name=_absolute(llm))
+        )
+        towers.check()
+        return towers
+    url = absolute_source(init) if init else str(embedded_bundle_path())
+    try:
+        config = Bundle.open(url).config
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"--init {init} cannot be opened: {describe(error)}") from None
+    towers = Towers(config.clip, config.llm, url)
+    if clip:
+        asked = Towers(ClipSource(name=_absolute(clip), pretrained=pretrained), config.llm)
+        if asked.clip_fingerprint != towers.clip_fingerprint:
+            raise UserError(
+                f"the bundle {init} has another CLIP ({config.clip.name}) than --clip {clip}; "
+                "leave --clip out, or name --clip and --llm without --init"
+            )
+    towers.check()
+    return towers
+
+
+def _absolute(name: str) -> str:
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
+
+
+def _fingerprint(name: str, pretrained: str | None = None) -> str:
+    """SHA-256 of a folder's files, of a hub's name, or of a name and a file of weights."""
+    digest = sha256()
+    folder = Path(name.removeprefix(LOCAL_PREFIX))
+    if folder.is_dir():
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    else:
+        digest.update(f"{name}\0{pretrained}".encode())
+        weights = Path(pretrained or "")
+        files = {"": weights} if pretrained and weights.is_file() else {}
+    for inner, path in sorted(files.items()):
+        with path.open("rb") as file:
+            digest.update(f"\0{inner}\0{path.stat().st_size}\0".encode())
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""What a worker needs to begin, as plain data, and the parts it loads from it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from maccap.adaptor import Adaptor
+from maccap.caption_tokens import CaptionTokens
+from maccap.language_model import FrozenLanguageModel
+from maccap.sampler import CandidateSampler
+from maccap.training import AdaptorTrainer, TrainingText
+from pipeline.errors import UserError
+from pipeline.sources.sample import describe
+from pipeline.texts import hold_out
+from pipeline.torch_runtime import TorchRuntime
+from pipeline.train.feature_cache import FeatureCache
+from pipeline.train.history import HeldOut, Reconstruction
+from pipeline.train.run_folder import TrainFacts
+from pipeline.train.towers import Towers
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    """One run. Its `cache` is complete."""
+
+    output: str
+    facts: TrainFacts
+    towers: Towers
+    cache: FeatureCache
+    evaluate_every: int
+    checkpoint_every: int
+    samples: int
+
+
+class Trainee:
+    """Language model, adaptor and captions of one worker. Raises UserError where they do not go together."""
+
+    def __init__(self, work: TrainingWork, runtime: TorchRuntime, rank: int = 0, world: int = 1) -> None:
+        device, dtype = runtime.apply()
+        facts = work.facts
+        texts, features = work.cache.texts(), work.cache.features()
+        division = hold_out(texts, facts.held_out)
+        self.lm = work.towers.load_lm(device, dtype)
+        self.held_out_captions = [texts[row] for row in division.held_out]
+        captions = [texts[row] for row in division.training]
+        most = facts.training.max_tokens
+        self.held_out = TrainingText(
+            CaptionTokens(self.lm, self.held_out_captions, most), features.of(division.held_out)
+        )
+        try:
+            self.adaptor = _first_adaptor(work, features.dim, self.lm).to(device)
+            self.trainer = AdaptorTrainer(
+                self.adaptor,
+                self.lm,
+                TrainingText(CaptionTokens(self.lm, captions, most), features.of(division.training)),
+                regions=facts.regions.count,
+                noise_variance=facts.noise_variance,
+                config=facts.training,
+                rank=rank,
+                world=world,
+            )
+        except ValueError as error:
+            raise UserError(f"the settings do not fit the models: {describe(error)}") from None
+        self._work = work
+
+    def evaluate(self, with_samples: bool) -> HeldOut | None:
+        """Of the held-out captions, if there are any; every worker has to take part."""
+        if not self.held_out_captions:
+            return None
+        figures = self.trainer.evaluate(self.held_out)
+        samples = self._reconstructions() if with_samples else []
+        return HeldOut(loss=figures.loss, accuracy=figures.accuracy, samples=samples)
+
+    def _reconstructions(self) -> list[Reconstruction]:
+        facts = self._work.facts
+        captions = self.held_out_captions[: self._work.samples]
+        if not captions:
+            return []
+        features = self.held_out.features[torch.arange(len(captions))].float()
+        decoding = facts.decoding.model_copy(
+            update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
+        )
+        sampler = CandidateSampler(self.adaptor, self.lm, facts.noise_variance)
+        regions = features[:, None].expand(-1, facts.regions.count, -1)
+        written = sampler(regions, captions, facts.training.seed, decoding)
+        return [
+            Reconstruction(caption=caption, written=candidates[0].text)
+            for caption, candidates in zip(captions, written, strict=True)
+        ]
+
+
+def _first_adaptor(work: TrainingWork, clip_dim: int, lm: FrozenLanguageModel) -> Adaptor:
+    """The adaptor before the first step. Raises ValueError."""
+    config = work.facts.adaptor.between(clip_dim, lm.embedding_dim)
+    torch.manual_seed(work.facts.training.seed)
+    adaptor = Adaptor(config)
+    if work.facts.start is not None and work.towers.bundle is not None:
+        try:
+            adaptor.load_state_dict(work.towers.bundle.load_adaptor().state_dict())
+        except RuntimeError:
+            raise ValueError("--warm-start needs an adaptor of the bundle's own sizes") from None
+    return adaptor
