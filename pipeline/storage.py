@@ -62,6 +62,11 @@ class Folder:
         if self._filesystem.exists(self._join(name)):
             self._filesystem.rm_file(self._join(name))
 
+    def remove_all(self) -> None:
+        """Remove the folder and all that is in it."""
+        if self._filesystem.exists(self._path):
+            self._filesystem.rm(self._path, recursive=True)
+
     def remove_temporaries(self) -> None:
         """Clear what a killed writer left half written."""
         for name in self.names():

@@ -74,8 +74,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """All of them: of a finished run nobody goes on."""
-        for name in self._folder.names():
-            self._folder.remove(name)
+        self._folder.remove_all()
 
     def _steps(self) -> list[int]:
         found = (_NAME.fullmatch(name) for name in self._folder.names())

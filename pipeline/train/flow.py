@@ -25,6 +25,7 @@ from pipeline.errors import RunError, UserError
 from pipeline.flow import connect_to_ray
 from pipeline.resources import ActorResources
 from pipeline.sources.sample import describe
+from pipeline.storage import Folder
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.config import TrainJobConfig, WorkerResources
 from pipeline.train.encode import encode_on_ray
@@ -127,7 +128,7 @@ def _train(
         outcome = ray.get(relay.outcome.remote())
     except RayError as error:
         raise RunError(f"Ray failed: {describe(error)}") from error
-    _remove_ray_folder(work.output)
+    Folder(f"{work.output}/{_RAY_FOLDER}").remove_all()
     if isinstance(outcome, str):
         raise UserError(outcome)
     if fit.error is not None:
@@ -259,9 +260,3 @@ def _cause(error: Exception) -> str:
     first = next(iter(failures.values())) if failures else error
     lines = [line for line in str(first).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(first).__name__
-
-
-def _remove_ray_folder(output: str) -> None:
-    filesystem, path = fsspec.core.url_to_fs(f"{output}/{_RAY_FOLDER}")
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
