@@ -12,8 +12,8 @@ Work = Annotated[Path, typer.Argument(help="The folder that `maccap embed` was g
 Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of objects unseen in training.")]
 Seed = Annotated[int, typer.Option(help="Seed of the scenes and of decoding.")]
 SplitName = Annotated[str, typer.Option(help="tune or test.")]
-Steps = Annotated[int, typer.Option(help="Training steps of each adaptor of the noise rows.")]
-Card = Annotated[Path | None, typer.Option(help="Model card whose table is replaced; left out: only print.")]
+Steps = Annotated[int, typer.Option(help="Training steps of each adaptor that is trained to compare.")]
+Card = Annotated[Path | None, typer.Option(help="Model card to put the tables in; left out: only print.")]
 
 _START, _END = "<!-- ablation -->\n", "<!-- /ablation -->"
 
@@ -22,7 +22,7 @@ def main(
     work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 1000,
     card: Card = None,
 ) -> None:  # fmt: skip
-    """Score the embedded model with one part of the method changed at a time."""
+    """Score the embedded model with one part of the method changed at a time, and beside other methods."""
     from maccap.bundle import Bundle, embedded_bundle_path
     from maccap.world.ablation import Ablation, markdown
     from maccap.world.build import BUILD_FILE, BuildConfig, Towers
@@ -37,21 +37,29 @@ def main(
     if card is not None and not (
         card.is_file() and {_START.strip(), _END} <= set(card.read_text().split("\n"))
     ):
-        raise UserError(f"{card} has no place for the table; put lines {_START.strip()} and {_END} around it")
+        raise UserError(f"{card} has no place for tables; put lines {_START.strip()} and {_END} around it")
     config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
-    ablation = Ablation(Bundle.open(embedded_bundle_path()), Towers(work, config), chosen, count, seed)
-    rows = []
-    for row in ablation.rows(steps, work):
-        rows.append(row)
-        print(markdown([row]).splitlines()[-1], flush=True)
-    table = f"{count} {chosen} scenes, seed {seed}.\n\n{markdown(rows)}\n"
+    towers = Towers(work, config)
+    ablation = Ablation(Bundle.open(embedded_bundle_path()), towers, chosen, count, seed, steps)
+    tables = [f"{count} {chosen} scenes, seed {seed}.\n"]
+    for title, variants in (
+        ("The shipped adaptor, one thing changed:", ablation.parts()),
+        (f"Adaptors of {steps} steps each, with more and less noise:", ablation.noise()),
+        (f"Methods, with adaptors of {steps} steps each:", ablation.methods()),
+    ):
+        print(title, flush=True)
+        rows = []
+        for row in variants:
+            rows.append(row)
+            print(markdown([row]).splitlines()[-1], flush=True)
+        tables.append(f"{title}\n\n{markdown(rows)}\n")
     if card is not None:
-        _replace_table(card, table)
+        _replace_tables(card, "\n".join(tables))
 
 
-def _replace_table(card: Path, table: str) -> None:
+def _replace_tables(card: Path, tables: str) -> None:
     before, rest = card.read_text(encoding="utf-8").split(_START, 1)
-    card.write_text(before + _START + table + _END + rest.split(_END, 1)[1], encoding="utf-8")
+    card.write_text(before + _START + tables + _END + rest.split(_END, 1)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

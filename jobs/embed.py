@@ -11,33 +11,51 @@ import typer
 
 Work = Annotated[Path, typer.Argument(help="Folder for the parts as they are trained.")]
 Output = Annotated[Path | None, typer.Option(help="Where the bundle goes; left out: into the package.")]
-Scale = Annotated[float, typer.Option(help="Train this many times as long as the shipped bundle.", min=0.001)]
+Scale = Annotated[float, typer.Option(help="Train this many times as long as the shipped one.", min=0.0001)]
 Seed = Annotated[int, typer.Option(help="Seed of all training.")]
 
 
 def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
     """Train the embedded model (tiny CLIP, OPT and adaptor) from nothing."""
-    from maccap.bundle import embedded_bundle_path
-    from maccap.world.build import BuildConfig, build
+    from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
+    from maccap.world import build
     from pipeline.errors import UserError
+    from pipeline.texts import load_captions
+    from pipeline.train.config import load_train_config
+    from pipeline.train.run import train_bundle
+    from pipeline.train.towers import choose_towers
 
-    base = BuildConfig()
-    config = BuildConfig(
-        language_model_steps=round(base.language_model_steps * scale),
-        clip_text_steps=round(base.clip_text_steps * scale),
-        clip_image_steps=round(base.clip_image_steps * scale),
-        adaptor_steps=round(base.adaptor_steps * scale),
-        seed=seed,
-    )
+    config = build.BuildConfig(seed=seed).scaled(scale)
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = "is not a folder" if work.exists() else f"cannot be made: {error}"
         raise UserError(f"WORK {work} {why}; name another") from None
     try:
-        build(work, output or embedded_bundle_path(), config)
+        made = build.Towers(work, config)
     except ValueError as error:
         raise UserError(str(error)) from error
+    towers = choose_towers(None, str(work / build.CLIP), None, str(work / build.LANGUAGE_MODEL))
+    steps = max(2, round(build.TRAINING.steps * scale))
+    settings = {
+        "training": build.TRAINING.model_copy(update={"steps": steps, "seed": seed}).model_dump(),
+        "adaptor": build.ADAPTOR | {"input_scale": made.clip.embed_dim**0.5},
+        "regions": build.REGIONS.model_dump(),
+        "noise_variance": build.NOISE_VARIANCE,
+        "decoding": build.DECODING.model_dump(),
+        "cache": str(work / "features"),
+    }
+    captions = load_captions([str(work / build.CAPTIONS)])
+    train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
+    trained = Bundle.open(work / "bundle")
+    write_bundle(
+        output or embedded_bundle_path(),
+        trained.config,
+        made.clip,
+        made.lm,
+        trained.load_adaptor(),
+        half=True,
+    )
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ class BundleConfig(Config):
     noise_variance: float = Field(default=0.016, ge=0)
     memory: MemoryConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
+    training: TrainingConfig | None = Field(default=None, description="how the adaptor was trained")
     training_data: str | None = Field(
         default=None, description="fingerprint of the captions the adaptor was trained on"
     )

@@ -1,6 +1,7 @@
-"""Build the embedded bundle from nothing: language model, CLIP, then the adaptor, each kept in a work folder.
+"""The embedded model's two frozen towers, trained from nothing in a work folder, and captions beside them.
 
-A part that is finished there is not trained again, so that the build can be stopped and started.
+The adaptor between them is trained from those captions as any other bundle's is. A part that is finished is
+not trained again, so that the build can be stopped and started.
 """
 
 import json
@@ -8,48 +9,49 @@ from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maccap.adaptor import Adaptor
-from maccap.bundle import write_bundle
 from maccap.caption_tokens import CaptionTokens
 from maccap.clip import FrozenClip
-from maccap.config import (
-    AdaptorConfig,
-    BundleConfig,
-    ClipSource,
-    Config,
-    DecodingConfig,
-    LanguageModelSource,
-    RegionConfig,
-    TrainingConfig,
-)
+from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
 from maccap.language_model import FrozenLanguageModel
 from maccap.training import AdaptorTrainer, TrainingText, text_features
-from maccap.world.evaluation import training_captions
+from maccap.world.facts import training_captions
 from maccap.world.progress import Report
 from maccap.world.train_clip import train_image_tower, train_text_tower
 from maccap.world.train_language_model import train_language_model
 
 REGIONS = RegionConfig(count=10, weighting="none")  # regions do not help in this world: see the card
-BUILD_FILE, _MARKER = "build.json", "_FINISHED"
-
+NOISE_VARIANCE = 0.016
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
+ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
+TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=1.5e-3, bfloat16=True)
+CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.txt"
+BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 
 
 class BuildConfig(Config):
-    """How long each part trains; the defaults made the bundle that ships."""
+    """How long each tower trains, and on how many scenes' captions the adaptor; the defaults made the bundle
+    that ships.
+    """
 
     language_model_steps: int = 6000
-    clip_text_steps: int = 1200
+    clip_text_steps: int = 900
     clip_image_steps: int = 3000
-    adaptor_steps: int = 3600
     caption_scenes: int = 20_000
-    noise_variance: float = 0.032
     seed: int = 0
+
+    def scaled(self, factor: float) -> Self:
+        """Trained `factor` times as long, two steps at least; on fewer captions too where it is below 1."""
+        steps = ("language_model_steps", "clip_text_steps", "clip_image_steps")
+        longer = {name: max(2, round(getattr(self, name) * factor)) for name in steps}
+        scenes = max(2, round(self.caption_scenes * min(1.0, factor)))
+        return self.model_copy(update=longer | {"caption_scenes": scenes})
 
 
 class Towers:
@@ -60,18 +62,20 @@ class Towers:
 
     def __init__(self, work: Path, config: BuildConfig) -> None:
         self.work, self.config = work, config
-        llm, clip, seed = work / "llm", work / "clip", config.seed
+        llm, clip, seed = work / LANGUAGE_MODEL, work / CLIP, config.seed
         if not _finished(llm, steps=config.language_model_steps, seed=seed):
             train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
             _finish(llm, steps=config.language_model_steps, seed=seed)
         steps = {"text_steps": config.clip_text_steps, "image_steps": config.clip_image_steps, "seed": seed}
         if not _finished(clip, **steps):
-            train_text_tower(clip, config.clip_text_steps, width=160, layers=5, embed_dim=256, seed=seed)
+            train_text_tower(clip, config.clip_text_steps, width=192, layers=4, embed_dim=192, seed=seed)
             train_image_tower(clip, config.clip_image_steps, seed=seed)
             _finish(clip, **steps)
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
-        self.captions = training_captions(config.caption_scenes, seed)
+        self.captions = list(dict.fromkeys(training_captions(config.caption_scenes, seed)))
+        (work / CAPTIONS).write_text("".join(f"{text}\n" for text in self.captions))
+        (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,59 +91,28 @@ class Towers:
         path = self.work / f"text_features-{self.fingerprint}.safetensors"
         return cached_tensors(path, lambda: {"features": text_features(self.clip, self.captions)})["features"]
 
-    def train_adaptor(self, noise_variance: float, steps: int) -> Adaptor:
-        """An adaptor of the embedded size, trained on the captions with this noise."""
-        torch.manual_seed(self.config.seed)
-        adaptor = Adaptor(
-            AdaptorConfig(
-                clip_dim=self.clip.embed_dim,
-                llm_dim=self.lm.embedding_dim,
-                queries=16,
-                feedforward=1024,
-                dropout=0.0,
-                input_scale=self.clip.embed_dim**0.5,
-            )
-        )
-        training = TrainingConfig(
-            steps=steps, batch=128, learning_rate=1.5e-3, bfloat16=True, seed=self.config.seed
-        )
-        tokens = CaptionTokens(self.lm, self.captions, training.max_tokens)
+    def adaptor_config(self) -> AdaptorConfig:
+        """Of an adaptor of the embedded size between these towers."""
+        dim = self.clip.embed_dim
+        sizes = {"clip_dim": dim, "llm_dim": self.lm.embedding_dim, "input_scale": dim**0.5, **ADAPTOR}
+        return AdaptorConfig.model_validate(sizes)
+
+    def train_adaptor(self, noise_variance: float, copies: int, training: TrainingConfig) -> Adaptor:
+        """An adaptor trained on the captions, each feature `copies` times with noise of its own."""
+        torch.manual_seed(training.seed)
+        adaptor = Adaptor(self.adaptor_config())
         trainer = AdaptorTrainer(
             adaptor,
             self.lm,
-            TrainingText(tokens, self.text_features),
-            regions=REGIONS.count,
+            TrainingText(CaptionTokens(self.lm, self.captions, training.max_tokens), self.text_features),
+            regions=copies,
             noise_variance=noise_variance,
             config=training,
         )
-        report = Report(f"adaptor, noise {noise_variance:g}", steps)
-        for step in range(steps):
+        report = Report(f"adaptor, noise {noise_variance:g}, {copies} copies", training.steps)
+        for step in range(training.steps):
             report(step, **trainer.train_step(step)._asdict())
-        adaptor.eval()
-        return adaptor
-
-
-def build(work: Path, output: Path, config: BuildConfig) -> None:
-    """Train what is missing in `work` and write the bundle to `output`, weights in half precision."""
-    towers = Towers(work, config)
-    (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
-    adaptor = towers.train_adaptor(config.noise_variance, config.adaptor_steps)
-    write_bundle(
-        output,
-        BundleConfig(
-            clip=ClipSource(name="clip"),
-            llm=LanguageModelSource(name="llm"),
-            adaptor=adaptor.config,
-            regions=REGIONS,
-            noise_variance=config.noise_variance,
-            decoding=DECODING,
-            training_data=sha256("\n".join(towers.captions).encode()).hexdigest(),
-        ),
-        towers.clip,
-        towers.lm,
-        adaptor,
-        half=True,
-    )
+        return adaptor.eval()
 
 
 def cached_tensors(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

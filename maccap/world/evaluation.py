@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 
 from maccap.clip import FrozenClip, ImageTokens
-from maccap.config import DecodingConfig, RegionConfig
+from maccap.config import DecodingConfig
+from maccap.features import FeatureExtractor
 from maccap.pixels import PixelSpec, resize_and_crop
-from maccap.regions import combine, region_features
 from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 from maccap.training import text_features
-from maccap.world.captions import CAPTIONS_PER_SCENE, scene_captions
 from maccap.world.facts import SceneFacts, scenes_with_facts
 from maccap.world.render import render
-from maccap.world.scene import Split, sample_scene
+from maccap.world.scene import Split
 from maccap.world.score import Scores, score
 
 
@@ -54,31 +53,20 @@ def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTok
 def evaluate(
     test: HeldOutScenes,
     images: ImageTokens,
-    clip: FrozenClip,
+    extract: FeatureExtractor,
     sampler: CandidateSampler,
-    regions: RegionConfig,
     decoding: DecodingConfig,
     seed: int = 0,
 ) -> Outcome:
     """Caption the test set's `images` with these parts and score the captions."""
-    features = combine(images.global_, region_features(images, regions), regions.patch_weight)
+    global_, features = extract.of_tokens(images)
     candidates = [
         [candidate.text for candidate in row] for row in sampler(features, test.ids, seed, decoding)
     ]
-    scores = Reranker(clip)(candidates, images.global_)
+    scores = Reranker(extract.clip)(candidates, global_)
     captions = [row[best(values)] for row, values in zip(candidates, scores, strict=True)]
     first = [row[0] for row in candidates]
     return Outcome(score(captions, test.facts), score(first, test.facts), captions)
-
-
-def training_captions(scenes: int, seed: int) -> list[str]:
-    """Five captions each of `scenes` training scenes: the text that an adaptor of this world learns from."""
-    rng = np.random.default_rng([3, seed])
-    return [
-        text
-        for _ in range(scenes)
-        for text in scene_captions(sample_scene(rng, "train"), rng, CAPTIONS_PER_SCENE)
-    ]
 
 
 def retrieve(

@@ -46,6 +46,11 @@ def scenes_with_facts(split: Split, count: int, seed: int) -> list[tuple[Scene, 
     ]
 
 
+def training_captions(scenes: int, seed: int) -> list[str]:
+    """Five captions each of `scenes` training scenes: the text that an adaptor of this world learns from."""
+    return [text for _, facts in scenes_with_facts("train", scenes, seed) for text in facts.captions]
+
+
 def _caption_numbers(split: Split, seed: int, index: int) -> np.random.Generator:
     """Of its own for each scene, so that captions do not depend on how many scenes are drawn."""
     return np.random.default_rng([_CAPTION_STREAM, SPLITS.index(split), seed, index])

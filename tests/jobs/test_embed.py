@@ -1,4 +1,4 @@
-"""What `maccap embed` refuses before it trains anything."""
+"""`maccap embed`: a toy length of all of it, and what it refuses before it trains anything."""
 
 import signal
 import sys
@@ -9,6 +9,9 @@ import pytest
 
 from jobs.cli import run_command
 from jobs.embed import main
+from maccap.captioner import Captioner
+from maccap.world.render import render
+from maccap.world.scene import split_scenes
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +50,13 @@ def test_a_users_mistake_is_one_clear_message(
     assert message in printed.err
     assert printed.out == ""
     assert not Path("work").exists()
+
+
+def test_a_toy_build_captions(tmp_path: Path) -> None:
+    """All parts at two steps each, the adaptor by way of `maccap train`."""
+    main(tmp_path / "work", tmp_path / "bundle", scale=0.0004)
+    captioner = Captioner.from_pretrained(tmp_path / "bundle")
+    scenes = [render(scene, 120) for scene in split_scenes("test", 2, seed=3)]
+    captions = captioner.caption(scenes, ids=["a", "b"])
+    assert [len(caption.candidates) for caption in captions] == [10, 10]
+    assert all(caption.text in [c.text for c in caption.candidates] for caption in captions)

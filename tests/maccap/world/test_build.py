@@ -1,52 +1,49 @@
-"""The whole build at a toy length: every part is trained, kept, and ends in a bundle that captions."""
-
-from pathlib import Path
+"""The towers at a toy length: every part is trained, kept, and gives an adaptor and scores."""
 
 import pytest
 
-from maccap.bundle import Bundle
-from maccap.captioner import Captioner
-from maccap.world.build import BuildConfig, build
+from maccap.config import TrainingConfig
+from maccap.features import FeatureExtractor
+from maccap.sampler import CandidateSampler
+from maccap.world.build import DECODING, REGIONS, BuildConfig, Towers
 from maccap.world.evaluation import encode_images, evaluate, render_test_set, retrieve
-from maccap.world.render import render
-from maccap.world.scene import split_scenes
 
-TOY = BuildConfig(
-    language_model_steps=2, clip_text_steps=2, clip_image_steps=2, adaptor_steps=2, caption_scenes=8
-)
+TOY = BuildConfig(language_model_steps=2, clip_text_steps=2, clip_image_steps=2, caption_scenes=8)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build")
-    build(folder / "work", folder / "bundle", TOY)
-    return folder
+def towers(tmp_path_factory: pytest.TempPathFactory) -> Towers:
+    return Towers(tmp_path_factory.mktemp("build"), TOY)
 
 
-def test_bundle_captions_a_scene(built: Path) -> None:
-    captioner = Captioner.from_pretrained(str(built / "bundle"))
-    scenes = [render(scene, 120) for scene in split_scenes("test", 2, seed=3)]
-    captions = captioner.caption(scenes, ids=["a", "b"])
-    assert [len(caption.candidates) for caption in captions] == [10, 10]
-    assert all(caption.text in [c.text for c in caption.candidates] for caption in captions)
+def test_second_build_keeps_the_towers(towers: Towers) -> None:
+    weights = [towers.work / "clip/open_clip_model.safetensors", towers.work / "llm/model.safetensors"]
+    before = [path.stat().st_mtime_ns for path in weights]
+    again = Towers(towers.work, TOY)
+    assert [path.stat().st_mtime_ns for path in weights] == before
+    assert again.fingerprint == towers.fingerprint
+    assert (towers.work / "captions.txt").read_text().splitlines() == again.captions
+    with pytest.raises(ValueError, match="remove it or use another"):
+        Towers(towers.work, TOY.model_copy(update={"seed": 1}))
 
 
-def test_second_build_keeps_the_towers(built: Path) -> None:
-    weights = built / "work" / "clip" / "open_clip_model.safetensors"
-    before = (weights.stat().st_mtime_ns, Bundle.open(built / "bundle").fingerprint)
-    build(built / "work", built / "again", TOY)
-    assert (weights.stat().st_mtime_ns, Bundle.open(built / "again").fingerprint) == before
-
-
-def test_evaluation_scores_every_scene(built: Path) -> None:
-    bundle = Bundle.open(built / "bundle")
-    clip, sampler = bundle.load_clip(), bundle.load_sampler()
-    test = render_test_set("tune", 6, seed=0, spec=clip.pixels)
+def test_evaluation_scores_every_scene(towers: Towers) -> None:
+    adaptor = towers.train_adaptor(0.016, REGIONS.count, TrainingConfig(steps=2, batch=8))
+    sampler = CandidateSampler(adaptor, towers.lm, 0.016)
+    test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
     assert sum(facts.unseen_pair for facts in test.facts) == 3
-    images = encode_images(clip, test.pixels, batch=4)
-    decoding = bundle.config.decoding.model_copy(update={"candidates": 2})
-    outcome = evaluate(test, images, clip, sampler, bundle.config.regions, decoding)
+    images = encode_images(towers.clip, test.pixels, batch=4)
+    decoding = DECODING.model_copy(update={"candidates": 2})
+    outcome = evaluate(test, images, FeatureExtractor(towers.clip, REGIONS), sampler, decoding)
     assert outcome.reranked.captions == len(outcome.captions) == 6
-    nearest = retrieve(clip, images, ["a dog", "two cats at night"])
+    nearest = retrieve(towers.clip, images, ["a dog", "two cats at night"])
     assert len(nearest) == 6
     assert set(nearest) <= {"a dog", "two cats at night"}
+
+
+def test_a_scale_changes_every_part() -> None:
+    base = BuildConfig()
+    longer, toy = base.scaled(2), base.scaled(0.0001)
+    assert longer.clip_image_steps == 2 * base.clip_image_steps
+    assert longer.caption_scenes == base.caption_scenes
+    assert toy == TOY.model_copy(update={"caption_scenes": 2})

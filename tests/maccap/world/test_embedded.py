@@ -18,10 +18,10 @@ def test_set() -> HeldOutScenes:
 @pytest.fixture(scope="module")
 def outcome(test_set: HeldOutScenes) -> Outcome:
     bundle = Bundle.open(embedded_bundle_path())
-    clip = bundle.load_clip()
+    extract = bundle.load_features()
     decoding = bundle.config.decoding.model_copy(update={"candidates": 5})
-    images = encode_images(clip, test_set.pixels)
-    return evaluate(test_set, images, clip, bundle.load_sampler(), bundle.config.regions, decoding)
+    images = encode_images(extract.clip, test_set.pixels)
+    return evaluate(test_set, images, extract, bundle.load_sampler(), decoding)
 
 
 def test_names_what_is_there(outcome: Outcome) -> None:
