@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from maccap.world.archive import ArchiveConfig
+    from maccap.world.scene import Split as SplitName
 
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="The folder for the tars: new, empty, or of before.")
@@ -20,14 +21,28 @@ Split = Annotated[
 ]
 Size = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
 PerShard = Annotated[int, typer.Option(min=1, help="Scenes a tar.")]
+Text = Annotated[
+    Literal["sentences", "tags"] | None,
+    typer.Option(help="Write no images, but the captions into the file OUT, a line each, in this wording."),
+]
 
 
 def main(
-    out: Out, count: Count, seed: Seed, split: Split = "test", size: Size = 192, per_shard: PerShard = 250
+    out: Out,
+    count: Count,
+    seed: Seed,
+    split: Split = "test",
+    size: Size = 192,
+    per_shard: PerShard = 250,
+    text: Text = None,
 ) -> None:
     """Write rendered scenes with their captions as WebDataset tars. The same command again completes them."""
     from maccap.world.archive import ArchiveConfig
 
+    if text:
+        lines = write_captions(out, split, count, seed, text)
+        print(f"{lines:,} captions of {count:,} scenes in {out}", file=sys.stderr)
+        return
     config = ArchiveConfig(split=split, count=count, seed=seed, size=size, per_shard=per_shard)
     try:
         tars = write_scenes(out, config)
@@ -54,6 +69,24 @@ def write_scenes(out: Path, config: "ArchiveConfig") -> int:
     except OSError as error:
         raise UserError(f"OUT {out} cannot be written: {error}") from None
     return shards
+
+
+def write_captions(
+    out: Path, split: "SplitName", count: int, seed: int, wording: Literal["sentences", "tags"]
+) -> int:
+    """Write the captions of `count` scenes, five each, to the file `out`; returns how many. Raises
+    UserError.
+    """
+    from maccap.world.facts import split_captions
+    from pipeline.errors import UserError
+
+    captions = split_captions(split, count, seed, wording)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("".join(f"{caption}\n" for caption in captions))
+    except OSError as error:
+        raise UserError(f"OUT {out} cannot be written: {error}") from None
+    return len(captions)
 
 
 if __name__ == "__main__":

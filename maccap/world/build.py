@@ -21,7 +21,7 @@ from maccap.clip import FrozenClip
 from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
 from maccap.language_model import FrozenLanguageModel
 from maccap.training import AdaptorTrainer, TrainingText, text_features
-from maccap.world.facts import training_captions
+from maccap.world.facts import split_captions
 from maccap.world.progress import Report
 from maccap.world.train_clip import train_image_tower, train_text_tower
 from maccap.world.train_language_model import train_language_model
@@ -73,7 +73,7 @@ class Towers:
             _finish(clip, **steps)
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
-        self.captions = list(dict.fromkeys(training_captions(config.caption_scenes, seed)))
+        self.captions = list(dict.fromkeys(split_captions("train", config.caption_scenes, seed)))
         (work / CAPTIONS).write_text("".join(f"{text}\n" for text in self.captions))
         (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 

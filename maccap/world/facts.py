@@ -1,16 +1,17 @@
 """What is true of a scene, as its sample's json member carries it, and what captions are scored against."""
 
 from itertools import permutations
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
 from maccap.config import Config
-from maccap.world.captions import scene_captions
+from maccap.world.captions import scene_captions, tags
 from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
 from maccap.world.scene import SPLITS, Scene, Split, holds_unseen_pair, split_scenes
 
-_CAPTION_STREAM = 12  # no training stream starts with it
+Wording = Literal["sentences", "tags"]
+_CAPTION_STREAM, _TAG_STREAM = 12, 13  # no training stream starts with them
 
 
 class SceneFacts(Config):
@@ -46,9 +47,13 @@ def scenes_with_facts(split: Split, count: int, seed: int) -> list[tuple[Scene, 
     ]
 
 
-def training_captions(scenes: int, seed: int) -> list[str]:
-    """Five captions each of `scenes` training scenes: the text that an adaptor of this world learns from."""
-    return [text for _, facts in scenes_with_facts("train", scenes, seed) for text in facts.captions]
+def split_captions(split: Split, scenes: int, seed: int, wording: Wording = "sentences") -> list[str]:
+    """Five captions each of `scenes` scenes; those of the training split are what an adaptor learns from."""
+    captions = []
+    for index, (_, facts) in enumerate(scenes_with_facts(split, scenes, seed)):
+        numbers = np.random.default_rng([_TAG_STREAM, SPLITS.index(split), seed, index])
+        captions += [tags(text, numbers) if wording == "tags" else text for text in facts.captions]
+    return captions
 
 
 def _caption_numbers(split: Split, seed: int, index: int) -> np.random.Generator:

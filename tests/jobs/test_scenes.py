@@ -8,6 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from jobs.scenes import main
+from maccap.world.facts import split_captions
+from maccap.world.mentions import parse
+from pipeline.errors import UserError
+
 
 def _scenes(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "jobs.scenes", *arguments]
@@ -55,3 +62,19 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
     assert (process.returncode, told) == (130, "")
     lines = [line for line in err.splitlines() if not line.startswith('{"progress"')]
     assert lines == [f"stopped. The same command completes the scenes in {out}."]
+
+
+def test_captions_alone(tmp_path: Path) -> None:
+    for wording in ("sentences", "tags"):
+        main(tmp_path / f"new/{wording}.txt", count=20, seed=3, split="train", text=wording)
+    sentences, tags = (
+        (tmp_path / f"new/{wording}.txt").read_text().splitlines() for wording in ("sentences", "tags")
+    )
+    assert sentences == split_captions("train", 20, 3)
+    assert len(sentences) == len(tags) == 100
+    for sentence, tag in zip(sentences, tags, strict=True):
+        assert parse(tag).counts == parse(sentence).counts
+        assert parse(tag).background == parse(sentence).background
+    assert not any(" and " in tag for tag in tags)
+    with pytest.raises(UserError, match="cannot be written"):
+        main(tmp_path, count=1, seed=0, text="tags")

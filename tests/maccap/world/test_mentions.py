@@ -18,6 +18,8 @@ PLACE = {background.name: index for index, background in enumerate(BACKGROUNDS)}
         ("two keys below a hat", {"key": 2, "hat": 1}, None, "below"),
         ("one boat and two boats", {"boat": 1}, None, None),
         ("a catalogue of doghouses in a carpet shop", {}, None, None),
+        ("night, two keys, owls", {"key": 2, "owl": None}, "night", None),
+        ("a mushroom", {"mushroom": 1}, None, None),  # no room
         ("", {}, None, None),
     ],
 )
