@@ -24,6 +24,7 @@ COMMANDS = {
     "embed": "jobs.embed",
     "ablate": "jobs.ablate",
     "import": "jobs.import_authors",
+    "benchmark-training": "jobs.benchmark_training",
 }
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130

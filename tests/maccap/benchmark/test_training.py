@@ -1,0 +1,49 @@
+"""The training benchmark at toy sizes: every way trains, and the authors' loop is the paper's."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from maccap.adaptor import Adaptor
+from maccap.benchmark import training
+from maccap.benchmark.authors_training import AuthorsTraining
+from maccap.benchmark.random_models import OPT_SIZES, random_opt
+from maccap.clip import FrozenClip
+from maccap.language_model import FrozenLanguageModel
+
+CAPTIONS = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in ("cup", "dog")] * 4
+
+
+def test_the_authors_loop_learns(
+    make_adaptor: Callable[..., Adaptor],
+    make_clip: Callable[..., FrozenClip],
+    make_lm: Callable[..., FrozenLanguageModel],
+) -> None:
+    torch.manual_seed(0)
+    authors = AuthorsTraining(make_adaptor(), make_clip(), make_lm(), regions=3, noise_variance=1e-4)
+    losses = [authors.step(CAPTIONS[:6]) for _ in range(30)]
+    assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("what", training.WAYS)
+def test_each_way_takes_a_step(
+    what: str,
+    make_clip: Callable[..., FrozenClip],
+    make_lm: Callable[..., FrozenLanguageModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training, "random_clip", lambda name: make_clip())
+    step = training._way(what, CAPTIONS, training.Sizes("tiny", 32, "tiny", 8), make_lm())
+    assert 0 < step(0) != step(1)
+
+
+def test_a_random_language_model_writes_the_captions_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 64}
+    monkeypatch.setitem(OPT_SIZES, "tiny", tiny)
+    lm = random_opt("tiny", CAPTIONS)
+    rows = lm.caption_rows(CAPTIONS[:2])
+    assert [lm.text(row) for row in rows] == CAPTIONS[:2]
+    assert lm.model.config.vocab_size == 50272
+    with pytest.raises(ValueError, match="opt-125m"):
+        random_opt("opt-9t", CAPTIONS)
