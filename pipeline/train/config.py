@@ -112,18 +112,27 @@ def load_train_config(
 
     Sections are merged key by key. Raises UserError.
     """
-    settings = _defaults(bundle) if bundle else {}
-    for layer in (read_settings(path) if path else {}, overrides):
-        for key, value in layer.items():
-            if isinstance(value, dict) and isinstance(settings.get(key, {}), dict):
-                given = {name: inner for name, inner in value.items() if inner is not None}
-                settings[key] = {**settings.get(key, {}), **given}
-            elif value is not None or layer is not overrides:
-                settings[key] = value
+    settings = _merged(_defaults(bundle) if bundle else {}, read_settings(path) if path else {})
+    settings = _merged(settings, _given(overrides))
     try:
         return TrainJobConfig.model_validate(settings)
     except ValidationError as error:
         raise UserError(explain(path, error, _SECTIONS)) from None
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, sections key by key; what is none where one belongs stays, to be refused."""
+    merged = {**below, **above}
+    for key, section in above.items():
+        if isinstance(section, dict) and below.get(key) is not None:
+            merged[key] = {**below[key], **section} if isinstance(below[key], dict) else below[key]
+    return merged
+
+
+def _given(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Without what the command line leaves open."""
+    sections = {key: _given(value) if isinstance(value, dict) else value for key, value in overrides.items()}
+    return {key: value for key, value in sections.items() if value is not None}
 
 
 _SECTIONS: dict[str, type[Config]] = {

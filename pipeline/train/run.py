@@ -79,7 +79,7 @@ def train_bundle(
     folder = TrainFolder(output)
     recorded = folder.recorded()
     machine = _machine(config, local)
-    facts = _facts(captions, towers, config, _precision(config, recorded, machine))
+    facts = train_facts(captions, towers, config, _precision(config, recorded, machine))
     folder.check(facts)
     if summary := _finished(folder):
         return summary
@@ -134,7 +134,10 @@ def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: Mac
     return "bfloat16" if machine.has_gpu else "float32"
 
 
-def _facts(captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision) -> TrainFacts:
+def train_facts(
+    captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision
+) -> TrainFacts:
+    """What decides the bundle, resolved: no defaults are left open. Raises UserError."""
     bundle = towers.bundle
     if config.warm_start and bundle is None:
         raise UserError("--warm-start begins with the adaptor of a bundle; name it with --init")

@@ -1,0 +1,81 @@
+"""Captions in the words of the small language models, and a run on them."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.texts import CaptionSet, load_captions
+from pipeline.torch_runtime import TorchRuntime
+from pipeline.train.config import TrainJobConfig, load_train_config
+from pipeline.train.encode import encode_locally
+from pipeline.train.feature_cache import FeatureCache
+from pipeline.train.run import train_facts
+from pipeline.train.towers import Towers, choose_towers
+from pipeline.train.work import TrainingWork
+
+RUNTIME = TorchRuntime()
+
+
+@pytest.fixture(scope="session")
+def caption_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty distinct captions of two to nine words."""
+    subjects = ["dog", "red cat", "small blue cup", "large chair", "tree"]
+    places = ["", " on a desk", " in the street", " with a car and a tree"]
+    texts = [f"a {s}{p}" for s, p in product(subjects, places)]
+    texts += [f"the {s} sits{p}" for s, p in product(subjects, places)]
+    texts += [f"green {s} of the beach{p}" for s, p in product(subjects, places)]
+    path = tmp_path_factory.mktemp("captions") / "captions.txt"
+    path.write_text("".join(f"{text}\n" for text in texts))
+    return path
+
+
+@pytest.fixture(scope="session")
+def captions(caption_file: Path) -> CaptionSet:
+    return load_captions([str(caption_file)])
+
+
+@pytest.fixture(scope="session")
+def towers(small_bundle: Path) -> Towers:
+    return choose_towers(str(small_bundle), None, None, None)
+
+
+@pytest.fixture
+def make_config(towers: Towers, tmp_path: Path) -> Callable[..., TrainJobConfig]:
+    """A run of twelve steps with dropout, an evaluation every three and a checkpoint every four."""
+
+    def make(training: dict[str, Any] | None = None, **settings: Any) -> TrainJobConfig:
+        steps = {"steps": 12, "batch": 8, "learning_rate": 1e-3, "warmup": 4, **(training or {})}
+        defaults = {
+            "cache": str(tmp_path / "cache"),
+            "held_out": 6,
+            "evaluate_every": 3,
+            "checkpoint_every": 4,
+        }
+        assert towers.bundle is not None
+        return load_train_config(None, {**defaults, **settings, "training": steps}, towers.bundle.config)
+
+    return make
+
+
+@pytest.fixture
+def make_work(
+    captions: CaptionSet, towers: Towers, make_config: Callable[..., TrainJobConfig], tmp_path: Path
+) -> Callable[[Path], TrainingWork]:
+    """The work of that run, its features encoded."""
+
+    def make(output: Path) -> TrainingWork:
+        config = make_config()
+        facts = train_facts(captions, towers, config, "float32")
+        cache = FeatureCache.within(
+            str(tmp_path / "cache"), facts.captions, facts.clip_fingerprint, len(captions.texts)
+        )
+        if not cache.complete:
+            cache.begin(captions.texts)
+            assert sum(encode_locally(towers, cache, captions.texts, RUNTIME)) == len(captions.texts)
+            cache.finish()
+        return TrainingWork(str(output), facts, towers, cache, 3, 4, 2)
+
+    return make

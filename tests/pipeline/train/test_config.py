@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from maccap.bundle import Bundle
+from maccap.config import TrainingConfig
+from pipeline.errors import UserError
+from pipeline.train.config import TrainJobConfig, load_train_config
+
+
+def _file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "train.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_without_bundle_and_file_the_methods_own_defaults_hold() -> None:
+    config = load_train_config(None, {"training": {"steps": None}, "cache": None})
+    assert config == TrainJobConfig()
+    assert config.training == TrainingConfig()
+    assert (config.adaptor.queries, config.regions.count, config.noise_variance) == (32, 10, 0.016)
+
+
+def test_the_file_wins_over_the_bundle_and_the_command_line_over_both(
+    tmp_path: Path, small_bundle: Path
+) -> None:
+    bundle = Bundle.open(small_bundle).config
+    assert load_train_config(None, {}, bundle).adaptor.queries == 6
+    assert load_train_config(None, {}, bundle).regions.count == 4
+    path = _file(tmp_path, "adaptor: {queries: 9}\ntraining: {steps: 7, batch: 5}\n")
+    config = load_train_config(path, {"training": {"steps": 8, "batch": None}}, bundle)
+    assert (config.adaptor.queries, config.adaptor.heads) == (9, 4)
+    assert (config.training.steps, config.training.batch) == (8, 5)
+    assert config.decoding == bundle.decoding
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("step: 3", ["unknown key `step`", "evaluate_every"]),
+        ("training: {step: 3}", ["unknown key `training.step`", "learning_rate"]),
+        ("adaptor: {clip_dim: 3}", ["unknown key `adaptor.clip_dim`", "queries"]),
+        ("held_out: -1", ["`held_out`", "not -1"]),
+        ("training: 3", ["`training`", "not 3"]),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_file_key_and_fix(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    with pytest.raises(UserError) as error:
+        load_train_config(_file(tmp_path, text), {"training": {"steps": 3}})
+    message = str(error.value)
+    assert "\n" not in message
+    for word in [*words, "train.yaml"]:
+        assert word in message
+
+
+def test_few_captions_are_held_out_unless_told() -> None:
+    assert TrainJobConfig().held_out_of(500) == 10
+    assert TrainJobConfig().held_out_of(10**6) == 1000
+    assert TrainJobConfig(held_out=0.5).held_out_of(500) == 0.5
+
+
+def test_a_batch_that_workers_cannot_share_is_refused() -> None:
+    config = load_train_config(None, {"training": {"batch": 9, "accumulate": 2}})
+    with pytest.raises(UserError, match="multiple of 6"):
+        config.check(workers=3)

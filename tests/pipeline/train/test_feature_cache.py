@@ -1,0 +1,92 @@
+"""The cache of text features, and what fills it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maccap.training import text_features
+from pipeline.errors import RunError
+from pipeline.texts import CaptionSet
+from pipeline.torch_runtime import TorchRuntime
+from pipeline.train.encode import encode_locally
+from pipeline.train.feature_cache import FeatureCache
+from pipeline.train.towers import Towers
+
+ROWS = 60
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> FeatureCache:
+    return FeatureCache.within(str(tmp_path / "features"), "captions", "clip", ROWS, chunk_rows=16)
+
+
+def _fill(cache: FeatureCache, captions: CaptionSet, towers: Towers) -> list[int]:
+    cache.begin(captions.texts)
+    return list(encode_locally(towers, cache, captions.texts, TorchRuntime()))
+
+
+def test_features_are_clips_own_to_half_precision(
+    cache: FeatureCache, captions: CaptionSet, towers: Towers
+) -> None:
+    assert _fill(cache, captions, towers) == [16, 16, 16, 12]
+    assert not cache.complete
+    cache.finish()
+    assert cache.complete
+    assert cache.texts() == captions.texts
+    features, expected = cache.features(), text_features(towers.load_clip(), captions.texts)
+    assert (len(features), features.dim) == (ROWS, 32)
+    rows = torch.tensor([59, 0, 17, 17, 31])
+    assert features[rows].dtype == torch.float16
+    torch.testing.assert_close(features[rows].float(), expected[rows], atol=5e-4, rtol=0)
+    part = features.of([40, 3, 20])
+    assert torch.equal(part[torch.tensor([2, 0])], features[torch.tensor([20, 40])])
+
+
+def test_a_killed_build_goes_on_with_what_is_missing(
+    cache: FeatureCache, captions: CaptionSet, towers: Towers
+) -> None:
+    _fill(cache, captions, towers)
+    files = {path.name: path for path in Path(cache.url).iterdir()}
+    whole = files["features-000002.npy"].read_bytes()
+    before = {name: path.stat().st_mtime_ns for name, path in files.items()}
+    files["features-000002.npy"].unlink()
+    with pytest.raises(RunError, match="1 files are missing"):
+        cache.finish()
+    assert cache.missing() == [2]
+    assert _fill(cache, captions, towers) == [16]
+    assert files["features-000002.npy"].read_bytes() == whole
+    after = {path.name: path.stat().st_mtime_ns for path in Path(cache.url).iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"features-000002.npy"}
+
+
+def test_other_captions_or_another_clip_have_another_folder(tmp_path: Path) -> None:
+    keys = [("a", "x", 5), ("b", "x", 5), ("a", "y", 5), ("a", "x", 6)]
+    urls = {FeatureCache.within(str(tmp_path), *key).url for key in keys}
+    assert len(urls) == len(keys)
+
+
+def test_a_damaged_file_is_named(cache: FeatureCache, captions: CaptionSet, towers: Towers) -> None:
+    _fill(cache, captions, towers)
+    path = Path(cache.url) / "features-000001.npy"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(RunError, match=r"features-000001\.npy is damaged"):
+        cache.features()
+
+
+def test_a_remote_cache_is_copied_once(
+    captions: CaptionSet, towers: Towers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MACCAP_CACHE", str(tmp_path / "here"))
+    remote = FeatureCache.within("memory://features", "captions", "clip", ROWS, chunk_rows=16)
+    _fill(remote, captions, towers)
+    remote.finish()
+    rows = torch.arange(ROWS)
+    first = remote.features()[rows]
+    local = remote.on_this_machine()
+    assert local.url.startswith(str(tmp_path / "here" / "features"))
+    before = {path.name: path.stat().st_mtime_ns for path in Path(local.url).glob("*.npy")}
+    assert len(before) == 4
+    np.testing.assert_array_equal(remote.features()[rows], first)
+    assert {path.name: path.stat().st_mtime_ns for path in Path(local.url).glob("*.npy")} == before

@@ -1,0 +1,159 @@
+"""A whole run in this process, from captions to a bundle that captions."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from maccap import Captioner
+from maccap.bundle import Bundle
+from pipeline.errors import UserError
+from pipeline.texts import CaptionSet
+from pipeline.train.config import TrainJobConfig
+from pipeline.train.run import TrainSummary, train_bundle
+from pipeline.train.towers import Towers, choose_towers
+
+Run = Callable[..., TrainSummary]
+
+
+@pytest.fixture
+def run(captions: CaptionSet, towers: Towers, make_config: Callable[..., TrainJobConfig]) -> Run:
+    def run(output: Path, chosen: Towers = towers, **settings: object) -> TrainSummary:
+        return train_bundle(captions, str(output), chosen, make_config(**settings), local=True)
+
+    return run
+
+
+def _contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_captions_become_a_bundle_that_captions_images(
+    tmp_path: Path, run: Run, captions: CaptionSet, small_bundle: Path, photos: list[Image.Image]
+) -> None:
+    output = tmp_path / "bundle"
+    summary = run(output)
+    assert (summary.captions, summary.held_out, summary.new_steps, summary.newly_encoded) == (54, 6, 12, 60)
+    assert summary.held_out_loss is not None
+    assert json.loads((output / "summary.json").read_text()) == summary.model_dump()
+    assert (output / "_SUCCESS").exists()
+    assert (output / "training.png").exists()
+    assert not (output / "checkpoints").exists()
+
+    given, made = Bundle.open(small_bundle), Bundle.open(output)
+    assert made.config == given.config.model_copy(update={"training_data": captions.fingerprint})
+    written = Captioner.from_pretrained(output).caption(photos[:2])
+    assert all(isinstance(caption.text, str) for caption in written)
+    for part in ("clip/open_clip_model.safetensors", "llm/model.safetensors"):
+        assert (output / part).read_bytes() == (small_bundle / part).read_bytes()
+
+
+def test_a_finished_run_again_touches_nothing(tmp_path: Path, run: Run) -> None:
+    first = run(tmp_path / "bundle")
+    before = _contents(tmp_path)
+    again = run(tmp_path / "bundle")
+    assert again == first.model_copy(update={"new_steps": 0, "newly_encoded": 0})
+    assert _contents(tmp_path) == before
+
+
+def test_a_second_run_on_the_same_captions_encodes_nothing(tmp_path: Path, run: Run) -> None:
+    run(tmp_path / "first")
+    before = _contents(tmp_path / "cache")
+    summary = run(tmp_path / "second", training={"seed": 1})
+    assert summary.newly_encoded == 0
+    assert _contents(tmp_path / "cache") == before
+
+
+def test_a_bundle_is_written_that_a_kill_left_unwritten(tmp_path: Path, run: Run) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run(whole)
+    (tmp_path / "cut").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.train.run.write_bundle", _out_of_space)
+        with pytest.raises(Exception, match="the bundle cannot be written"):
+            run(cut)
+    summary = run(cut)
+    assert summary.new_steps == 0
+    assert (cut / "adaptor.safetensors").read_bytes() == (whole / "adaptor.safetensors").read_bytes()
+
+
+def _out_of_space(*arguments: object, **settings: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_another_run_in_the_same_folder_is_refused_with_what_differs(
+    tmp_path: Path, run: Run, captions: CaptionSet, towers: Towers, make_config: Callable[..., TrainJobConfig]
+) -> None:
+    output = tmp_path / "bundle"
+    run(output)
+    before = _contents(output)
+    with pytest.raises(UserError, match=r"training\.seed: was 0, now 5\nRepeat"):
+        run(output, training={"seed": 5})
+    with pytest.raises(UserError, match=r"adaptor\.queries: was 6, now 3"):
+        run(output, adaptor={"queries": 3})
+    fewer = replace(captions, texts=captions.texts[:-1])
+    with pytest.raises(UserError, match="caption_count: was 60, now 59") as error:
+        train_bundle(fewer, str(output), towers, make_config(), local=True)
+    assert "clip" not in str(error.value)
+    assert _contents(output) == before
+    run(output, evaluate_every=5, samples=1)  # changes nothing that is learnt
+
+
+def test_a_warm_start_begins_with_the_bundles_adaptor(
+    tmp_path: Path, run: Run, small_bundle: Path, make_config: Callable[..., TrainJobConfig]
+) -> None:
+    slow = {"steps": 1, "learning_rate": 1e-9}
+    run(tmp_path / "warm", warm_start=True, training=slow)
+    run(tmp_path / "fresh", training=slow)
+    given, warm, fresh = (
+        Bundle.open(url).load_adaptor().queries
+        for url in (small_bundle, tmp_path / "warm", tmp_path / "fresh")
+    )
+    torch.testing.assert_close(warm, given, atol=1e-6, rtol=0)
+    assert not torch.allclose(fresh, given, atol=0.1)
+    with pytest.raises(UserError, match="the bundle's own sizes"):
+        run(tmp_path / "other", warm_start=True, adaptor={"queries": 3})
+    named = choose_towers(None, str(small_bundle / "clip"), None, str(small_bundle / "llm"))
+    with pytest.raises(UserError, match="--init"):
+        run(tmp_path / "none", named, warm_start=True)
+
+
+def test_a_memory_of_training_captions_is_kept_where_it_is_asked_for(
+    tmp_path: Path, run: Run, photos: list[Image.Image]
+) -> None:
+    run(tmp_path / "bundle", memory={"size": 20}, half=True)
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert bundle.load_memory().shape == (20, 32)
+    assert Captioner.from_pretrained(tmp_path / "bundle").caption(photos[:1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"training": {"batch": 55}}, "there are 54 captions to train on"),
+        ({"held_out": 60}, "leaves none to train on"),
+        ({"workers": 2}, "need Ray"),
+        ({"adaptor": {"heads": 5}}, "adaptor.clip_dim 32 must be a multiple of adaptor.heads 5"),
+        ({"training": {"accumulate": 3}}, "set training.batch"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(
+    tmp_path: Path, run: Run, settings: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        run(tmp_path / "bundle", **settings)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_with_other_things_or_that_is_none_is_refused(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"not empty and holds no train\.json"):
+        run(tmp_path / "full")
+    with pytest.raises(UserError, match="cannot be"):
+        run(tmp_path / "full" / "thesis.txt" / "below")

@@ -1,0 +1,55 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maccap.bundle import embedded_bundle_path
+from maccap.clip import FrozenClip
+from pipeline.errors import UserError
+from pipeline.train.towers import choose_towers
+
+
+def test_models_are_told_apart_by_their_files_and_not_by_where_they_lie(
+    tmp_path: Path, small_bundle: Path
+) -> None:
+    shutil.copytree(small_bundle, tmp_path / "copy")
+    here, there = (choose_towers(str(url), None, None, None) for url in (small_bundle, tmp_path / "copy"))
+    assert here.clip_fingerprint == there.clip_fingerprint
+    assert here.llm_fingerprint == there.llm_fingerprint
+    named = choose_towers(None, str(small_bundle / "clip"), None, str(small_bundle / "llm"))
+    assert named.clip_fingerprint == here.clip_fingerprint
+    assert named.carried("clip")
+    assert choose_towers(None, None, None, None).init == str(embedded_bundle_path())
+
+
+def test_a_bundles_own_clip_may_be_named_beside_it(small_bundle: Path) -> None:
+    towers = choose_towers(str(small_bundle), str(small_bundle / "clip"), None, None)
+    assert towers.init == str(small_bundle)
+
+
+def test_a_name_is_not_carried(small_bundle: Path) -> None:
+    towers = choose_towers(None, "ViT-B-32-quickgelu", "openai", str(small_bundle / "llm"))
+    assert not towers.carried("clip")
+    assert towers.carried("llm")
+
+
+def test_models_that_do_not_go_together_are_refused_in_one_line(
+    tmp_path: Path, small_bundle: Path, make_clip: Callable[..., FrozenClip]
+) -> None:
+    make_clip(seed=1).save(tmp_path / "clip")
+    bundle, clip, llm = str(small_bundle), str(tmp_path / "clip"), str(small_bundle / "llm")
+    for arguments, message in (
+        ((bundle, clip, None, None), "has another CLIP"),
+        ((bundle, None, None, llm), "leave --llm out"),
+        ((None, clip, None, None), "--clip needs a language model"),
+        ((None, None, None, llm), "--llm needs a CLIP"),
+        ((None, None, "openai", None), "give --clip too"),
+        ((None, "ViT-B-32", None, llm), "add --pretrained"),
+        ((None, "ViT-Z-99", "openai", llm), "neither a folder nor a name"),
+        ((None, clip, None, clip), "language model .*clip cannot be used"),
+        ((str(tmp_path), None, None, None), r"holds no config\.json"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            choose_towers(*arguments)
+        assert "\n" not in str(error.value)
