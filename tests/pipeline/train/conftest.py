@@ -1,7 +1,6 @@
-"""Captions in the words of the small language models, and a run on them."""
+"""Captions, and a run on them between the small bundle's towers."""
 
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,14 @@ from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.run import train_facts
 from pipeline.train.towers import Towers, choose_towers
 from pipeline.train.work import TrainingWork
+from tests.sentences import write_sentences
 
 RUNTIME = TorchRuntime()
 
 
 @pytest.fixture(scope="session")
-def caption_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty distinct captions of two to nine words."""
-    subjects = ["dog", "red cat", "small blue cup", "large chair", "tree"]
-    places = ["", " on a desk", " in the street", " with a car and a tree"]
-    texts = [f"a {s}{p}" for s, p in product(subjects, places)]
-    texts += [f"the {s} sits{p}" for s, p in product(subjects, places)]
-    texts += [f"green {s} of the beach{p}" for s, p in product(subjects, places)]
-    path = tmp_path_factory.mktemp("captions") / "captions.txt"
-    path.write_text("".join(f"{text}\n" for text in texts))
-    return path
-
-
-@pytest.fixture(scope="session")
-def captions(caption_file: Path) -> CaptionSet:
-    return load_captions([str(caption_file)])
+def captions(tmp_path_factory: pytest.TempPathFactory) -> CaptionSet:
+    return load_captions([str(write_sentences(tmp_path_factory.mktemp("captions") / "captions.txt"))])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,228 @@
+"""`maccap train` as a person runs it: a process of its own, alone or with a real Ray, tiny random models."""
+
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maccap import Captioner
+from pipeline.train.history import History, StepRecord
+from tests.sentences import SENTENCES, write_sentences
+
+REPOSITORY = Path(__file__).parents[2]
+STEPS = 60
+
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def caption_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sentences(tmp_path_factory.mktemp("captions") / "captions.txt")
+
+
+@pytest.fixture(scope="module")
+def command(caption_file: Path, small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The same threads of torch wherever it runs, and so nearly the same bits."""
+    config = tmp_path_factory.mktemp("config") / "train.json"
+    training = {"steps": STEPS, "batch": 8, "learning_rate": 1e-3, "warmup": 10}
+    worker = {"num_cpus": 0.3, "torch_threads": 1}
+    settings = {"training": training, "worker": worker, "threads": 1, "held_out": 6}
+    config.write_text(json.dumps({**settings, "checkpoint_every": 4, "evaluate_every": 20}))
+
+    def build(output: Path, *options: str, cache: str = "cache") -> list[str]:
+        places = [str(caption_file), str(output), "--init", str(small_bundle), "--config", str(config)]
+        kept = ["--cache", str(config.parent / cache)]
+        return [sys.executable, "-m", "jobs.train", *places, *kept, *options]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def through(command: Command, tmp_path_factory: pytest.TempPathFactory) -> list[StepRecord]:
+    """The steps of a run in one process that nothing interrupted."""
+    output = tmp_path_factory.mktemp("through") / "bundle"
+    done = _run(command(output, "--local"))
+    assert done.returncode == 0, done.stderr
+    return History(str(output)).read()
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    # Ray's workers are at the lowest priority but for this, and starve beside anything else on a busy machine
+    return {**kept, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
+
+
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments,
+        check=False,
+        cwd=REPOSITORY,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
+def _interrupted(
+    arguments: list[str], output: Path, files: int, interrupt: Callable[[subprocess.Popen[str]], None]
+) -> subprocess.CompletedProcess[str]:
+    """Start, and call `interrupt` once the figures of so many checkpoints are there."""
+    with subprocess.Popen(
+        arguments,
+        cwd=REPOSITORY,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 300
+            while len(list(output.glob("metrics/*.jsonl"))) < files and process.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            interrupt(process)
+            out, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def _assert_same_curve(output: Path, expected: list[StepRecord], tolerance: float) -> None:
+    records = History(str(output)).read()
+    assert [record.step for record in records] == [record.step for record in expected]
+    for name in ("loss", "accuracy", "learning_rate"):
+        assert [getattr(record, name) for record in records] == pytest.approx(
+            [getattr(record, name) for record in expected], abs=tolerance
+        )
+    losses = [[r.held_out.loss for r in run if r.held_out] for run in (records, expected)]
+    assert losses[0] == pytest.approx(losses[1], abs=tolerance)
+    assert len(losses[0]) == 3
+
+
+def test_stopped_and_killed_runs_resume_to_the_same_curve(
+    tmp_path: Path, command: Command, through: list[StepRecord]
+) -> None:
+    output = tmp_path / "bundle"
+    seed = secrets.randbits(32)
+    print("seed", seed)  # pytest shows it where the test fails
+    numbers = random.Random(seed)
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        time.sleep(numbers.uniform(0, 0.3))
+        process.kill()
+
+    stop = numbers.randint(1, 4)
+    stopped = _interrupted(
+        command(output, "--local"), output, stop, lambda process: os.killpg(process.pid, signal.SIGINT)
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert "the same command goes on" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+    there = len(list(output.glob("metrics/*.jsonl")))
+    killed = _interrupted(command(output, "--local"), output, there + numbers.randint(1, 4), kill)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (output / "_SUCCESS").exists()
+
+    resumed = _run(command(output, "--local"))
+    assert resumed.returncode == 0, resumed.stderr
+    summary = json.loads(resumed.stdout.splitlines()[-1])
+    assert 0 < summary["new_steps"] < STEPS
+    assert summary["newly_encoded"] == 0
+    _assert_same_curve(output, through, 1e-5)
+
+
+def test_on_ray_a_killed_worker_is_replaced_and_changes_nothing(
+    tmp_path: Path, command: Command, through: list[StepRecord], photos: list
+) -> None:
+    """Features encoded by Ray Data, trained by Ray Train."""
+    output = tmp_path / "bundle"
+    done = _interrupted(
+        command(output, cache="of-ray"), output, 2, lambda process: os.kill(_training_worker(process.pid), 9)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["new_steps"], summary["newly_encoded"]) == (STEPS, len(SENTENCES))
+    _assert_same_curve(output, through, 1e-5)
+    assert not (output / ".ray").exists()
+    assert isinstance(Captioner.from_pretrained(output).caption(photos[:1])[0].text, str)
+
+    places = Path(command(output)[command(output).index("--cache") + 1]).parent
+    files = [
+        {path.name: path.read_bytes() for path in (places / name).glob("*/*")} for name in ("cache", "of-ray")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) == 3
+
+
+def test_two_workers_learn_what_one_learns(tmp_path: Path, command: Command, caption_file: Path) -> None:
+    """The same batch, shared out; without dropout, whose masks are each worker's own."""
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({**_settings(command), "adaptor": {"dropout": 0.0}}))
+    options = ["--steps", "50", "--config", str(config)]
+    one, two = tmp_path / "one", tmp_path / "two"
+    done = [_run(command(one, *options, "--local")), _run(command(two, *options, "--workers", "2"))]
+    assert [run.returncode for run in done] == [0, 0], done[1].stderr
+    _assert_same_curve(two, History(str(one)).read(), 1e-3)
+
+
+def _settings(command: Command) -> dict:
+    arguments = command(Path("anywhere"))
+    return json.loads(Path(arguments[arguments.index("--config") + 1]).read_text())
+
+
+def _training_worker(ancestor: int) -> int:
+    """The process of Ray's that trains, below `ancestor`."""
+    parents, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            names[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except OSError:  # has just ended
+            continue
+        parents[int(folder.name)] = int(status[1])
+    for process, name in names.items():
+        above = process
+        while above in parents and above != ancestor:
+            above = parents[above]
+        if above == ancestor and b"RayTrainWorker" in name:
+            return process
+    raise AssertionError("no worker trains")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--llm", "gpt2"], "--init brings its own language model"),
+        (["--clip", "ViT-B-32", "--pretrained", "openai"], "has another CLIP"),
+        (["--split", "val"], "no file names splits"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_code_2(
+    tmp_path: Path, command: Command, options: list[str], message: str
+) -> None:
+    done = _run(command(tmp_path / "bundle", "--local", *options))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_output_that_cannot_be_written_is_one_line(command: Command, caption_file: Path) -> None:
+    done = _run(command(caption_file / "below", "--local"))
+    assert done.returncode == 2
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: OUTPUT")
+    assert "Traceback" not in done.stderr
