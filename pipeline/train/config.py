@@ -75,7 +75,7 @@ class TrainJobConfig(Config):
         default="auto", description="of the language model; auto: bfloat16 on a GPU, else float32"
     )
     threads: int | None = Field(
-        default=None, ge=1, description="of torch, with --local; left out: as torch has it"
+        default=None, ge=1, description="of torch, in each worker; left out: fitted to the machine"
     )
     workers: int | None = Field(default=None, ge=1, description="left out: one for each GPU, or one")
     worker: WorkerResources | None = Field(

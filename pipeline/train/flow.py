@@ -58,7 +58,7 @@ class OnRay:
         worker = self._config.worker
         if worker is None:
             share = min(node_cpus, self._total("CPU") / self.workers)
-            gpus = min(1.0, self._total("GPU") / self.workers) if self._wants_gpu else 0.0
+            gpus = 1.0 if self._wants_gpu else 0.0
             worker = WorkerResources(
                 num_cpus=0.8 * share, num_gpus=gpus, torch_threads=self._config.threads or max(1, int(share))
             )
@@ -147,7 +147,8 @@ def _trainer(work: TrainingWork, cluster: OnRay, failures: int, relay: Any) -> T
     return TorchTrainer(
         _train_worker,
         train_loop_config={"work": work, "runtime": runtime, "relay": relay},
-        torch_config=TorchConfig(backend="nccl" if worker.num_gpus else "gloo"),
+        # nccl wants a GPU for each worker
+        torch_config=TorchConfig(backend="nccl" if worker.num_gpus >= 1 else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=cluster.workers,
             use_gpu=worker.num_gpus > 0,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from pipeline.errors import UserError
+from pipeline.errors import RunError, UserError
+from pipeline.sources.sample import describe
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.chart import draw
 from pipeline.train.checkpoint import Checkpoint, Checkpoints
@@ -74,12 +75,18 @@ class _Recorder:
     def save(self, step: int) -> None:
         """The checkpoint last, since it says that what is before it is there."""
         new = self._records[self._saved :]
-        self._history.write(new)
-        self._events.write(new)
         trainer = self._trainee.trainer
-        self._checkpoints.save(Checkpoint(step, trainer.adaptor.config, trainer.state()))
+        try:
+            self._history.write(new)
+            self._events.write(new)
+            self._checkpoints.save(Checkpoint(step, trainer.adaptor.config, trainer.state()))
+            draw(self._output, self._records)
+        except OSError as error:
+            raise RunError(
+                f"{self._output} cannot be written at step {step}: {describe(error)}. "
+                "Put that right and start the same command again: it goes on from its last checkpoint."
+            ) from error
         self._saved = len(self._records)
-        draw(self._output, self._records)
 
 
 def _resume(work: TrainingWork, trainee: Trainee, world: int) -> int:

@@ -191,7 +191,7 @@ def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:
 def _features(
     captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: Machine
 ) -> tuple[FeatureCache, int]:
-    """The complete feature cache, and how many captions were encoded for it now. Raises UserError."""
+    """The complete feature cache, and how many captions are new in it. Raises UserError, RunError."""
     place = absolute_source(config.cache) if config.cache else default_cache()
     cache = FeatureCache.within(place, facts.captions, facts.clip_fingerprint, len(captions.texts))
     try:
@@ -206,11 +206,17 @@ def _features(
     to_encode = sum(len(chunks[position]) for position in missing)
     there = len(captions.texts) - to_encode
     progress = EncodeProgress(len(captions.texts), done=there, done_before=there)
-    if missing:
-        with shown(progress):
-            for count in machine.encode(towers, cache, captions.texts):
-                progress.add(count)
-    cache.finish()
+    try:
+        if missing:
+            with shown(progress):
+                for count in machine.encode(towers, cache, captions.texts):
+                    progress.add(count)
+        cache.finish()
+    except OSError as error:
+        raise RunError(
+            f"the cache {place} cannot be written: {describe(error)}. "
+            "Put that right and start the same command again: what is there is kept."
+        ) from None
     return cache, to_encode
 
 

@@ -28,6 +28,10 @@ class Towers:
     llm: LanguageModelSource
     init: str | None = None
 
+    def __reduce__(self) -> tuple[type["Towers"], tuple[object, ...]]:
+        # on another machine the bundle is opened anew
+        return Towers, (self.clip, self.llm, self.init)
+
     @cached_property
     def bundle(self) -> Bundle | None:
         """The bundle they come from, opened on this machine."""
