@@ -22,7 +22,7 @@ Run = Callable[..., TrainSummary]
 
 @pytest.fixture
 def run(captions: CaptionSet, towers: Towers, make_config: Callable[..., TrainJobConfig]) -> Run:
-    def run(output: Path, chosen: Towers = towers, **settings: object) -> TrainSummary:
+    def run(output: Path | str, chosen: Towers = towers, **settings: object) -> TrainSummary:
         return train_bundle(captions, str(output), chosen, make_config(**settings), local=True)
 
     return run
@@ -51,6 +51,17 @@ def test_captions_become_a_bundle_that_captions_images(
     assert all(isinstance(caption.text, str) for caption in written)
     for part in ("clip/open_clip_model.safetensors", "llm/model.safetensors"):
         assert (output / part).read_bytes() == (small_bundle / part).read_bytes()
+
+
+def test_output_and_cache_may_be_urls(
+    tmp_path: Path, run: Run, photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MACCAP_CACHE", str(tmp_path / "here"))
+    url = f"memory://{tmp_path.name}"
+    summary = run(f"{url}/bundle", cache=f"{url}/cache")
+    assert (summary.output, summary.newly_encoded) == (f"{url}/bundle", 60)
+    assert Captioner.from_pretrained(f"{url}/bundle").caption(photos[:1])
+    assert run(f"{url}/bundle", cache=f"{url}/cache").new_steps == 0
 
 
 def test_a_finished_run_again_touches_nothing(tmp_path: Path, run: Run) -> None:

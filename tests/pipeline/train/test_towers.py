@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,15 @@ def test_models_are_told_apart_by_their_files_and_not_by_where_they_lie(
     assert named.clip_fingerprint == here.clip_fingerprint
     assert named.carried("clip")
     assert choose_towers(None, None, None, None).init == str(embedded_bundle_path())
+
+
+def test_another_process_opens_the_bundle_itself(small_bundle: Path) -> None:
+    towers = choose_towers(str(small_bundle), None, None, None)
+    assert towers.bundle is not None
+    travelled = pickle.loads(pickle.dumps(towers))
+    assert travelled == towers
+    assert "bundle" not in vars(travelled)
+    assert travelled.clip_fingerprint == towers.clip_fingerprint
 
 
 def test_a_bundles_own_clip_may_be_named_beside_it(small_bundle: Path) -> None:
