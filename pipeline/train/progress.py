@@ -88,9 +88,9 @@ class TrainProgress:
 
     def line(self) -> str:
         if self.last is None:
-            return "training  loading the language model"
+            return "loading the language model"
         parts = [
-            f"training  step {self.last.step:,} of {self.steps:,}",
+            f"step {self.last.step:,} of {self.steps:,}",
             f"loss {self.last.loss:.3f}",
             f"accuracy {self.last.accuracy:.1%}",
         ]

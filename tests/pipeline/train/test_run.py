@@ -151,6 +151,7 @@ def test_a_memory_of_training_captions_is_kept_where_it_is_asked_for(
         ({"workers": 2}, "need Ray"),
         ({"adaptor": {"heads": 5}}, "adaptor.clip_dim 32 must be a multiple of adaptor.heads 5"),
         ({"training": {"accumulate": 3}}, "set training.batch"),
+        ({"training": {"learning_rate": 1e30, "warmup": 0}}, "lower training.learning_rate"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(
