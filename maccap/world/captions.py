@@ -43,13 +43,14 @@ def _caption(scene: Scene, rng: np.random.Generator, complete: bool) -> str:
     kinds = list(counts)
     if not complete and len(kinds) > 1 and rng.random() < 0.15:
         kinds.pop(int(rng.integers(len(kinds))))
-    if rng.random() < 0.4:
+    draw = rng.random()
+    # a relation is told of the kind that people name first
+    related = scene.relation(kinds[0], kinds[1]) if len(kinds) == 2 and (complete or draw < 0.45) else None
+    if related is None and rng.random() < 0.4:
         rng.shuffle(kinds)
     vague = 0.0 if complete else 0.2
     phrases = [_maybe_vague(noun, counts[noun], vague, rng) for noun in kinds]
-    related = scene.relation(kinds[0], kinds[1]) if len(kinds) == 2 else None
-    draw = rng.random()
-    if related is not None and (complete or draw < 0.45):
+    if related is not None:
         objects = f"{phrases[0]} {related} {phrases[1]}"
     elif len(phrases) == 2 and draw < 0.65:
         objects = f"{phrases[0]} {'next to' if draw < 0.55 else 'with'} {phrases[1]}"

@@ -1,8 +1,8 @@
 """One linear readout of what a feature says, shared by texts and images while the embedded CLIP trains.
 
 Contrastive learning alone needs a great many examples before a feature says *how many* and *where*, since
-most captions differ in what they name. Here a linear layer also reads the facts off every feature: for each
-kind of object its number and the side it stands on, and the place. One layer for both towers means that an
+most captions differ in what they name. Here a linear layer also reads the facts off every feature: the
+number of each kind of object, the relation of two, and the place. One layer for both towers means that an
 image states a fact in the same direction as its caption does. It is thrown away after training.
 
 Its directions for numbers and places are orthogonal. Left to itself a small feature lets two kinds that never
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
     """What is to be read off each of B features; -100 where a feature need not say."""
 
     numbers: Tensor  # [B, nouns]: 0 absent, 1 to 3, or 4 for several
-    sides: Tensor  # [B, nouns]: 0 for none, or 1 + the index in RELATIONS of where it stands
+    relation: Tensor  # [B]: 0 for none, or 1 + the index in RELATIONS, of the kind that is named first
     place: Tensor  # [B]: the background, or the one past the last for none
 
 
@@ -54,24 +54,23 @@ class Readout(nn.Module):
         for parameter in self.number.parameters():
             parameter.data /= _QUICK
         self.nowhere = nn.Parameter(torch.zeros(1))
-        self.sides = nn.Linear(dim, len(NOUNS) * (len(RELATIONS) + 1))
+        self.relation = nn.Linear(dim, len(RELATIONS) + 1)
 
     def loss(self, features: Tensor, facts: Facts) -> Tensor:
         """Mean over `features` [B, D] of the nats that all facts of one cost."""
         noisy = F.normalize(features + _NOISE * torch.randn_like(features), dim=-1)
-        numbers, sides, place = self(noisy)
-        total = F.cross_entropy(place, facts.place, reduction="sum")
-        for logits, wanted in ((numbers, facts.numbers), (sides, facts.sides)):
-            total = total + F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+        total = features.new_zeros(())
+        for logits, wanted in zip(self(noisy), facts, strict=True):
+            total = total + F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="sum")
         return total / len(features)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of numbers [B, nouns, 5], sides [B, nouns, 5] and the place [B, backgrounds + 1]."""
+        """Logits of numbers [B, nouns, 5], the relation [B, 5] and the place [B, backgrounds + 1]."""
         scaled = features * self.scale
         along, places = (scaled @ self.directions.T).split([_AXES * len(NOUNS), len(BACKGROUNDS)], dim=1)
         numbers = _QUICK * self.number(along.unflatten(1, (len(NOUNS), _AXES)))
         place = torch.cat([places, self.nowhere.expand(len(features), 1)], dim=1)
-        return numbers, self.sides(scaled).unflatten(1, (len(NOUNS), -1)), place
+        return numbers, self.relation(scaled), place
 
     @torch.no_grad()
     def accuracy(self, features: Tensor, facts: Facts) -> float:
@@ -82,20 +81,22 @@ class Readout(nn.Module):
 def facts_of_texts(captions: Sequence[str]) -> Facts:
     """What captions say, and nothing of what they leave out."""
     facts = _blank(len(captions))
+    facts.relation.zero_()
     for row, caption in enumerate(captions):
         said = parse(caption)
         for noun, count in said.counts.items():
             facts.numbers[row, noun] = _SEVERAL if count is None else count
-            facts.sides[row, noun] = 0
         if said.background is not None:
             facts.place[row] = said.background
         if said.relation is not None and len(said.counts) == 2:
-            _set_sides(facts, row, list(said.counts), said.relation)
+            first, second = said.counts
+            relation = said.relation if first < second else _OPPOSITE[said.relation]
+            facts.relation[row] = 1 + RELATIONS.index(relation)
     return facts
 
 
 def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
-    """What an image shows. Sides are asked for where captions can tell them: two kinds, clearly apart."""
+    """What an image shows. The relation is asked for where captions can tell it: two kinds, clearly apart."""
     facts = _blank(len(scenes))
     for row, scene in enumerate(scenes):
         counts = scene.counts()
@@ -103,19 +104,13 @@ def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
             facts.numbers[row, noun] = count
         facts.place[row] = scene.background
         if len(counts) == 2 and (relation := scene.relation(*counts)):
-            _set_sides(facts, row, list(counts), relation)
+            facts.relation[row] = 1 + RELATIONS.index(relation)
     return facts
 
 
 def _blank(rows: int) -> Facts:
     return Facts(
         torch.full((rows, len(NOUNS)), _ABSENT),
-        torch.full((rows, len(NOUNS)), _UNKNOWN),
+        torch.full((rows,), _UNKNOWN),
         torch.full((rows,), len(BACKGROUNDS)),
     )
-
-
-def _set_sides(facts: Facts, row: int, nouns: list[int], relation: str) -> None:
-    first, second = nouns
-    facts.sides[row, first] = 1 + RELATIONS.index(relation)
-    facts.sides[row, second] = 1 + RELATIONS.index(_OPPOSITE[relation])

@@ -6,9 +6,9 @@ complete caption is. Trained so, images and captions share one region of the spa
 together leaves a gap between them, which an adaptor that has read only texts pays for. (Real CLIPs have that
 gap; region noise is the method's answer to it.)
 
-Beside the contrastive loss, a shared readout asks both towers for numbers, sides and the place, and a dense
-loss names what each patch shows: without it the patch tokens that region features are made of would mean
-nothing.
+Beside the contrastive loss, a shared readout asks both towers for numbers, the relation and the place; a
+dense loss names what each patch shows: without it the patch tokens that region features are made of would
+mean nothing.
 """
 
 from pathlib import Path

@@ -13,14 +13,14 @@ NOUN = {noun.singular: index for index, noun in enumerate(NOUNS)}
 
 
 def test_facts_of_texts() -> None:
-    facts = facts_of_texts(["two dogs to the left of a cat at night", "some owls"])
+    facts = facts_of_texts(
+        ["two dogs to the left of a cat at night", "some owls", "a cat to the left of two dogs"]
+    )
     dog, cat, owl = NOUN["dog"], NOUN["cat"], NOUN["owl"]
     assert facts.numbers[0].nonzero().flatten().tolist() == sorted([dog, cat])
     assert facts.numbers[0, [dog, cat]].tolist() == [2, 1]
-    assert facts.sides[0, [dog, cat]].tolist() == [1, 2]  # left, right
-    assert facts.sides[0, owl] == -100
     assert facts.numbers[1, owl] == 4
-    assert facts.sides[1, owl] == 0
+    assert facts.relation.tolist() == [1, 0, 2]  # of the dogs: to the left, none, to the right
     assert BACKGROUNDS[facts.place[0]].name == "night"
     assert facts.place[1] == len(BACKGROUNDS)
 
@@ -31,8 +31,9 @@ def test_a_scene_and_its_complete_caption_state_the_same() -> None:
     shown, said = facts_of_scenes(scenes), facts_of_texts([complete_caption(s, numbers) for s in scenes])
     assert torch.equal(shown.numbers, said.numbers)
     assert torch.equal(shown.place, said.place)
-    asked = shown.sides >= 0
-    assert torch.equal(shown.sides[asked], said.sides[asked])
+    asked = shown.relation >= 0
+    assert torch.equal(shown.relation[asked], said.relation[asked])
+    assert (shown.relation[asked] > 0).all()
     assert asked.sum() > 50
 
 
