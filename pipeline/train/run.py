@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from maccap import __version__
-from maccap.bundle import Bundle, write_bundle
+from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.errors import RunError, UserError
 from pipeline.progress import shown
@@ -17,10 +15,11 @@ from pipeline.sources.sample import describe
 from pipeline.texts import CaptionSet, Division, hold_out
 from pipeline.torch_runtime import Precision
 from pipeline.train.config import TrainJobConfig
+from pipeline.train.facts import TrainFacts, train_facts
 from pipeline.train.feature_cache import FeatureCache, default_cache
 from pipeline.train.history import HeldOut, History, StepRecord
 from pipeline.train.progress import EncodeProgress, TrainProgress
-from pipeline.train.run_folder import TrainFacts, TrainFolder
+from pipeline.train.run_folder import TrainFolder
 from pipeline.train.stopping import stop_requests
 from pipeline.train.towers import Towers
 
@@ -132,48 +131,6 @@ def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: Mac
     if recorded is not None:
         return recorded.precision
     return "bfloat16" if machine.has_gpu else "float32"
-
-
-def train_facts(
-    captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision
-) -> TrainFacts:
-    """What decides the bundle, resolved: no defaults are left open. Raises UserError."""
-    bundle = towers.bundle
-    if config.warm_start and bundle is None:
-        raise UserError("--warm-start begins with the adaptor of a bundle; name it with --init")
-    training = config.training
-    if precision != "float32":
-        training = training.model_copy(update={"bfloat16": True})
-    return TrainFacts(
-        captions=captions.fingerprint,
-        caption_count=len(captions.texts),
-        held_out=config.held_out_of(len(captions.texts)),
-        clip=towers.clip.name,
-        clip_fingerprint=towers.clip_fingerprint,
-        llm=towers.llm.name,
-        llm_fingerprint=towers.llm_fingerprint,
-        start=_adaptor_fingerprint(bundle) if config.warm_start and bundle else None,
-        adaptor=config.adaptor,
-        regions=config.regions,
-        noise_variance=config.noise_variance,
-        memory=config.memory,
-        decoding=config.decoding,
-        training=training,
-        precision=precision,
-        half=config.half if config.half is not None else bundle is not None and _stores_half(bundle),
-        version=__version__,
-    )
-
-
-def _adaptor_fingerprint(bundle: Bundle) -> str:
-    return sha256((bundle.folder / "adaptor.safetensors").read_bytes()).hexdigest()
-
-
-def _stores_half(bundle: Bundle) -> bool:
-    from safetensors import safe_open
-
-    with safe_open(bundle.folder / "adaptor.safetensors", "np") as file:
-        return all(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118
 
 
 def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:

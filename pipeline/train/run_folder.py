@@ -9,51 +9,17 @@ summary.json, _SUCCESS         last
 """
 
 import json
-from hashlib import blake2b
 from typing import Any
 
 from pydantic import ValidationError
 
-from maccap.config import Config, DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
 from pipeline.errors import RunError, UserError
 from pipeline.run_folder import SUCCESS_FILE, SUMMARY_FILE, differing
 from pipeline.sources.sample import describe
 from pipeline.storage import Folder
-from pipeline.torch_runtime import Precision
-from pipeline.train.config import AdaptorSizes
+from pipeline.train.facts import MAY_DIFFER, TrainFacts
 
 FACTS_FILE = "train.json"
-
-
-class TrainFacts(Config):
-    """What decides the bundle, resolved: no defaults are left open. Captions and models go by fingerprint."""
-
-    captions: str
-    caption_count: int
-    held_out: float
-    clip: str
-    clip_fingerprint: str
-    llm: str
-    llm_fingerprint: str
-    start: str | None  # fingerprint of the adaptor it begins with; None: a fresh one
-    adaptor: AdaptorSizes
-    regions: RegionConfig
-    noise_variance: float
-    memory: MemoryConfig | None
-    decoding: DecodingConfig
-    training: TrainingConfig
-    precision: Precision
-    half: bool
-    version: str
-
-    @property
-    def run(self) -> str:
-        """Tells this run's checkpoints from another's."""
-        document = self.model_dump_json(exclude=set(_MAY_DIFFER))
-        return blake2b(document.encode(), digest_size=16).hexdigest()
-
-
-_MAY_DIFFER = ("clip", "llm", "version")  # fingerprints tell models apart, wherever they lie
 
 
 class TrainFolder:
@@ -89,7 +55,7 @@ class TrainFolder:
     def check(self, facts: TrainFacts) -> None:
         """Raises UserError naming what differs where the run here is not of `facts`."""
         recorded = self.recorded()
-        if recorded is not None and (differences := differing(recorded, facts, _MAY_DIFFER)):
+        if recorded is not None and (differences := differing(recorded, facts, MAY_DIFFER)):
             raise UserError(
                 f"OUTPUT {self.top.url} holds a training run with other captions, models or settings:\n  "
                 + "\n  ".join(differences)

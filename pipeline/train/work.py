@@ -13,9 +13,9 @@ from pipeline.errors import UserError
 from pipeline.sources.sample import describe
 from pipeline.texts import hold_out
 from pipeline.torch_runtime import TorchRuntime
+from pipeline.train.facts import TrainFacts
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.history import HeldOut, Reconstruction
-from pipeline.train.run_folder import TrainFacts
 from pipeline.train.towers import Towers
 
 

@@ -10,8 +10,8 @@ from pipeline.texts import CaptionSet, load_captions
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.config import TrainJobConfig, load_train_config
 from pipeline.train.encode import encode_locally
+from pipeline.train.facts import train_facts
 from pipeline.train.feature_cache import FeatureCache
-from pipeline.train.run import train_facts
 from pipeline.train.towers import Towers, choose_towers
 from pipeline.train.work import TrainingWork
 from tests.sentences import write_sentences

@@ -1,0 +1,85 @@
+"""What decides the bundle that a run ends in: captions and models by fingerprint, and the settings."""
+
+from hashlib import blake2b, sha256
+
+from maccap import __version__
+from maccap.bundle import Bundle
+from maccap.config import Config, DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
+from pipeline.errors import UserError
+from pipeline.texts import CaptionSet
+from pipeline.torch_runtime import Precision
+from pipeline.train.config import AdaptorSizes, TrainJobConfig
+from pipeline.train.towers import Towers
+
+
+class TrainFacts(Config):
+    """What decides the bundle, resolved: no defaults are left open. Captions and models go by fingerprint."""
+
+    captions: str
+    caption_count: int
+    held_out: float
+    clip: str
+    clip_fingerprint: str
+    llm: str
+    llm_fingerprint: str
+    start: str | None  # fingerprint of the adaptor it begins with; None: a fresh one
+    adaptor: AdaptorSizes
+    regions: RegionConfig
+    noise_variance: float
+    memory: MemoryConfig | None
+    decoding: DecodingConfig
+    training: TrainingConfig
+    precision: Precision
+    half: bool
+    version: str
+
+    @property
+    def run(self) -> str:
+        """Tells this run's checkpoints from another's."""
+        document = self.model_dump_json(exclude=set(MAY_DIFFER))
+        return blake2b(document.encode(), digest_size=16).hexdigest()
+
+
+MAY_DIFFER = ("clip", "llm", "version")  # fingerprints tell models apart, wherever they lie
+
+
+def train_facts(
+    captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision
+) -> TrainFacts:
+    """What decides the bundle, resolved: no defaults are left open. Raises UserError."""
+    bundle = towers.bundle
+    if config.warm_start and bundle is None:
+        raise UserError("--warm-start begins with the adaptor of a bundle; name it with --init")
+    training = config.training
+    if precision != "float32":
+        training = training.model_copy(update={"bfloat16": True})
+    return TrainFacts(
+        captions=captions.fingerprint,
+        caption_count=len(captions.texts),
+        held_out=config.held_out_of(len(captions.texts)),
+        clip=towers.clip.name,
+        clip_fingerprint=towers.clip_fingerprint,
+        llm=towers.llm.name,
+        llm_fingerprint=towers.llm_fingerprint,
+        start=_adaptor_fingerprint(bundle) if config.warm_start and bundle else None,
+        adaptor=config.adaptor,
+        regions=config.regions,
+        noise_variance=config.noise_variance,
+        memory=config.memory,
+        decoding=config.decoding,
+        training=training,
+        precision=precision,
+        half=config.half if config.half is not None else bundle is not None and _stores_half(bundle),
+        version=__version__,
+    )
+
+
+def _adaptor_fingerprint(bundle: Bundle) -> str:
+    return sha256((bundle.folder / "adaptor.safetensors").read_bytes()).hexdigest()
+
+
+def _stores_half(bundle: Bundle) -> bool:
+    from safetensors import safe_open
+
+    with safe_open(bundle.folder / "adaptor.safetensors", "np") as file:
+        return all(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118
