@@ -107,8 +107,8 @@ class TrainJobConfig(Config):
 def load_train_config(
     path: Path | None, overrides: dict[str, Any], bundle: BundleConfig | None = None
 ) -> TrainJobConfig:
-    """Settings from `bundle` (its sizes, regions, noise, memory and decoding), over them those of a YAML or
-    JSON file, and on top `overrides` from the command line (None: not given).
+    """Settings from `bundle` (how it was trained, its sizes, regions, noise, memory and decoding), over them
+    those of a YAML or JSON file, and on top `overrides` from the command line (None: not given).
 
     Sections are merged key by key. Raises UserError.
     """
@@ -148,6 +148,7 @@ _SECTIONS: dict[str, type[Config]] = {
 
 
 def _defaults(bundle: BundleConfig) -> dict[str, Any]:
-    document = bundle.model_dump(include={"adaptor", "regions", "noise_variance", "memory", "decoding"})
+    kept = {"training", "adaptor", "regions", "noise_variance", "memory", "decoding"}
+    document = bundle.model_dump(include=kept, exclude_none=True)
     sizes = {key: value for key, value in document["adaptor"].items() if key in AdaptorSizes.model_fields}
     return {**document, "adaptor": sizes}

@@ -196,6 +196,7 @@ def _write_bundle(
         noise_variance=facts.noise_variance,
         memory=facts.memory,
         decoding=facts.decoding,
+        training=facts.training,
         training_data=facts.captions,
     )
     memory = None

@@ -27,6 +27,8 @@ def test_the_file_wins_over_the_bundle_and_the_command_line_over_both(
     bundle = Bundle.open(small_bundle).config
     assert load_train_config(None, {}, bundle).adaptor.queries == 6
     assert load_train_config(None, {}, bundle).regions.count == 4
+    trained = bundle.model_copy(update={"training": TrainingConfig(steps=3, learning_rate=0.1)})
+    assert load_train_config(None, {"training": {"steps": 4}}, trained).training.learning_rate == 0.1
     path = _file(tmp_path, "adaptor: {queries: 9}\ntraining: {steps: 7, batch: 5}\n")
     config = load_train_config(path, {"training": {"steps": 8, "batch": None}}, bundle)
     assert (config.adaptor.queries, config.adaptor.heads) == (9, 4)
