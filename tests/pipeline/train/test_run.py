@@ -46,7 +46,10 @@ def test_captions_become_a_bundle_that_captions_images(
     assert not (output / "checkpoints").exists()
 
     given, made = Bundle.open(small_bundle), Bundle.open(output)
-    assert made.config == given.config.model_copy(update={"training_data": captions.fingerprint})
+    assert made.config.training is not None
+    assert made.config.training.steps == summary.steps
+    trained = {"training": made.config.training, "training_data": captions.fingerprint}
+    assert made.config == given.config.model_copy(update=trained)
     written = Captioner.from_pretrained(output).caption(photos[:2])
     assert all(isinstance(caption.text, str) for caption in written)
     for part in ("clip/open_clip_model.safetensors", "llm/model.safetensors"):
