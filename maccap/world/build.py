@@ -30,19 +30,17 @@ REGIONS = RegionConfig(count=10, weighting="none")  # regions do not help in thi
 NOISE_VARIANCE = 0.016
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
-TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=1.5e-3, bfloat16=True)
+TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
 CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.txt"
 BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 
 
 class BuildConfig(Config):
-    """How long each tower trains, and on how many scenes' captions the adaptor; the defaults made the bundle
-    that ships.
-    """
+    """How long each tower trains, and on how many scenes' captions the adaptor."""
 
-    language_model_steps: int = 6000
-    clip_text_steps: int = 900
-    clip_image_steps: int = 3000
+    language_model_steps: int = 5000
+    clip_text_steps: int = 1250
+    clip_image_steps: int = 5000
     caption_scenes: int = 20_000
     seed: int = 0
 
@@ -68,7 +66,7 @@ class Towers:
             _finish(llm, steps=config.language_model_steps, seed=seed)
         steps = {"text_steps": config.clip_text_steps, "image_steps": config.clip_image_steps, "seed": seed}
         if not _finished(clip, **steps):
-            train_text_tower(clip, config.clip_text_steps, width=192, layers=4, embed_dim=192, seed=seed)
+            train_text_tower(clip, config.clip_text_steps, width=160, layers=4, embed_dim=192, seed=seed)
             train_image_tower(clip, config.clip_image_steps, seed=seed)
             _finish(clip, **steps)
         self.lm = FrozenLanguageModel.load(str(llm))

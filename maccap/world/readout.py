@@ -22,6 +22,7 @@ from maccap.world.scene import Scene
 
 _AXES = 3  # dimensions in which a kind's number is told
 _QUICK = 20.0  # times as quickly as others learns the small layer that all kinds share
+_WEIGHTS = (1.0, 3.0, 1.0)  # numbers, relation, place: few scenes have a relation to tell
 _NOISE = 0.04  # standard deviation a dimension
 _ABSENT, _SEVERAL = 0, 4  # between them the numbers one to three
 _UNKNOWN = -100  # what cross_entropy passes over
@@ -60,8 +61,9 @@ class Readout(nn.Module):
         """Mean over `features` [B, D] of the nats that all facts of one cost."""
         noisy = F.normalize(features + _NOISE * torch.randn_like(features), dim=-1)
         total = features.new_zeros(())
-        for logits, wanted in zip(self(noisy), facts, strict=True):
-            total = total + F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="sum")
+        for logits, wanted, weight in zip(self(noisy), facts, _WEIGHTS, strict=True):
+            nats = F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="sum")
+            total = total + weight * nats
         return total / len(features)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

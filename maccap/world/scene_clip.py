@@ -97,6 +97,7 @@ class SceneClip:
         self.visual: Any = self.model.visual
         self.visual.conv1 = PatchEmbedding(3, config["vision_cfg"]["width"], PATCH, PATCH, bias=False)
         self.visual.output_tokens = True
+        self.visual.transformer.resblocks[-2].register_forward_hook(self._keep_tokens)
         self.tokenizer = open_clip.SimpleTokenizer(bpe_path=str(vocabulary), context_length=CONTEXT)
 
     @classmethod
@@ -108,14 +109,20 @@ class SceneClip:
         return clip
 
     def encode_scenes(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
-        """Features [B, D] and projected patch tokens [B, P, D] of rendered scenes, unit length."""
+        """Features [B, D] of rendered scenes, and their projected patch tokens [2, B, P, D] after the last
+        but one and the last block; all of unit length.
+        """
         images = torch.from_numpy(np.stack([np.asarray(render(scene, SIDE)) for scene in scenes]))
         with _fast_products():
             pooled, tokens = self.visual(
                 ((images.float() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous()
             )
-            patches = tokens @ self.visual.proj
+            before = self.visual.ln_post(self._tokens[:, 1:])
+            patches = torch.stack([before, tokens]) @ self.visual.proj
         return F.normalize(pooled.float(), dim=-1), F.normalize(patches.float(), dim=-1)
+
+    def _keep_tokens(self, block: nn.Module, inputs: object, tokens: Tensor) -> None:
+        self._tokens = tokens
 
     def text_parameters(self) -> list[nn.Parameter]:
         """All but the image tower's, the logit scale included."""

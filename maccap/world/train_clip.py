@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -31,11 +32,14 @@ from maccap.world.scene import Scene
 from maccap.world.scene_clip import PATCH, SIDE, VOCABULARY, SceneClip, model_config, write_vocabulary
 
 READOUT_WEIGHTS = "readout.safetensors"  # kept for the image tower; no part of the bundle
-CLASSES = [object_phrase(n, 1) for n in range(len(NOUNS))] + [b.phrases[0] for b in BACKGROUNDS]
+CLASSES = [
+    *(object_phrase(noun, count) for noun in range(len(NOUNS)) for count in (1, 2, 3)),
+    *(background.phrases[0] for background in BACKGROUNDS),
+]
 _TAGS_SHARE = 0.15
 _READOUT_WEIGHT = 0.5
 _DENSE_WEIGHT = 4.0
-_DENSE_SCALE = 15.0
+_DENSE_SCALE = 30.0
 _ALIGNMENT_WEIGHT = 10.0
 _MAX_LOGIT_SCALE = 40.0
 
@@ -100,7 +104,7 @@ def train_image_tower(
         shown = readout.loss(image, facts)
         dense = dense_loss(patches, names, scenes)
         training.step(
-            _ALIGNMENT_WEIGHT * (1 - cosine) + contrast + _READOUT_WEIGHT * shown + _DENSE_WEIGHT * dense
+            _ALIGNMENT_WEIGHT * (1 - cosine) + contrast + 2 * _READOUT_WEIGHT * shown + _DENSE_WEIGHT * dense
         )
         report(
             step,
@@ -129,9 +133,24 @@ def contrastive_loss(
 
 
 def dense_loss(patches: Tensor, names: Tensor, scenes: list[Scene]) -> Tensor:
-    """Each patch token [B, P, D] picks the name of what it shows among the class texts `names` [C, D]."""
-    labels = torch.from_numpy(np.stack([patch_labels(scene, SIDE // PATCH) for scene in scenes]))
-    return F.cross_entropy((_DENSE_SCALE * patches @ names.T).flatten(0, 1), labels.flatten())
+    """Each patch token [L, B, P, D] picks what it shows among the CLASSES' features `names` [C, D]:
+    the place, or the kind with the number of it in the image, so that patches look for their like.
+
+    Asked of the last block but one as well: what its patches know, the image's own feature can gather.
+    """
+    labels = torch.from_numpy(np.stack([_class_labels(scene) for scene in scenes]))
+    logits = (_DENSE_SCALE * patches @ names.T).flatten(0, 2)
+    return F.cross_entropy(logits, labels.flatten().repeat(len(patches)))
+
+
+def _class_labels(scene: Scene) -> NDArray[np.int64]:
+    """Index into CLASSES for each patch [P]."""
+    shown = patch_labels(scene, SIDE // PATCH)
+    counts = np.zeros(len(NOUNS), dtype=np.int64)
+    for noun, count in scene.counts().items():
+        counts[noun] = count
+    kinds = np.minimum(shown, len(NOUNS) - 1)
+    return np.where(shown < len(NOUNS), 3 * kinds + counts[kinds] - 1, shown + 2 * len(NOUNS))
 
 
 class _Training:
@@ -140,7 +159,7 @@ class _Training:
     def __init__(self, parameters: list[nn.Parameter], steps: int, learning_rate: float) -> None:
         self.parameters = parameters
         self.optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
-        warmup = min(200, max(1, steps // 10))
+        warmup = min(200, max(1, steps // 20))
         self.schedule = LambdaLR(self.optimizer, lambda step: warmup_cosine(step, steps, warmup))
 
     def step(self, loss: Tensor) -> None:
