@@ -124,9 +124,10 @@ class SceneClip:
     def _keep_tokens(self, block: nn.Module, inputs: object, tokens: Tensor) -> None:
         self._tokens = tokens
 
-    def text_parameters(self) -> list[nn.Parameter]:
-        """All but the image tower's, the logit scale included."""
-        return [value for name, value in self.model.named_parameters() if not name.startswith("visual.")]
+    def text_parameters(self) -> dict[str, nn.Parameter]:
+        """All but the image tower's, the logit scale included, by name."""
+        named = self.model.named_parameters()
+        return {name: value for name, value in named if not name.startswith("visual.")}
 
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Features [len(texts), D], unit length."""

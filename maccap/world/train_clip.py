@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from maccap.schedule import warmup_cosine
@@ -42,6 +43,7 @@ _DENSE_WEIGHT = 4.0
 _DENSE_SCALE = 30.0
 _ALIGNMENT_WEIGHT = 10.0
 _MAX_LOGIT_SCALE = 40.0
+_WEIGHT_DECAY = 0.05
 
 
 def train_text_tower(
@@ -56,7 +58,7 @@ def train_text_tower(
     clip = SceneClip(model_config(vocabulary, width, layers, embed_dim), folder / VOCABULARY)
     readout = Readout(embed_dim)
     rng = np.random.default_rng([2, seed])
-    training = _Training([*clip.text_parameters(), *readout.parameters()], steps, learning_rate)
+    training = _Training({**clip.text_parameters(), **dict(readout.named_parameters())}, steps, learning_rate)
     report = Report("CLIP, text tower", steps)
     for step in range(steps):
         scenes = scene_batch(rng, batch)
@@ -87,7 +89,7 @@ def train_image_tower(
     readout = Readout(clip.config["embed_dim"]).requires_grad_(False)
     readout.load_state_dict(load_file(folder / READOUT_WEIGHTS))
     rng = np.random.default_rng([4, seed])
-    training = _Training(list(clip.visual.parameters()), steps, learning_rate)
+    training = _Training(dict(clip.visual.named_parameters()), steps, learning_rate)
     report = Report("CLIP, image tower", steps)
     with torch.no_grad():
         names = clip.encode_texts(CLASSES)
@@ -154,17 +156,36 @@ def _class_labels(scene: Scene) -> NDArray[np.int64]:
 
 
 class _Training:
-    """AdamW with warm-up, cosine and a clipped gradient, for both towers alike."""
+    """Muon for the blocks' matrices and AdamW for the rest, with warm-up, cosine and a clipped gradient."""
 
-    def __init__(self, parameters: list[nn.Parameter], steps: int, learning_rate: float) -> None:
-        self.parameters = parameters
-        self.optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
+    def __init__(self, parameters: dict[str, nn.Parameter], steps: int, learning_rate: float) -> None:
+        self.parameters = list(parameters.values())
+        matrices = {name for name, value in parameters.items() if "resblocks" in name and value.ndim == 2}
+        self.optimizers: list[Optimizer] = [
+            Muon(
+                [value for name, value in parameters.items() if name in matrices],
+                lr=2 * learning_rate,
+                weight_decay=_WEIGHT_DECAY,
+                adjust_lr_fn="match_rms_adamw",
+            ),
+            AdamW(
+                [value for name, value in parameters.items() if name not in matrices],
+                lr=learning_rate,
+                betas=(0.9, 0.98),
+                weight_decay=_WEIGHT_DECAY,
+            ),
+        ]
         warmup = min(200, max(1, steps // 20))
-        self.schedule = LambdaLR(self.optimizer, lambda step: warmup_cosine(step, steps, warmup))
+        self.schedules = [
+            LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, warmup))
+            for optimizer in self.optimizers
+        ]
 
     def step(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        self.schedule.step()
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            schedule.step()
