@@ -48,7 +48,7 @@ class BuildConfig(Config):
         """Trained `factor` times as long, two steps at least; on fewer captions too where it is below 1."""
         steps = ("language_model_steps", "clip_text_steps", "clip_image_steps")
         longer = {name: max(2, round(getattr(self, name) * factor)) for name in steps}
-        scenes = max(2, round(self.caption_scenes * min(1.0, factor)))
+        scenes = max(100, round(self.caption_scenes * min(1.0, factor)))
         return self.model_copy(update=longer | {"caption_scenes": scenes})
 
 

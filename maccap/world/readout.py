@@ -25,7 +25,7 @@ _QUICK = 20.0  # times as quickly as others learns the small layer that all kind
 _WEIGHTS = (1.0, 3.0, 1.0)  # numbers, relation, place: few scenes have a relation to tell
 _NOISE = 0.04  # standard deviation a dimension
 _ABSENT, _SEVERAL = 0, 4  # between them the numbers one to three
-_UNKNOWN = -100  # what cross_entropy passes over
+_UNTOLD = 0
 _OPPOSITE = {
     "to the left of": "to the right of",
     "to the right of": "to the left of",
@@ -35,7 +35,7 @@ _OPPOSITE = {
 
 
 class Facts(NamedTuple):
-    """What is to be read off each of B features; -100 where a feature need not say."""
+    """What is to be read off each of B features."""
 
     numbers: Tensor  # [B, nouns]: 0 absent, 1 to 3, or 4 for several
     relation: Tensor  # [B]: 0 for none, or 1 + the index in RELATIONS, of the kind that is named first
@@ -83,7 +83,6 @@ class Readout(nn.Module):
 def facts_of_texts(captions: Sequence[str]) -> Facts:
     """What captions say, and nothing of what they leave out."""
     facts = _blank(len(captions))
-    facts.relation.zero_()
     for row, caption in enumerate(captions):
         said = parse(caption)
         for noun, count in said.counts.items():
@@ -98,21 +97,19 @@ def facts_of_texts(captions: Sequence[str]) -> Facts:
 
 
 def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
-    """What an image shows. The relation is asked for where captions can tell it: two kinds, clearly apart."""
+    """What complete captions tell of an image: all but the relation."""
     facts = _blank(len(scenes))
     for row, scene in enumerate(scenes):
         counts = scene.counts()
         for noun, count in counts.items():
             facts.numbers[row, noun] = count
         facts.place[row] = scene.background
-        if len(counts) == 2 and (relation := scene.relation(*counts)):
-            facts.relation[row] = 1 + RELATIONS.index(relation)
     return facts
 
 
 def _blank(rows: int) -> Facts:
     return Facts(
         torch.full((rows, len(NOUNS)), _ABSENT),
-        torch.full((rows,), _UNKNOWN),
+        torch.full((rows,), _UNTOLD),
         torch.full((rows,), len(BACKGROUNDS)),
     )

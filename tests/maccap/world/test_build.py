@@ -46,4 +46,4 @@ def test_a_scale_changes_every_part() -> None:
     longer, toy = base.scaled(2), base.scaled(0.0001)
     assert longer.clip_image_steps == 2 * base.clip_image_steps
     assert longer.caption_scenes == base.caption_scenes
-    assert toy == TOY.model_copy(update={"caption_scenes": 2})
+    assert toy == TOY.model_copy(update={"caption_scenes": 100})

@@ -25,11 +25,11 @@ def outcome(test_set: HeldOutScenes) -> Outcome:
 
 
 def test_names_what_is_there(outcome: Outcome) -> None:
-    assert outcome.reranked.precision >= 0.75
-    assert outcome.reranked.recall >= 0.65
-    assert outcome.reranked.background >= 0.97
-    assert outcome.reranked.count >= 0.65
-    assert outcome.reranked.cider_d >= 2.2
+    assert outcome.reranked.precision >= 0.92
+    assert outcome.reranked.recall >= 0.8
+    assert outcome.reranked.background >= 0.98
+    assert outcome.reranked.count >= 0.9
+    assert outcome.reranked.cider_d >= 2.5
 
 
 def test_reranking_helps(outcome: Outcome) -> None:

@@ -31,10 +31,7 @@ def test_a_scene_and_its_complete_caption_state_the_same() -> None:
     shown, said = facts_of_scenes(scenes), facts_of_texts([complete_caption(s, numbers) for s in scenes])
     assert torch.equal(shown.numbers, said.numbers)
     assert torch.equal(shown.place, said.place)
-    asked = shown.relation >= 0
-    assert torch.equal(shown.relation[asked], said.relation[asked])
-    assert (shown.relation[asked] > 0).all()
-    assert asked.sum() > 50
+    assert torch.equal(shown.relation, said.relation)
 
 
 def test_features_learn_to_be_read() -> None:
