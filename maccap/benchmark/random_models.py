@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+import open_clip
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.clip import FrozenClip
 from maccap.language_model import FrozenLanguageModel
+from maccap.pixels import PixelSpec
 
 OPT_SIZES: dict[str, dict[str, Any]] = {
     "opt-125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "ffn_dim": 3072},
@@ -20,7 +22,9 @@ _VOCABULARY = 50272
 def random_clip(name: str, seed: int = 0) -> FrozenClip:
     """open_clip's model `name` (for instance `ViT-B-32`) with random weights and its own tokenizer."""
     torch.manual_seed(seed)
-    return FrozenClip.load(name, None)
+    model = open_clip.create_model(name)
+    pixels = PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg)
+    return FrozenClip(model, open_clip.get_tokenizer(name), open_clip.get_model_config(name), pixels)
 
 
 def random_opt(name: str, texts: Iterable[str], seed: int = 0) -> FrozenLanguageModel:

@@ -8,7 +8,7 @@ import torch
 from maccap.adaptor import Adaptor
 from maccap.benchmark import training
 from maccap.benchmark.authors_training import AuthorsTraining
-from maccap.benchmark.random_models import OPT_SIZES, random_opt
+from maccap.benchmark.random_models import OPT_SIZES, random_clip, random_opt
 from maccap.clip import FrozenClip
 from maccap.language_model import FrozenLanguageModel
 
@@ -47,3 +47,9 @@ def test_a_random_language_model_writes_the_captions_tokens(monkeypatch: pytest.
     assert lm.model.config.vocab_size == 50272
     with pytest.raises(ValueError, match="opt-125m"):
         random_opt("opt-9t", CAPTIONS)
+
+
+def test_a_random_clip_has_the_named_sizes() -> None:
+    clip = random_clip("ViT-B-32")
+    assert clip.embed_dim == 512
+    assert clip.encode_text(["a red cup"]).shape == (1, 512)
