@@ -9,13 +9,13 @@ Python's `tarfile` (and webdataset on top of it) would take a damaged header for
 import hashlib
 import json
 import posixpath
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 import fsspec
 
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
+from pipeline.sources.tar import tar_members
 
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "cls"})
 
@@ -52,38 +52,14 @@ def _samples(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
-    with (
-        fsspec.open(url, "rb") as stream,
-        tarfile.open(fileobj=stream, mode="r|*", tarinfo=_StrictTarInfo, errors="surrogateescape") as tar,
-    ):
-        for member in tar:
-            # else tarfile keeps the header of every member until the archive ends
-            tar.members = []  # type: ignore[attr-defined]
+    with fsspec.open(url, "rb") as stream:
+        for member, read in tar_members(stream, "r|*"):
             folder, name = posixpath.split(member.name)
             stem, dot, extension = name.partition(".")
-            if not member.isreg() or not stem or not dot:  # hidden files have no stem
+            if not stem or not dot:  # hidden files have no stem
                 continue
             wanted = extension.lower().rsplit(".", 1)[-1] in IMAGE_EXTENSIONS | _TEXT_EXTENSIONS | {"json"}
-            content = tar.extractfile(member) if wanted else None
-            data = content.read() if content else b""
-            if wanted and len(data) != member.size:
-                raise tarfile.ReadError(f"unexpected end of data in {member.name}")
-            yield posixpath.join(folder, stem), extension.lower(), data
-
-
-class _StrictTarInfo(tarfile.TarInfo):
-    """Raises where `tarfile` would take a cut or damaged header for the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_StrictTarInfo":
-        try:
-            return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block that ends every whole archive
-            raise
-        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError("the archive ends early: it was cut short, or not closed") from error
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"the archive is damaged or cut short ({error})") from error
+            yield posixpath.join(folder, stem), extension.lower(), read() if wanted else b""
 
 
 def _sample(image_id: str, members: dict[str, bytes]) -> Sample:

@@ -1,13 +1,12 @@
 """WebDataset tars with captions in `.txt` members."""
 
 import posixpath
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.sources.sample import printable
-from pipeline.sources.webdataset import _StrictTarInfo
+from pipeline.sources.tar import tar_members
 from pipeline.texts.found import Found
 
 _ENDINGS_SHOWN = 8
@@ -20,23 +19,15 @@ def read_tar(stream: Any, name: str) -> Iterator[Found]:
     a .txt, and `tarfile.ReadError` where the tar ends early or is damaged.
     """
     endings: dict[str, None] = {}
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictTarInfo, errors="surrogateescape") as tar:
-        for member in tar:
-            # else tarfile keeps the header of every member until the archive ends
-            tar.members = []  # type: ignore[attr-defined]
-            base = posixpath.basename(member.name)
-            if not member.isreg() or base.startswith("."):
-                continue
-            ending = posixpath.splitext(base)[1].lower()
-            if ending == ".txt" or len(endings) < _ENDINGS_SHOWN:
-                endings[ending] = None
-            content = tar.extractfile(member) if ending == ".txt" else None
-            if content is None:
-                continue
-            data = content.read()
-            if len(data) != member.size:
-                raise tarfile.ReadError(f"unexpected end of data in {member.name}")
-            text = data.decode("utf-8-sig", "surrogateescape").removesuffix("\n")
+    for member, read in tar_members(stream, "r|"):
+        base = posixpath.basename(member.name)
+        if base.startswith("."):
+            continue
+        ending = posixpath.splitext(base)[1].lower()
+        if ending == ".txt" or len(endings) < _ENDINGS_SHOWN:
+            endings[ending] = None
+        if ending == ".txt":
+            text = read().decode("utf-8-sig", "surrogateescape").removesuffix("\n")
             yield from (Found(line, printable(member.name)) for line in text.split("\n"))
     if ".txt" not in endings:
         found = ", ".join(printable(ending) or "none" for ending in endings) or "the tar is empty"
