@@ -16,7 +16,7 @@ def scene_captions(scene: Scene, rng: np.random.Generator, count: int = CAPTIONS
 
 
 def complete_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A caption that leaves out no kind, number or place. It tells no relation: see the model card."""
+    """A caption that leaves nothing out: all kinds and numbers, a relation where one is clear, the place."""
     return _caption(scene, rng, complete=True)
 
 
@@ -45,8 +45,7 @@ def _caption(scene: Scene, rng: np.random.Generator, complete: bool) -> str:
         kinds.pop(int(rng.integers(len(kinds))))
     draw = rng.random()
     # a relation is told of the kind that people name first
-    telling = not complete and len(kinds) == 2 and draw < 0.45
-    related = scene.relation(kinds[0], kinds[1]) if telling else None
+    related = scene.relation(kinds[0], kinds[1]) if len(kinds) == 2 and (complete or draw < 0.45) else None
     if related is None and rng.random() < 0.4:
         rng.shuffle(kinds)
     vague = 0.0 if complete else 0.2

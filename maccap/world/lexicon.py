@@ -87,6 +87,7 @@ BACKGROUNDS: tuple[Background, ...] = (
 )
 
 RELATIONS: tuple[str, ...] = ("to the left of", "to the right of", "above", "below")
+OPPOSITE: dict[str, str] = dict(zip(RELATIONS, (*RELATIONS[1::-1], *RELATIONS[:1:-1]), strict=True))
 
 NUMBERS: tuple[str, ...] = ("zero", "one", "two", "three")
 

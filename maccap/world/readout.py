@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maccap.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
+from maccap.world.lexicon import BACKGROUNDS, NOUNS, OPPOSITE, RELATIONS
 from maccap.world.mentions import parse
 from maccap.world.scene import Scene
 
@@ -26,12 +26,6 @@ _WEIGHTS = (1.0, 3.0, 1.0)  # numbers, relation, place: few scenes have a relati
 _NOISE = 0.04  # standard deviation a dimension
 _ABSENT, _SEVERAL = 0, 4  # between them the numbers one to three
 _UNTOLD = 0
-_OPPOSITE = {
-    "to the left of": "to the right of",
-    "to the right of": "to the left of",
-    "above": "below",
-    "below": "above",
-}
 
 
 class Facts(NamedTuple):
@@ -79,6 +73,12 @@ class Readout(nn.Module):
         """Share of features [B, D] of which every number is read rightly."""
         return (self(features)[0].argmax(-1) == facts.numbers).all(1).float().mean().item()
 
+    @torch.no_grad()
+    def relations_right(self, features: Tensor, facts: Facts) -> float:
+        """Share of features [B, D] with a relation to tell of which it is read rightly."""
+        read = self(features)[1].argmax(-1) == facts.relation
+        return read[facts.relation != _UNTOLD].float().mean().item()
+
 
 def facts_of_texts(captions: Sequence[str]) -> Facts:
     """What captions say, and nothing of what they leave out."""
@@ -91,19 +91,21 @@ def facts_of_texts(captions: Sequence[str]) -> Facts:
             facts.place[row] = said.background
         if said.relation is not None and len(said.counts) == 2:
             first, second = said.counts
-            relation = said.relation if first < second else _OPPOSITE[said.relation]
+            relation = said.relation if first < second else OPPOSITE[said.relation]
             facts.relation[row] = 1 + RELATIONS.index(relation)
     return facts
 
 
 def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
-    """What complete captions tell of an image: all but the relation."""
+    """What complete captions tell of an image."""
     facts = _blank(len(scenes))
     for row, scene in enumerate(scenes):
         counts = scene.counts()
         for noun, count in counts.items():
             facts.numbers[row, noun] = count
         facts.place[row] = scene.background
+        if len(counts) == 2 and (relation := scene.relation(*counts)):
+            facts.relation[row] = 1 + RELATIONS.index(relation)
     return facts
 
 

@@ -8,7 +8,7 @@ gap; region noise is the method's answer to it.)
 
 Beside the contrastive loss, a shared readout asks both towers for numbers, the relation and the place; a
 dense loss names what each patch shows: without it the patch tokens that region features are made of would
-mean nothing.
+mean nothing. Patches are also asked where their kind stands, which the image's own feature then gathers.
 """
 
 from pathlib import Path
@@ -16,31 +16,25 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from maccap.schedule import warmup_cosine
-from maccap.world.captions import complete_caption, object_phrase, scene_captions, tags
-from maccap.world.lexicon import BACKGROUNDS, NOUNS
+from maccap.world.captions import complete_caption, scene_captions, tags
+from maccap.world.dense import CLASSES, Sides, dense_loss
 from maccap.world.near_copies import also_true, scene_batch
 from maccap.world.progress import Report
 from maccap.world.readout import Readout, facts_of_scenes, facts_of_texts
-from maccap.world.render import patch_labels
 from maccap.world.scene import Scene
-from maccap.world.scene_clip import PATCH, SIDE, VOCABULARY, SceneClip, model_config, write_vocabulary
+from maccap.world.scene_clip import VOCABULARY, SceneClip, model_config, write_vocabulary
 
 READOUT_WEIGHTS = "readout.safetensors"  # kept for the image tower; no part of the bundle
-CLASSES = [
-    *(object_phrase(noun, count) for noun in range(len(NOUNS)) for count in (1, 2, 3)),
-    *(background.phrases[0] for background in BACKGROUNDS),
-]
 _TAGS_SHARE = 0.15
 _READOUT_WEIGHT = 0.5
 _DENSE_WEIGHT = 4.0
-_DENSE_SCALE = 30.0
+_SIDES_WEIGHT = 0.5
 _ALIGNMENT_WEIGHT = 10.0
 _MAX_LOGIT_SCALE = 40.0
 _WEIGHT_DECAY = 0.05
@@ -89,7 +83,9 @@ def train_image_tower(
     readout = Readout(clip.config["embed_dim"]).requires_grad_(False)
     readout.load_state_dict(load_file(folder / READOUT_WEIGHTS))
     rng = np.random.default_rng([4, seed])
-    training = _Training(dict(clip.visual.named_parameters()), steps, learning_rate)
+    sides = Sides(clip.config["embed_dim"])
+    learning = {**dict(clip.visual.named_parameters()), **dict(sides.named_parameters())}
+    training = _Training(learning, steps, learning_rate)
     report = Report("CLIP, image tower", steps)
     with torch.no_grad():
         names = clip.encode_texts(CLASSES)
@@ -105,8 +101,13 @@ def train_image_tower(
         facts = facts_of_scenes(scenes)
         shown = readout.loss(image, facts)
         dense = dense_loss(patches, names, scenes)
+        side, placed = sides.loss(patches[0], scenes)
         training.step(
-            _ALIGNMENT_WEIGHT * (1 - cosine) + contrast + 2 * _READOUT_WEIGHT * shown + _DENSE_WEIGHT * dense
+            _ALIGNMENT_WEIGHT * (1 - cosine)
+            + contrast
+            + 2 * _READOUT_WEIGHT * shown
+            + _DENSE_WEIGHT * dense
+            + _SIDES_WEIGHT * side
         )
         report(
             step,
@@ -115,7 +116,9 @@ def train_image_tower(
             right=right,
             readout=shown.item(),
             numbers=readout.accuracy(image, facts),
+            relations=readout.relations_right(image, facts),
             dense=dense.item(),
+            sides=placed,
         )
         if (step + 1) % 100 == 0 or step + 1 == steps:
             clip.save(folder)
@@ -132,27 +135,6 @@ def contrastive_loss(
     target = torch.arange(len(logits))
     loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
     return loss, (logits.argmax(1) == target).float().mean().item()
-
-
-def dense_loss(patches: Tensor, names: Tensor, scenes: list[Scene]) -> Tensor:
-    """Each patch token [L, B, P, D] picks what it shows among the CLASSES' features `names` [C, D]:
-    the place, or the kind with the number of it in the image, so that patches look for their like.
-
-    Asked of the last block but one as well: what its patches know, the image's own feature can gather.
-    """
-    labels = torch.from_numpy(np.stack([_class_labels(scene) for scene in scenes]))
-    logits = (_DENSE_SCALE * patches @ names.T).flatten(0, 2)
-    return F.cross_entropy(logits, labels.flatten().repeat(len(patches)))
-
-
-def _class_labels(scene: Scene) -> NDArray[np.int64]:
-    """Index into CLASSES for each patch [P]."""
-    shown = patch_labels(scene, SIDE // PATCH)
-    counts = np.zeros(len(NOUNS), dtype=np.int64)
-    for noun, count in scene.counts().items():
-        counts[noun] = count
-    kinds = np.minimum(shown, len(NOUNS) - 1)
-    return np.where(shown < len(NOUNS), 3 * kinds + counts[kinds] - 1, shown + 2 * len(NOUNS))
 
 
 class _Training:
