@@ -81,13 +81,18 @@ class FrozenLanguageModel(nn.Module):
         """Token embeddings [..., H] of ids [...]."""
         return self.model.get_input_embeddings()(ids.to(self.device))
 
-    def logits(self, embeddings: Tensor, last: int = 0) -> Tensor:
-        """Logits [R, last, V] after each of the last embeddings of [R, L, H] (0: after all of them).
+    def logits(self, embeddings: Tensor, positions: range | None = None) -> Tensor:
+        """Logits [R, len(positions), V] after the embeddings of [R, L, H] at `positions`, or after all of them.
 
         Gradients flow to all embeddings.
         """
-        inputs = embeddings.to(self.dtype)
-        return self.model(inputs_embeds=inputs, use_cache=False, **self._keep(last)).logits[:, -last:]
+        inputs, wanted = embeddings.to(self.dtype), positions or range(embeddings.shape[1])
+        if not self._keeps_few:
+            return self.model(inputs_embeds=inputs, use_cache=False).logits[:, wanted.start : wanted.stop]
+        # as indices: a slice of the hidden states is no contiguous matrix, which costs the head's product
+        # three times its time on a CPU
+        kept = torch.arange(wanted.start, wanted.stop, device=self.device)
+        return self.model(inputs_embeds=inputs, use_cache=False, logits_to_keep=kept).logits
 
     def prefill(self, embeddings: Tensor) -> tuple[Tensor, DynamicCache]:
         """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from."""

@@ -29,7 +29,8 @@ def caption_loss(lm: FrozenLanguageModel, prefix: Tensor, token_ids: Tensor, mas
     Every text token is predicted from what is before it, BOS from the prefix alone, as in the authors' code.
     """
     embeddings = torch.cat([prefix.to(lm.dtype), lm.embed(token_ids)], dim=1)
-    logits = lm.logits(embeddings, last=token_ids.shape[1] + 1)[:, :-1]
+    before = prefix.shape[1] - 1
+    logits = lm.logits(embeddings, range(before, before + token_ids.shape[1]))
     logits, wanted = logits[mask].float(), token_ids[mask]
     right = (logits.detach().argmax(-1) == wanted).sum()
     return CaptionLoss(F.cross_entropy(logits, wanted, reduction="sum"), right, len(wanted))
