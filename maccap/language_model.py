@@ -82,7 +82,7 @@ class FrozenLanguageModel(nn.Module):
         return self.model.get_input_embeddings()(ids.to(self.device))
 
     def logits(self, embeddings: Tensor, positions: range | None = None) -> Tensor:
-        """Logits [R, len(positions), V] after the embeddings of [R, L, H] at `positions`, or after all of them.
+        """Logits [R, len(positions), V] after the embeddings of [R, L, H] at `positions` (none: after all).
 
         Gradients flow to all embeddings.
         """
