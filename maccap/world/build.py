@@ -27,7 +27,7 @@ from maccap.world.train_clip import train_image_tower, train_text_tower
 from maccap.world.train_language_model import train_language_model
 
 REGIONS = RegionConfig(count=10, weighting="none")  # regions do not help in this world: see the card
-NOISE_VARIANCE = 0.016
+NOISE_VARIANCE = 0.004  # that of the paper is for 512 dimensions: see the card
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
 TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
@@ -66,7 +66,7 @@ class Towers:
             _finish(llm, steps=config.language_model_steps, seed=seed)
         steps = {"text_steps": config.clip_text_steps, "image_steps": config.clip_image_steps, "seed": seed}
         if not _finished(clip, **steps):
-            train_text_tower(clip, config.clip_text_steps, width=160, layers=4, embed_dim=192, seed=seed)
+            train_text_tower(clip, config.clip_text_steps, width=160, layers=5, embed_dim=192, seed=seed)
             train_image_tower(clip, config.clip_image_steps, seed=seed)
             _finish(clip, **steps)
         self.lm = FrozenLanguageModel.load(str(llm))

@@ -17,11 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
-from maccap.schedule import warmup_cosine
+from maccap.world.block_training import BlockTraining
 from maccap.world.captions import complete_caption, scene_captions, tags
 from maccap.world.dense import CLASSES, Sides, dense_loss
 from maccap.world.near_copies import also_true, scene_batch
@@ -37,7 +35,6 @@ _DENSE_WEIGHT = 4.0
 _SIDES_WEIGHT = 0.5
 _ALIGNMENT_WEIGHT = 10.0
 _MAX_LOGIT_SCALE = 40.0
-_WEIGHT_DECAY = 0.05
 
 
 def train_text_tower(
@@ -52,7 +49,9 @@ def train_text_tower(
     clip = SceneClip(model_config(vocabulary, width, layers, embed_dim), folder / VOCABULARY)
     readout = Readout(embed_dim)
     rng = np.random.default_rng([2, seed])
-    training = _Training({**clip.text_parameters(), **dict(readout.named_parameters())}, steps, learning_rate)
+    training = BlockTraining(
+        {**clip.text_parameters(), **dict(readout.named_parameters())}, steps, learning_rate
+    )
     report = Report("CLIP, text tower", steps)
     for step in range(steps):
         scenes = scene_batch(rng, batch)
@@ -85,7 +84,7 @@ def train_image_tower(
     rng = np.random.default_rng([4, seed])
     sides = Sides(clip.config["embed_dim"])
     learning = {**dict(clip.visual.named_parameters()), **dict(sides.named_parameters())}
-    training = _Training(learning, steps, learning_rate)
+    training = BlockTraining(learning, steps, learning_rate)
     report = Report("CLIP, image tower", steps)
     with torch.no_grad():
         names = clip.encode_texts(CLASSES)
@@ -135,39 +134,3 @@ def contrastive_loss(
     target = torch.arange(len(logits))
     loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
     return loss, (logits.argmax(1) == target).float().mean().item()
-
-
-class _Training:
-    """Muon for the blocks' matrices and AdamW for the rest, with warm-up, cosine and a clipped gradient."""
-
-    def __init__(self, parameters: dict[str, nn.Parameter], steps: int, learning_rate: float) -> None:
-        self.parameters = list(parameters.values())
-        matrices = {name for name, value in parameters.items() if "resblocks" in name and value.ndim == 2}
-        self.optimizers: list[Optimizer] = [
-            Muon(
-                [value for name, value in parameters.items() if name in matrices],
-                lr=2 * learning_rate,
-                weight_decay=_WEIGHT_DECAY,
-                adjust_lr_fn="match_rms_adamw",
-            ),
-            AdamW(
-                [value for name, value in parameters.items() if name not in matrices],
-                lr=learning_rate,
-                betas=(0.9, 0.98),
-                weight_decay=_WEIGHT_DECAY,
-            ),
-        ]
-        warmup = min(200, max(1, steps // 20))
-        self.schedules = [
-            LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, warmup))
-            for optimizer in self.optimizers
-        ]
-
-    def step(self, loss: Tensor) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
-            optimizer.step()
-            schedule.step()

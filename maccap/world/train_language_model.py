@@ -12,10 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch.optim.lr_scheduler import LambdaLR
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
-from maccap.schedule import warmup_cosine
+from maccap.world.block_training import BlockTraining
 from maccap.world.captions import scene_captions, tags
 from maccap.world.progress import Report
 from maccap.world.scene import sample_scene
@@ -65,6 +64,7 @@ def train_language_model(
     layers: int = 4,
     batch: int = 64,
     length: int = 96,
+    learning_rate: float = 2e-3,
     seed: int = 0,
 ) -> None:
     """Train on `steps` batches of `batch` rows of `length` tokens; model and tokenizer go into `folder`."""
@@ -89,19 +89,14 @@ def train_language_model(
     )
     rng = np.random.default_rng([1, seed])
     stream = documents(rng)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, steps))
+    training = BlockTraining(dict(model.named_parameters()), steps, learning_rate)
     report = Report("language model", steps)
     for step in range(steps):
         rows = torch.tensor([_row(stream, tokenizer, length + 1) for _ in range(batch)])
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(input_ids=rows[:, :-1]).logits
         loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        training.step(loss)
         report(step, loss=loss.item())
         if (step + 1) % 1000 == 0 or step + 1 == steps:
             model.save_pretrained(folder)
