@@ -127,11 +127,13 @@ class Bundle:
         import torch
 
         from maccap.language_model import FrozenLanguageModel
+        from maccap.packed_linear import pack_linears
         from maccap.sampler import CandidateSampler
 
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         lm = FrozenLanguageModel.load(self._resolve(self.config.llm.name), device, dtype)
+        pack_linears(lm)
         return CandidateSampler(self.load_adaptor(device), lm, self.config.noise_variance)
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":

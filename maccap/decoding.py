@@ -1,7 +1,9 @@
 """Text from a prefix: greedy, sampled or beam decoding of [prefix; prompt] for many rows at once.
 
-A row's text depends on its own prefix and its own random numbers alone. The prompt is prefilled once a noise
-draw and its cache repeated for the draw's samples; rows that have ended leave the batch.
+A row's text depends on its own prefix and its own random numbers alone. [prefix; prompt] is prefilled once
+a noise draw, for all of its samples or beams. The keys and values of a prompt cannot be shared among images:
+the prefix comes before it, so that they depend on the image; a prompt is embedded once, no more. Rows that
+have ended leave the batch at once, and the last ones take their places.
 """
 
 from collections.abc import Sequence
@@ -12,11 +14,8 @@ from torch import Tensor
 
 from maccap.config import DecodingConfig
 from maccap.language_model import FrozenLanguageModel
-from maccap.sampling import sample_tokens
+from maccap.next_token import likeliest_tokens, next_tokens
 
-# share of the rows still going at which the cache is rebuilt without the others; rebuilding costs about a
-# step
-_COMPACT_AT = 0.75
 _IMPOSSIBLE = -1e9
 
 
@@ -69,35 +68,25 @@ def _extend(
     lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, uniforms: Tensor | None
 ) -> list[Decoded]:
     """Token by token: the most likely one, or the one that the row's uniform number picks."""
-    logits, cache = lm.prefill(embeddings)
-    if uniforms is not None:
-        uniforms = uniforms.to(lm.device)
-        if config.samples_per_draw > 1:
-            logits = logits.repeat_interleave(config.samples_per_draw, dim=0)
-            cache.batch_repeat_interleave(config.samples_per_draw)
-    rows, steps, device = len(logits), config.max_new_tokens, logits.device
+    samples, steps = (1 if uniforms is None else config.samples_per_draw), config.max_new_tokens
+    logits, cache = lm.prefill(embeddings, room=steps - 1, copies=samples)
+    rows, device = len(embeddings) * samples, logits.device
+    numbers = None if uniforms is None else uniforms.to(device)
     eos = torch.tensor(lm.eos_ids, device=device)
     tokens = torch.full((rows, steps), int(eos[0]), device=device)
     logprobs = torch.zeros(rows, dtype=torch.float64, device=device)
-    # `live` maps the batch to its rows; rows that have ended stay in the batch until it is rebuilt
-    live = torch.arange(rows, device=device)
-    going = torch.ones(rows, dtype=torch.bool, device=device)
+    live = torch.arange(rows, device=device)  # the rows that the batch still holds
     for step in range(steps):
-        if uniforms is None:
-            chosen = logits.argmax(dim=-1)
-        else:
-            chosen = sample_tokens(logits, uniforms[live, step], config)
-        gain = logits.gather(1, chosen[:, None])[:, 0].double() - logits.logsumexp(dim=-1).double()
-        logprobs[live] += torch.where(going, gain, 0.0)
-        tokens[live, step] = torch.where(going, chosen, eos[0])
-        going = going & ~torch.isin(chosen, eos)
-        left = int(going.sum())
-        if not left or step + 1 == steps:
+        # after the prefill one row of logits serves all samples of its draw
+        own = None if numbers is None else numbers[live, step].view(len(logits), -1)
+        chosen, gain = (part.flatten() for part in next_tokens(logits, own, config))
+        tokens[live, step] = chosen
+        logprobs[live] += gain
+        kept = _closed_up(~torch.isin(chosen, eos))
+        if not len(kept) or step + 1 == steps:
             break
-        if left <= _COMPACT_AT * len(live):
-            kept = going.nonzero()[:, 0]
-            cache.batch_select_indices(kept)
-            live, chosen, going = live[kept], chosen[kept], going[kept]
+        cache.select(kept)
+        live, chosen = live[kept], chosen[kept]
         logits = lm.step(chosen, cache)
     return _collect(tokens, logprobs, lm.eos_ids)
 
@@ -110,12 +99,10 @@ def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -
     an image is done when the worst text kept beats the mean of the best one still going.
     """
     width, steps, device = config.beams, config.max_new_tokens, embeddings.device
-    logits, cache = lm.prefill(embeddings)
-    logits = logits.repeat_interleave(width, dim=0)
-    cache.batch_repeat_interleave(width)
-    images, vocab = len(embeddings), logits.shape[-1]
-    eos = torch.tensor(lm.eos_ids, device=device)
-    continuations = min(width * (1 + len(eos)), width * vocab)
+    images, prefilled = embeddings.shape[:2]
+    logits, cache = lm.prefill(embeddings, room=steps - 1, copies=width)
+    vocab, eos = logits.shape[-1], torch.tensor(lm.eos_ids, device=device)
+    continuations = min(width * (1 + len(eos)), vocab)
 
     tokens = torch.full((images, width, steps), int(eos[0]), device=device)
     # all beams of an image start equal: only the first may be continued
@@ -128,9 +115,13 @@ def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -
     result_tokens, result_means, result_lengths = ended_tokens, ended_means, ended_lengths
 
     for step in range(steps):
-        total = logits.log_softmax(dim=-1).view(-1, width, vocab) + scores[:, :, None]
-        best, index = total.flatten(1).topk(continuations, dim=-1)  # [images, continuations]
-        source, token = index // vocab, index % vocab
+        token, logprob = (
+            part.view(len(live), -1, continuations) for part in likeliest_tokens(logits, continuations)
+        )
+        # an image's best continuations are among the best of its beams
+        best, index = (logprob + scores[:, :, None]).flatten(1).topk(continuations, dim=-1)
+        token = token.expand(-1, width, -1).flatten(1).gather(1, index)  # [images, continuations]
+        source = index // continuations
         extended = _take(tokens, source)
         extended[:, :, step] = token
         ends = torch.isin(token, eos) | (step + 1 == steps)
@@ -149,20 +140,30 @@ def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -
 
         scores, order = torch.where(ends, _IMPOSSIBLE, best).topk(width, dim=-1)
         tokens, source, token = _take(extended, order), source.gather(1, order), token.gather(1, order)
-        going = (scores[:, 0] / (step + 1) > ended_means[:, -1]).nonzero()[:, 0]
-        if not len(going):
+        kept = _closed_up(scores[:, 0] / (step + 1) > ended_means[:, -1])
+        if not len(kept):
             break
-        cache.batch_select_indices((going[:, None] * width + source[going]).flatten())
-        logits = lm.step(token[going].flatten(), cache)
-        live, tokens, scores = live[going], tokens[going], scores[going]
+        live, tokens, scores, source, token = (part[kept] for part in (live, tokens, scores, source, token))
         ended_tokens, ended_means, ended_lengths = (
-            ended_tokens[going],
-            ended_means[going],
-            ended_lengths[going],
+            part[kept] for part in (ended_tokens, ended_means, ended_lengths)
         )
+        beams = torch.arange(width, device=device)
+        cache.select((kept[:, None] * width + beams).flatten())
+        # the beams of an image differ in what follows the prefill alone
+        images_first = torch.arange(len(kept), device=device)[:, None] * width
+        cache.select((images_first + source).flatten(), since=prefilled)
+        logits = lm.step(token.flatten(), cache)
     count = config.samples_per_draw
     logprobs = (result_means * result_lengths)[:, :count].flatten()
     return _collect(result_tokens[:, :count].flatten(0, 1), logprobs, lm.eos_ids)
+
+
+def _closed_up(going: Tensor) -> Tensor:
+    """Indices of the rows that go on, [R], such that few rows move: the last ones take the others' places."""
+    kept = going.nonzero()[:, 0]
+    order = torch.arange(len(kept), device=kept.device)
+    order[~going[: len(kept)]] = kept[kept >= len(kept)]
+    return order
 
 
 def _take(beams: Tensor, order: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from maccap.kv_cache import FixedCache
 
 
 class FrozenLanguageModel(nn.Module):
@@ -94,18 +96,29 @@ class FrozenLanguageModel(nn.Module):
         kept = torch.arange(wanted.start, wanted.stop, device=self.device)
         return self.model(inputs_embeds=inputs, use_cache=False, logits_to_keep=kept).logits
 
-    def prefill(self, embeddings: Tensor) -> tuple[Tensor, DynamicCache]:
-        """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from."""
-        cache = DynamicCache(config=self.model.config)
-        return self._last_logits(cache, inputs_embeds=embeddings.to(self.dtype)), cache
+    def prefill(self, embeddings: Tensor, room: int = 0, copies: int = 1) -> tuple[Tensor, FixedCache]:
+        """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from.
 
-    def step(self, ids: Tensor, cache: DynamicCache) -> Tensor:
-        """Logits [R, V] after one more token a row, ids [R]; the cache grows by it."""
+        The cache has `room` for that many steps, and `copies` rows side by side for each row of embeddings.
+        """
+        cache = FixedCache(self.model.config, embeddings.shape[1] + room, copies)
+        logits = self._last_logits(cache, inputs_embeds=embeddings.to(self.dtype))
+        cache.copy_rows(len(embeddings))
+        return logits, cache
+
+    def step(self, ids: Tensor, cache: FixedCache) -> Tensor:
+        """Logits [R, V] after one more token a row, ids [R], which takes a place in the cache."""
         return self._last_logits(cache, input_ids=ids[:, None])
 
-    def _last_logits(self, cache: DynamicCache, **inputs: Tensor) -> Tensor:
+    @torch.no_grad()
+    def row_bytes(self, tokens: int) -> int:
+        """Memory that one row of `tokens` takes in a decode: keys, values and logits."""
+        logits, cache = self.prefill(self.embed(torch.tensor([[self.bos_id]])), room=tokens - 1)
+        return cache.nbytes() + 2 * logits.nbytes
+
+    def _last_logits(self, cache: FixedCache, **inputs: Tensor) -> Tensor:
         output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(1))
-        return output.logits[:, -1].float()
+        return output.logits[:, -1]
 
     def _keep(self, last: int) -> dict[str, int]:
         """Asks for logits of the last positions alone, from models that know how."""

@@ -1,6 +1,7 @@
 """Candidates of an image: region noise, adaptor, language model. One draw of noise and one decode each."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,14 @@ from torch import Tensor, nn
 
 from maccap.adaptor import Adaptor
 from maccap.config import DecodingConfig
-from maccap.decoding import decode
+from maccap.decoding import Decoded, decode
+from maccap.fitting_batch import FittingBatch, rows_that_fit
 from maccap.keyed_random import normals, uniforms
 from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
+
+# rows of the language model at once from which more bring nothing (measured; see the README's benchmark)
+_ENOUGH_ROWS, _ENOUGH_ROWS_ON_GPU = 64, 2048
 
 
 class Candidate(NamedTuple):
@@ -39,6 +44,7 @@ class CandidateSampler(nn.Module):
         self.adaptor = adaptor.eval()
         self.lm = lm
         self.noise_variance = noise_variance
+        self._batch = FittingBatch()
 
     @torch.no_grad()
     def forward(
@@ -49,31 +55,43 @@ class CandidateSampler(nn.Module):
         decoding: DecodingConfig,
         *,
         prompt: str | None = None,
-        batch_rows: int = 256,
+        batch_rows: int | None = None,
     ) -> list[list[Candidate]]:
         """K candidates for each row of `features` [R, N, D] (global plus regions, before noise).
 
         Candidate k has noise draw k // samples_per_draw and random numbers of its own, both keyed by `seed`,
         the image's id and their index: no other row, batch size or K has a say. `prompt` follows BOS (none
-        for a caption). `batch_rows` bounds the rows that the language model holds at once, beams counted.
+        for a caption). The language model holds as many rows at once as memory has room for, beams counted,
+        up to `batch_rows`, by default the number from which more do not make it faster. Raises MemoryError
+        where one draw does not fit.
         """
         if len(features) != len(image_ids):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
         draws = decoding.candidates // decoding.samples_per_draw
         jobs = [(row, draw) for row in range(len(features)) for draw in range(draws)]
-        held = decoding.beams if decoding.strategy == "beam" else decoding.samples_per_draw
-        size = max(1, batch_rows // held)
         prompt_ids = self.lm.prompt_ids(prompt)
-        candidates: list[list[Candidate]] = [[] for _ in image_ids]
-        for start in range(0, len(jobs), size):
-            batch = jobs[start : start + size]
+        size = self._draws_at_once(decoding, len(prompt_ids), batch_rows)
+
+        def texts_of(part: slice) -> list[Decoded]:
+            batch = jobs[part]
             prefix = self._prefix(features, image_ids, seed, batch)
-            numbers = _sampling_numbers(image_ids, seed, batch, decoding)
-            texts = decode(self.lm, prefix, prompt_ids, decoding, numbers)
-            for position, text in enumerate(texts):
-                row = batch[position // decoding.samples_per_draw][0]
-                candidates[row].append(Candidate(self.lm.text(text.token_ids), text.logprob))
+            return decode(
+                self.lm, prefix, prompt_ids, decoding, _sampling_numbers(image_ids, seed, batch, decoding)
+            )
+
+        candidates: list[list[Candidate]] = [[] for _ in image_ids]
+        texts = chain.from_iterable(self._batch.over(len(jobs), size, texts_of))
+        for position, text in enumerate(texts):
+            row = jobs[position // decoding.samples_per_draw][0]
+            candidates[row].append(Candidate(self.lm.text(text.token_ids), text.logprob))
         return candidates
+
+    def _draws_at_once(self, decoding: DecodingConfig, prompt: int, batch_rows: int | None) -> int:
+        held = {"greedy": 1, "sample": decoding.samples_per_draw, "beam": decoding.beams}[decoding.strategy]
+        device = self.lm.device
+        tokens = self.adaptor.config.queries + prompt + decoding.max_new_tokens
+        most = batch_rows or (_ENOUGH_ROWS_ON_GPU if device.type == "cuda" else _ENOUGH_ROWS)
+        return max(1, rows_that_fit(self.lm.row_bytes(tokens), device, most) // held)
 
     def _prefix(
         self, features: Tensor, image_ids: Sequence[str], seed: int, jobs: list[tuple[int, int]]

@@ -1,34 +1,51 @@
-"""One token a row from its logits and its own uniform number: temperature, top-k, top-p, then inverse CDF.
+"""One token from a row's logits and a uniform number of its own: temperature, top-k, top-p, then inverse CDF.
 
 `torch.multinomial` draws for a whole batch from one generator, so that a row depends on its neighbours. Here
 the number is given, and tokens are laid out in vocabulary order, so that equal logits cannot change places.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from maccap.config import DecodingConfig
 
-# top-p keeps a few dozen tokens of a caption's distribution; a full sort is needed only where it is nearly
-# flat
-_NUCLEUS_GUESS = 1024
+# top-p mostly keeps a few dozen tokens of a caption's distribution; the most likely ones are found in growing
+# numbers, a full sort for rows that are nearly flat
+_NUCLEUS_GUESSES = (64, 1024)
+_SPAN = 64
+# what is searched for stays below the total, where the search would run past the last token
+_BELOW_ONE = 1 - 2.0**-40
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, config: DecodingConfig) -> Tensor:
-    """Token ids [B] for logits [B, V] and numbers [B] in [0, 1).
+    """Token ids for logits [B, V] and numbers in [0, 1), [B] or [B, samples], in the numbers' shape.
 
     top-k keeps the k most likely tokens, top-p the fewest most likely ones of these that hold a share
     `top_p` of their probability. Tokens exactly as likely as the last one kept are kept too.
     """
-    probabilities = (logits.float() / config.temperature).softmax(dim=-1)
+    logits = logits.float()
+    if config.temperature != 1:
+        logits = logits / config.temperature
+    probabilities = logits.softmax(dim=-1)
     threshold = _least_kept(probabilities, config)
     if threshold is not None:
-        probabilities = torch.where(probabilities >= threshold, probabilities, 0.0)
-    cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
-    # kept below the total, where the search would run past the last token
-    share = uniforms.to(cumulative).clamp(max=1 - 2.0**-40)
-    target = share[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True)[:, 0]
+        probabilities.masked_fill_(probabilities < threshold, 0.0)
+    return _inverse_cdf(probabilities, uniforms.reshape(len(uniforms), -1)).view_as(uniforms)
+
+
+def _inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
+    """The first token whose cumulative weight exceeds the share, [B, samples]: first its span, then itself.
+
+    A running sum over a whole vocabulary is slow; sums of spans are not, and one span is short.
+    """
+    spans = F.pad(weights, (0, -weights.shape[-1] % _SPAN)).unflatten(-1, (-1, _SPAN))
+    ends = spans.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    target = uniforms.to(ends).clamp(max=_BELOW_ONE) * ends[:, -1:]
+    span = torch.searchsorted(ends, target, right=True)
+    inside = spans.gather(1, span[:, :, None].expand(-1, -1, _SPAN)).double().cumsum(dim=-1)
+    target = torch.minimum(target - F.pad(ends, (1, 0)).gather(1, span), _BELOW_ONE * inside[:, :, -1])
+    return span * _SPAN + torch.searchsorted(inside, target[:, :, None], right=True)[:, :, 0]
 
 
 def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:
@@ -40,12 +57,14 @@ def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:
     if config.top_k:
         likely = probabilities.topk(width, dim=-1).values
         return _least_in_nucleus(likely, config.top_p * likely.sum(dim=-1, keepdim=True))
-    likely = probabilities.topk(min(vocab, _NUCLEUS_GUESS), dim=-1).values
-    least = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
-    flat = (likely.sum(dim=-1) < config.top_p).nonzero()[:, 0]
-    if len(flat) and vocab > _NUCLEUS_GUESS:
-        likely = probabilities[flat].sort(dim=-1, descending=True).values
-        least[flat] = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
+    least = torch.zeros_like(probabilities[:, :1])
+    rows = torch.arange(len(probabilities), device=probabilities.device)
+    for guess in (*(guess for guess in _NUCLEUS_GUESSES if guess < vocab), vocab):
+        likely = probabilities[rows].topk(guess, dim=-1).values
+        least[rows] = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
+        rows = rows[likely.sum(dim=-1) < config.top_p]
+        if not len(rows):
+            break
     return least
 
 

@@ -40,7 +40,7 @@ def test_steps_continue_the_prefill(lm: FrozenLanguageModel) -> None:
         together = torch.cat([embeddings, lm.embed(ids)], dim=1)
         whole = lm.logits(together)
         torch.testing.assert_close(lm.logits(together, range(2, 5)), whole[:, 2:5], rtol=1e-5, atol=1e-5)
-        logits, cache = lm.prefill(embeddings)
+        logits, cache = lm.prefill(embeddings, room=4)
         torch.testing.assert_close(logits, whole[:, 4], rtol=1e-4, atol=1e-4)
         for position in range(4):
             logits = lm.step(ids[:, position], cache)
