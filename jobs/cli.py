@@ -24,6 +24,7 @@ COMMANDS = {
     "embed": "jobs.embed",
     "ablate": "jobs.ablate",
     "import": "jobs.import_authors",
+    "benchmark": "jobs.benchmark",
     "benchmark-training": "jobs.benchmark_training",
 }
 

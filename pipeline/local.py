@@ -1,32 +1,37 @@
 """The pipeline's stages as a chain of generators in this process: no Ray, one chunk at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.chunk import Chunk
 from pipeline.resources import ActorResources
-from pipeline.stages import CaptionStages, ShardWork
+from pipeline.stages import CaptionStages, ShardWork, Stage
 from pipeline.write import Receipt
 
 
-def caption_chunks_locally(
-    stages: CaptionStages, work: Iterable[ShardWork], torch_threads: int = 1
-) -> Iterator[Chunk]:
+def caption_chunks_locally(stages: CaptionStages, work: Iterable[ShardWork]) -> Iterator[Chunk]:
     """Captioned chunks in the order of the shards, ready for the sink."""
-    resources = ActorResources(num_cpus=1, torch_threads=torch_threads)
-    builders = stages.builders(dict.fromkeys(stages.model_stages(), resources))
-    steps = [stages.decode(), *(build() for build in builders.values())]
+    steps = local_steps(stages, ActorResources(num_cpus=1))
     for shard_work in work:
         for chunk in stages.read(shard_work):
-            samples = chunk.samples
-            for step in steps:
-                samples = step(samples)
-            yield chunk.with_samples(samples)
+            yield captioned(chunk, steps)
 
 
-def caption_locally(
-    stages: CaptionStages, work: Iterable[ShardWork], torch_threads: int = 1
-) -> Iterator[Receipt]:
+def caption_locally(stages: CaptionStages, work: Iterable[ShardWork]) -> Iterator[Receipt]:
     """Caption and write; yields a receipt a chunk, as the Ray graph does."""
     write = stages.write()
-    for chunk in caption_chunks_locally(stages, work, torch_threads):
+    for chunk in caption_chunks_locally(stages, work):
         yield write(chunk)
+
+
+def local_steps(stages: CaptionStages, resources: ActorResources) -> list[Stage]:
+    """The stages from decoding to reranking, weights loaded; of `resources`, device and threads count."""
+    builders = stages.builders(dict.fromkeys(stages.model_stages(), resources))
+    return [stages.decode(), *(build() for build in builders.values())]
+
+
+def captioned(chunk: Chunk, steps: Sequence[Stage]) -> Chunk:
+    """A chunk as it was read, through all `steps`."""
+    samples = chunk.samples
+    for step in steps:
+        samples = step(samples)
+    return chunk.with_samples(samples)

@@ -47,7 +47,7 @@ def training_paces(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterat
 
     Our text features are random: they come out of the cache, whatever they are.
     """
-    lm = random_opt(sizes.lm, captions)
+    lm = random_opt(sizes.lm)
     steps = {what: _way(what, captions, sizes, lm) for what in WAYS}
     seconds, losses = dict.fromkeys(WAYS, 0.0), dict.fromkeys(WAYS, 0.0)
     for number in range(rounds + 1):
@@ -103,7 +103,7 @@ def _in_own_process(what: str, captions: Sequence[str], sizes: Sizes) -> int:
 
 def _peak_memory(what: str, captions: Sequence[str], sizes: Sizes) -> int:
     """MB of this process at most, over two steps."""
-    step = _way(what, captions, sizes, random_opt(sizes.lm, captions))
+    step = _way(what, captions, sizes, random_opt(sizes.lm))
     for number in range(2):
         step(number)
     # not getrusage: a new process starts with the peak of the one that made it

@@ -8,7 +8,6 @@ import torch
 from maccap.adaptor import Adaptor
 from maccap.benchmark import training
 from maccap.benchmark.authors_training import AuthorsTraining
-from maccap.benchmark.random_models import OPT_SIZES, random_clip, random_opt
 from maccap.clip import FrozenClip
 from maccap.language_model import FrozenLanguageModel
 
@@ -36,20 +35,3 @@ def test_each_way_takes_a_step(
     monkeypatch.setattr(training, "random_clip", lambda name: make_clip())
     step = training._way(what, CAPTIONS, training.Sizes("tiny", 32, "tiny", 8), make_lm())
     assert 0 < step(0) != step(1)
-
-
-def test_a_random_language_model_writes_the_captions_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 64}
-    monkeypatch.setitem(OPT_SIZES, "tiny", tiny)
-    lm = random_opt("tiny", CAPTIONS)
-    rows = lm.caption_rows(CAPTIONS[:2])
-    assert [lm.text(row) for row in rows] == CAPTIONS[:2]
-    assert lm.model.config.vocab_size == 50272
-    with pytest.raises(ValueError, match="opt-125m"):
-        random_opt("opt-9t", CAPTIONS)
-
-
-def test_a_random_clip_has_the_named_sizes() -> None:
-    clip = random_clip("ViT-B-32")
-    assert clip.embed_dim == 512
-    assert clip.encode_text(["a red cup"]).shape == (1, 512)

@@ -1,0 +1,117 @@
+"""`maccap benchmark`: how fast this machine captions, how far that is from its limits, and beside the
+straightforward way.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Model = Annotated[
+    str | None, typer.Option(help="A model bundle; left out: random weights of the sizes --clip and --llm.")
+]
+Clip = Annotated[str, typer.Option(help="Size of the CLIP, as open_clip names it.")]
+Llm = Annotated[str, typer.Option(help="Size of the language model: opt-125m or opt-1.3b.")]
+Candidates = Annotated[int, typer.Option(min=1, help="Candidates an image.")]
+NewTokens = Annotated[int, typer.Option(min=2, help="Tokens a candidate, at most.")]
+Images = Annotated[int, typer.Option(min=1, help="Images that each way captions, beside a round to warm up.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Turns in which the ways caption them.")]
+ImageSize = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
+Precision = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    typer.Option(help="Left out: bfloat16 on a GPU, else float32."),
+]
+Growth = Annotated[
+    str | None,
+    typer.Option(metavar="COUNTS", help="Instead: so many scenes through Ray, for instance 100,1000,10000."),
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write the last line to this file.")
+]
+
+
+def main(
+    model: Model = None,
+    clip: Clip = "ViT-B-32-quickgelu",
+    llm: Llm = "opt-125m",
+    candidates: Candidates = 5,
+    new_tokens: NewTokens = 16,
+    images: Images = 96,
+    rounds: Rounds = 3,
+    image_size: ImageSize = 640,
+    precision: Precision = None,
+    growth: Growth = None,
+    json: JsonFile = None,
+) -> None:
+    """Measure captioning on this machine: stages, whole ways, and through Ray. The last line is JSON."""
+    # of the models that each process loads
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+    import torch
+    from rich.console import Console
+
+    from pipeline.benchmark.run import Growth, Options, Report, benchmark, grow
+
+    counts = _counts(growth) if growth is not None else []
+    if model is None and not counts:
+        _check_sizes(clip, llm)
+    gpu = torch.cuda.is_available()
+    options = Options(
+        model=model,
+        clip=clip,
+        llm=llm,
+        candidates=candidates,
+        new_tokens=new_tokens,
+        images=images,
+        rounds=rounds,
+        image_size=image_size,
+        precision=precision or ("bfloat16" if gpu else "float32"),
+        gpu=gpu,
+    )
+    report: Report | Growth
+    with tempfile.TemporaryDirectory(prefix="maccap-benchmark-") as folder:
+        work = Path(folder)
+        report = grow(options, counts, work, _say) if counts else benchmark(options, work, _say)
+    console = Console(width=120)
+    for table in report.tables():
+        console.print(table)
+    line = report.model_dump_json()
+    if json is not None:
+        json.write_text(line + "\n")
+    print(line, flush=True)
+
+
+def _check_sizes(clip: str, llm: str) -> None:
+    import open_clip
+
+    from maccap.benchmark.random_models import OPT_SIZES
+    from pipeline.errors import UserError
+
+    if clip not in open_clip.list_models():
+        raise UserError(
+            f"--clip {clip} is no model of open_clip; for instance ViT-B-32-quickgelu or ViT-L-14"
+        )
+    if llm not in OPT_SIZES:
+        raise UserError(f"--llm {llm}: choose one of {', '.join(OPT_SIZES)}")
+
+
+def _counts(growth: str) -> list[int]:
+    from pipeline.errors import UserError
+
+    parts = growth.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UserError(f"--growth {growth} is no list of numbers; for instance 100,1000,10000")
+    return sorted(map(int, parts))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)
