@@ -5,6 +5,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
+import zstandard
+
+
+def unpacked(stream: Any, name: str) -> Any:
+    """`stream` without the Zstandard that a name ending in .zst stands for; tarfile knows the others."""
+    zst = name.partition("?")[0].lower().endswith(".zst")
+    return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) if zst else stream
+
 
 def tar_members(
     stream: Any, mode: Literal["r|", "r|*"]

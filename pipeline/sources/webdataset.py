@@ -12,10 +12,9 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
-
+from pipeline.files import locate, open_stream
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
-from pipeline.sources.tar import tar_members
+from pipeline.sources.tar import tar_members, unpacked
 
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "cls"})
 
@@ -52,8 +51,8 @@ def _samples(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
-    with fsspec.open(url, "rb") as stream:
-        for member, read in tar_members(stream, "r|*"):
+    with open_stream(*locate(url)) as stream:
+        for member, read in tar_members(unpacked(stream, url), "r|*"):
             folder, name = posixpath.split(member.name)
             stem, dot, extension = name.partition(".")
             if not stem or not dot:  # hidden files have no stem
