@@ -1,6 +1,8 @@
 """Files behind paths and URLs, read with `pipeline.retries`: on from the byte where a connection broke."""
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import fsspec
@@ -9,10 +11,11 @@ from pipeline.retries import storage
 
 BLOCK = 8 << 20  # bytes a request: what a broken connection costs, and what a reading task holds
 
-# One place tries again, ours. s3fs would list a bucket from memory, as it was.
+# One place tries again, ours. s3fs would list a bucket from memory, as it was, and ask for sizes first.
 _S3: dict[str, Any] = {
     "config_kwargs": {"retries": {"total_max_attempts": 1, "mode": "standard"}},
     "use_listings_cache": False,
+    "max_concurrency": 1,
 }
 
 
@@ -33,7 +36,7 @@ def is_local(filesystem: Any) -> bool:
 def file_kind(filesystem: Any, path: str) -> str | None:
     """`file`, `directory`, or None for what is not there. Raises OSError where the storage does not say."""
     try:
-        return str(storage(filesystem.info, path)["type"])
+        return str(storage(_explained, filesystem, path, filesystem.info)["type"])
     except FileNotFoundError:
         return None
 
@@ -44,7 +47,7 @@ def read_bytes(filesystem: Any, path: str) -> bytes:
 
 def open_stream(filesystem: Any, path: str) -> BinaryIO:
     """For reading front to back."""
-    return cast(BinaryIO, io.BufferedReader(open_blocks(filesystem, path), 1 << 20))
+    return cast(BinaryIO, io.BufferedReader(open_blocks(filesystem, path), min(1 << 20, BLOCK)))
 
 
 def open_blocks(filesystem: Any, path: str) -> io.RawIOBase:
@@ -106,17 +109,18 @@ class _RetryingFile(io.RawIOBase):
             size -= len(self._file.read(min(size, BLOCK))) or size
 
     def _open(self) -> Any:
-        try:
-            return self._filesystem.open(self._path, "rb", block_size=BLOCK, cache_type="readahead")
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            # S3 answers HEAD, which opening is, without a reason: a read of one byte says why
-            if _status_alone(error):
-                storage(self._filesystem.cat_file, self._path, start=0, end=1)
-            raise
+        call = partial(self._filesystem.open, mode="rb", block_size=BLOCK, cache_type="readahead")
+        return _explained(self._filesystem, self._path, call)
 
 
-def _status_alone(error: OSError) -> bool:
-    response = getattr(error.__cause__, "response", None)
-    return isinstance(response, dict) and response.get("Error", {}).get("Code") in ("400", "403")
+def _explained(filesystem: Any, path: str, call: Callable[[str], Any]) -> Any:
+    """`call` of the path. S3 refuses a HEAD without a reason; reading a byte then tells it."""
+    try:
+        return call(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        response = getattr(error.__cause__, "response", None)
+        if isinstance(response, dict) and response.get("Error", {}).get("Code") in ("400", "403"):
+            filesystem.cat_file(path, start=0, end=1)
+        raise

@@ -9,8 +9,8 @@ This is the one place that tries again: `pipeline.files` turns off what s3fs and
 
 import errno
 import logging
-import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from tenacity import (
@@ -37,7 +37,8 @@ _TRANSIENT_ERRNO = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errn
 # aiohttp, httpx, urllib3 and gcsfs
 _TRANSIENT_NAMES = {"HTTPClientError", "ResponseParserError", "RequestException", "ClientConnectionError"}
 _TRANSIENT_NAMES |= {"ClientPayloadError", "TransportError", "IncompleteRead", "IncompleteReadError"}
-_TRANSIENT_NAMES |= {"ProtocolError", "ChecksumError"}
+_TRANSIENT_NAMES |= {"ProtocolError", "ChecksumError", "ConnectionError"}
+_CERTIFICATE_NAMES = {"SSLCertVerificationError", "ClientConnectorCertificateError", "SSLError"}
 
 _CREDENTIAL_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _CREDENTIAL_CODES |= {"InvalidToken", "TokenRefreshRequired", "RequestExpired", "InvalidClientTokenId"}
@@ -51,26 +52,29 @@ class StorageError(OSError):
     """What a storage's own client raised, on one line."""
 
 
+@dataclass
 class Retries:
     """Calls that are tried again while their trouble is transient.
 
     At most `attempts` times and for `seconds`; the wait before each is random, up to a bound that doubles
-    from `first_wait`.
+    from `first_wait` seconds.
     """
 
-    def __init__(self, attempts: int = 8, first_wait: float = 0.5, seconds: float = 300) -> None:
-        self._retrying = Retrying(
-            retry=retry_if_exception(lambda error: trouble(error) == "transient"),
-            stop=stop_after_attempt(attempts) | stop_after_delay(seconds),
-            wait=wait_random_exponential(multiplier=first_wait, max=30),
-            before_sleep=_say,
-            retry_error_callback=_give_up,
-        )
+    attempts: int = 8
+    first_wait: float = 0.5
+    seconds: float = 300
 
     def __call__(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `call` returns. Raises CredentialsError, or OSError with its kind kept where it had one."""
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: trouble(error) == "transient"),
+            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.seconds),
+            wait=wait_random_exponential(multiplier=self.first_wait, max=30),
+            before_sleep=_say,
+            retry_error_callback=_give_up,
+        )
         try:
-            return self._retrying(call, *args, **kwargs)
+            return retrying(call, *args, **kwargs)
         except (UserError, RunError):
             raise
         except Exception as error:
@@ -102,13 +106,13 @@ def _trouble(error: BaseException) -> Trouble | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if code in _CREDENTIAL_CODES or names & _CREDENTIAL_NAMES:
         return "credentials"
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if names & _CERTIFICATE_NAMES:
         return "permanent"
     if code in _TRANSIENT_CODES or status in _TRANSIENT_STATUS:
         return "transient"
     if status is not None and status >= 300:
         return "permanent"
-    if isinstance(error, (TimeoutError, ConnectionError)) or names & _TRANSIENT_NAMES:
+    if isinstance(error, TimeoutError | ConnectionError) or names & _TRANSIENT_NAMES:
         return "transient"
     return "transient" if isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO else None
 
@@ -119,12 +123,10 @@ def _answer(error: BaseException) -> tuple[str | None, int | None]:
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return response.get("Error", {}).get("Code"), status
-    places = (
-        getattr(response, "status_code", None),
-        getattr(error, "status", None),
-        getattr(error, "code", None),
-    )
-    return None, next((place for place in places if isinstance(place, int)), None)
+    for place, name in ((response, "status_code"), (error, "status"), (error, "code")):
+        if isinstance(status := getattr(place, name, None), int):
+            return None, status
+    return None, None
 
 
 def _say(state: RetryCallState) -> None:

@@ -13,11 +13,12 @@ from pipeline.errors import RunError, UserError
 from pipeline.flow import Cluster, caption_on_ray
 from pipeline.progress import Progress, shown
 from pipeline.redact import describe, redacted
-from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder, WrittenChunks, unfinished
+from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder
 from pipeline.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourcePlan, absolute_source, plan_source
 from pipeline.stages import CaptionStages, ShardWork
 from pipeline.torch_runtime import Precision
+from pipeline.written import WrittenChunks, unfinished
 
 
 class Summary(Config):

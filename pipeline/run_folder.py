@@ -12,9 +12,8 @@ row.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Self
@@ -22,13 +21,14 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from maccap.config import Config, DecodingConfig
-from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.chunk import file_name, parse_file_name
 from pipeline.errors import RunError, UserError
 from pipeline.redact import describe, redacted
 from pipeline.selection import Partition
 from pipeline.storage import Folder, writing
 from pipeline.torch_runtime import Precision
 from pipeline.write import ChunkFooter, read_footer
+from pipeline.written import WrittenChunks
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
@@ -67,53 +67,6 @@ class RunFacts(Config):
     def public(self) -> Self:
         """Without the secrets of any URL: what `run.json` says, and what is compared."""
         return self.model_copy(update={"source": redacted(self.source), "model": redacted(self.model)})
-
-
-@dataclass
-class ShardProgress:
-    """The chunks of one shard that are written."""
-
-    positions: list[int] = field(default_factory=list)
-    rows: int = 0
-    final: int | None = None
-
-    @property
-    def complete(self) -> bool:
-        if self.final is None:
-            return False
-        return sum(position <= self.final for position in self.positions) == self.final + 1
-
-
-@dataclass
-class WrittenChunks:
-    """What a run folder holds: totals, and the written chunks by shard."""
-
-    chunks: int = 0
-    rows: int = 0
-    errors: int = 0
-    _shards: dict[str, ShardProgress] = field(default_factory=dict)
-
-    def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
-        progress = self._shards.setdefault(stem, ShardProgress())
-        progress.positions.append(position)
-        progress.rows += footer.rows
-        if footer.last:
-            progress.final = position if progress.final is None else min(position, progress.final)
-        self.chunks += 1
-        self.rows += footer.rows
-        self.errors += footer.errors
-
-    def beyond_the_end(self) -> list[str]:
-        """Names of chunks after their shard's last: of an earlier reading, when the shard was longer."""
-        return [
-            file_name(stem, position)
-            for stem, progress in self._shards.items()
-            for position in progress.positions
-            if progress.final is not None and position > progress.final
-        ]
-
-    def of_shard(self, shard: str) -> ShardProgress:
-        return self._shards.get(shard_file_stem(shard), ShardProgress())
 
 
 class RunFolder:
@@ -258,11 +211,6 @@ def _marker(partition: Partition) -> str:
 
 def _json(summary: dict[str, Any]) -> bytes:
     return (json.dumps(summary, indent=2) + "\n").encode()
-
-
-def unfinished(shards: Iterable[str], written: WrittenChunks) -> list[str]:
-    """The shards of which a chunk is missing."""
-    return [shard for shard in shards if not written.of_shard(shard).complete]
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:

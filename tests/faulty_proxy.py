@@ -15,17 +15,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-SLOW_DOWN = (
-    b'<?xml version="1.0" encoding="UTF-8"?>'
-    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-)
-
 
 @dataclass
 class Faults:
     """Shares of requests, and how late a late answer is, in seconds. May be changed while the proxy runs.
 
-    `refuse_after`: answers let through before every further one is a 503; None lets all through.
+    `refuse_after`: requests let through before every further one is answered with `refusal`, a status and an
+    S3 error code; None lets all through.
     """
 
     slow_down: float = 0.0
@@ -33,13 +29,14 @@ class Faults:
     late: float = 0.0
     late_seconds: float = 1.5
     refuse_after: int | None = None
+    refusal: tuple[int, str] = (503, "SlowDown")
 
 
 @dataclass
 class FaultyProxy:
     """Stands before `target` (http://host:port) at its own `url`; a context manager.
 
-    `counts` tells what it did: requests, slow_down, cut, late.
+    `counts` tells what it did: requests, refused, slow_down, cut, late.
     """
 
     target: str
@@ -70,8 +67,9 @@ class FaultyProxy:
             self.counts["requests"] += 1
             chance = self._draw.random()
             faults, fate = self.faults, None
-            refused = faults.refuse_after is not None and self.counts["requests"] > faults.refuse_after
-            if refused or chance < faults.slow_down:
+            if faults.refuse_after is not None and self.counts["requests"] > faults.refuse_after:
+                fate = "refused"
+            elif chance < faults.slow_down:
                 fate = "slow_down"
             elif chance < faults.slow_down + faults.cut:
                 fate = "cut"
@@ -87,12 +85,19 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # headers and body leave together
+
+        def handle_expect_100(self) -> bool:
+            go_on = super().handle_expect_100()
+            self.wfile.flush()
+            return go_on
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             fate = proxy.draw()
-            if fate == "slow_down":
-                self._answer(503, "Slow Down", [("Content-Type", "application/xml")], SLOW_DOWN)
+            if fate in ("slow_down", "refused"):
+                self._refuse(*(proxy.faults.refusal if fate == "refused" else (503, "SlowDown")))
                 return
             if fate == "late":
                 time.sleep(proxy.faults.late_seconds)
@@ -109,6 +114,11 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
                 self._answer(answer.status, answer.reason, answer.getheaders(), data, cut=fate == "cut")
             finally:
                 behind.close()
+
+        def _refuse(self, status: int, code: str) -> None:
+            message = f"<Error><Code>{code}</Code><Message>{code}, says the proxy</Message></Error>"
+            body = f'<?xml version="1.0" encoding="UTF-8"?>{message}'.encode()
+            self._answer(status, code, [("Content-Type", "application/xml")], body)
 
         def _answer(
             self, status: int, reason: str, headers: list[tuple[str, str]], body: bytes, cut: bool = False
