@@ -16,7 +16,7 @@ from pipeline.sources.folder import FILES_A_SHARD, plan_folder, read_folder
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, describe, printable
 from pipeline.sources.webdataset import read_webdataset
 
-_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
 
