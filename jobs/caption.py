@@ -27,6 +27,20 @@ Candidates = Annotated[int | None, typer.Option(help="Candidates an image; the b
 Seed = Annotated[int | None, typer.Option(help="Seed of noise and sampling.")]
 ChunkRows = Annotated[int | None, typer.Option(help="Rows a Parquet file.")]
 RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Redo the chunks that hold error rows.")]
+Shards = Annotated[
+    str | None, typer.Option(help="Only these shards: numbers from 0, such as 0-999 or 0-9,15.")
+]
+PartitionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--partition", metavar="I/N", help="Only every Nth shard from the Ith: N commands share one OUTPUT."
+    ),
+]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many images.")]
+KeepFeatures = Annotated[
+    bool,
+    typer.Option("--keep-features", help="Keep CLIP features in the table, to caption again without images."),
+]
 
 
 def main(
@@ -38,20 +52,30 @@ def main(
     seed: Seed = None,
     chunk_rows: ChunkRows = None,
     retry_errors: RetryErrors = False,
+    shards: Shards = None,
+    partition: PartitionOption = None,
+    limit: Limit = None,
+    keep_features: KeepFeatures = False,
 ) -> None:
     """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
     from pipeline.config import load_config
 
-    overrides = {"seed": seed, "chunk_rows": chunk_rows, "decoding": {"candidates": candidates}}
-    settings = load_config(config, overrides)
+    overrides = {
+        "seed": seed,
+        "chunk_rows": chunk_rows,
+        "limit": limit,
+        "keep_features": keep_features or None,
+    }
+    settings = load_config(config, {**overrides, "decoding": {"candidates": candidates}})
 
     from maccap.bundle import embedded_bundle_path
     from pipeline.run import caption_archive
+    from pipeline.selection import Selection
 
+    selection = Selection.parse(shards, partition)
+    model = model or str(embedded_bundle_path())
     try:
-        summary = caption_archive(
-            source, output, model or str(embedded_bundle_path()), settings, retry_errors
-        )
+        summary = caption_archive(source, output, model, settings, retry_errors, selection)
     except KeyboardInterrupt:
         kept = f"stopped. What is written in {output} stays; the same command resumes."
         raise KeyboardInterrupt(kept) from None

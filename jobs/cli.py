@@ -83,7 +83,9 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(message, file=sys.stderr, flush=True)
+    from pipeline.redact import redacted
+
+    print(redacted(message), file=sys.stderr, flush=True)
     sys.exit(code)
 
 

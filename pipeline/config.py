@@ -25,6 +25,11 @@ class CaptionJobConfig(Config):
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
     )
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
+    limit: int | None = Field(default=None, ge=1, description="only the first so many images of SOURCE")
+    keep_features: bool = Field(
+        default=False,
+        description="CLIP features into the table too, so that captioning again needs no images",
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )

@@ -24,7 +24,7 @@ from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 from ray.exceptions import RayError, RayTaskError
 
 from pipeline.chunk import Chunk
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UserError
 from pipeline.resources import ActorResources, Resources, TaskResources, check_fits, default_resources
 from pipeline.sources import Shard
 from pipeline.sources.sample import describe
@@ -123,7 +123,7 @@ def receipts_of(rows: ray.data.Dataset) -> Iterator[str]:
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from map(str, batch["receipt"])
     except RayTaskError as error:
-        raise RunError(f"a stage failed: {_cause(error)}") from error
+        raise RunError(_cause(error)) from error
     except RayError as error:
         raise RunError(f"Ray failed: {_last_message(error)}") from error
 
@@ -203,9 +203,11 @@ def _cause(error: RayTaskError) -> str:
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "cause", None) or cause.__cause__, BaseException):
         cause = inner
+        if isinstance(cause, (UserError, RunError)):  # says all there is to say
+            return str(cause)
     if isinstance(cause, RayError):
-        return _last_message(cause)
-    return f"{type(cause).__name__}: {describe(cause)}"
+        return f"a stage failed: {_last_message(cause)}"
+    return f"a stage failed: {type(cause).__name__}: {describe(cause)}"
 
 
 def _last_message(error: RayError) -> str:

@@ -7,15 +7,18 @@ import time
 from maccap import __version__
 from maccap.bundle import Bundle
 from maccap.config import Config
+from pipeline.chunk import shard_file_stem
 from pipeline.config import CaptionJobConfig
 from pipeline.errors import RunError, UserError
 from pipeline.flow import Cluster, caption_on_ray
 from pipeline.progress import Progress, shown
-from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder, WrittenChunks, unfinished
-from pipeline.sources import SourcePlan, absolute_source, plan_source
-from pipeline.sources.sample import describe
+from pipeline.redact import describe, redacted
+from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder
+from pipeline.selection import ALL, Selection, first_images
+from pipeline.sources import Shard, SourcePlan, absolute_source, plan_source
 from pipeline.stages import CaptionStages, ShardWork
 from pipeline.torch_runtime import Precision
+from pipeline.written import WrittenChunks, unfinished
 
 
 class Summary(Config):
@@ -34,10 +37,15 @@ class Summary(Config):
 
 
 def caption_archive(
-    source: str, output: str, model: str, config: CaptionJobConfig, retry_errors: bool = False
+    source: str,
+    output: str,
+    model: str,
+    config: CaptionJobConfig,
+    retry_errors: bool = False,
+    selection: Selection = ALL,
 ) -> Summary:
-    """Caption every image of `source` into `output`, on the Ray this process is connected to, or a new local
-    one.
+    """Caption every image of `source`, or of what `selection` says of it, into `output`, on the Ray this
+    process is connected to, or a new local one.
 
     Continues where an earlier run with the same arguments stopped. Raises UserError for what the user can put
     right and RunError where the run broke; either way, what is written stays.
@@ -51,18 +59,21 @@ def caption_archive(
     plan = plan_source(source)
     cluster = Cluster(config.resources)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
-    shard_ids = [shard.id for shard in plan.shards]
     folder.check(facts)
-    kept = folder.written()
+    shards = selection.of(_within_limit(plan, config.limit, folder))
+    shard_ids = [shard.id for shard in shards]
+    stems = None if selection.is_all else {shard_file_stem(shard) for shard in shard_ids}
+    kept = folder.written(stems)
     retry_errors = retry_errors and kept.errors > 0
-    if not retry_errors and not unfinished(shard_ids, kept) and (summary := _finished(folder)):
-        return summary
-    folder.begin(facts)
+    finished = None if retry_errors or unfinished(shard_ids, kept) else _finished(folder, selection)
+    if finished:
+        return finished
+    folder.begin(facts, stems, selection.partition)
     if retry_errors:
-        folder.remove_errors()
-        kept = folder.written()
+        folder.remove_errors(stems)
+        kept = folder.written(stems)
     missing = set(unfinished(shard_ids, kept))
-    work = [ShardWork(s, tuple(kept.of_shard(s.id).positions)) for s in plan.shards if s.id in missing]
+    work = [ShardWork(s, tuple(kept.of_shard(s.id).positions)) for s in shards if s.id in missing]
     progress = Progress(
         shards=len(shard_ids),
         rows=kept.rows,
@@ -70,7 +81,7 @@ def caption_archive(
         chunks=kept.chunks,
         chunks_of_done_shards=sum(len(kept.of_shard(shard).positions) for shard in set(shard_ids) - missing),
         shards_done=len(shard_ids) - len(missing),
-        rows_known=plan.images,
+        rows_known=plan.images if selection.is_all and config.limit is None else None,
         written_before=kept.rows,
     )
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
@@ -78,9 +89,40 @@ def caption_archive(
         with shown(progress):
             for receipt in caption_on_ray(stages, work, cluster.resources):
                 progress.add(receipt)
-    summary = _summary(output, shard_ids, folder.remove_beyond_the_end(), progress, time.monotonic() - start)
-    folder.finish(summary.model_dump())
+    written = folder.remove_beyond_the_end(stems)
+    return _finish(
+        folder, selection, _summary(output, shard_ids, written, progress, time.monotonic() - start)
+    )
+
+
+def _within_limit(plan: SourcePlan, limit: int | None, folder: RunFolder) -> list[Shard]:
+    if limit is None:
+        return plan.shards
+    kept = folder.written()
+
+    def rows(shard: Shard) -> int | None:
+        written = kept.of_shard(shard.id)
+        return written.rows if written.complete else None
+
+    return first_images(plan.shards, limit, rows)
+
+
+def _finish(folder: RunFolder, selection: Selection, summary: Summary) -> Summary:
+    """Leave the marks of what is complete: the run, or a partition, and with the last of these the run."""
+    if selection.is_all:
+        folder.finish(summary.model_dump())
+    elif selection.partition:
+        parts = folder.finish_partition(selection.partition, summary.model_dump())
+        if parts:
+            folder.finish(_sum([Summary.model_validate_json(part) for part in parts]).model_dump())
     return summary
+
+
+def _sum(parts: list[Summary]) -> Summary:
+    """Of clusters that worked side by side: the time is that of the slowest."""
+    counts = ("shards", "chunks", "rows", "captioned", "errors", "new_rows", "images_per_second")
+    totals = {name: sum(getattr(part, name) for part in parts) for name in counts}
+    return parts[0].model_copy(update={**totals, "seconds": max(part.seconds for part in parts)})
 
 
 def open_bundle(model: str) -> Bundle:
@@ -112,6 +154,8 @@ def run_facts(
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
+        limit=config.limit,
+        keep_features=config.keep_features,
         precision=precision,
         version=__version__,
     )
@@ -126,14 +170,16 @@ def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Clu
     return "bfloat16" if cluster.has_gpu else "float32"
 
 
-def _finished(folder: RunFolder) -> Summary | None:
-    """What the finished run in `folder` said of itself, but for new rows, of which there are none."""
+def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
+    """What the finished run or partition in `folder` said of itself, now without new rows."""
+    if selection.shards:
+        return None
     try:
-        stored = folder.finished()
+        stored = folder.finished(selection.partition)
         summary = Summary.model_validate_json(stored) if stored is not None else None
     except ValueError:  # damaged: the run is finished once more
         return None
-    here = {"output": folder.top.url, "captions": folder.captions.url, "new_rows": 0}
+    here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
     return summary.model_copy(update=here) if summary else None
 
 
@@ -144,12 +190,12 @@ def _summary(
     missing = unfinished(shards, written)
     if missing:
         raise RunError(
-            f"{len(missing)} shards are incomplete in {output}, for instance {missing[0]}. "
+            f"{len(missing)} shards are incomplete in {redacted(output)}, for instance {missing[0]}. "
             "Start the same command again to caption what is missing."
         )
     return Summary(
-        output=output,
-        captions=f"{output}/{CAPTIONS}",
+        output=redacted(output),
+        captions=redacted(f"{output}/{CAPTIONS}"),
         shards=len(shards),
         chunks=written.chunks,
         rows=written.rows,

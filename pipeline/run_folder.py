@@ -2,6 +2,7 @@
 
     run.json            first: what was captioned, with which model and settings
     captions/*.parquet  one file a chunk
+    partitions/*.json   of a run in partitions: the totals of each that is complete
     summary.json        then the totals
     _SUCCESS            last, and only once every chunk of every shard is there
 
@@ -11,27 +12,33 @@ row.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
 from maccap.config import Config, DecodingConfig
-from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.chunk import file_name, parse_file_name
 from pipeline.errors import RunError, UserError
-from pipeline.sources.sample import describe
-from pipeline.storage import Folder
+from pipeline.redact import describe, redacted
+from pipeline.selection import Partition
+from pipeline.storage import Folder, writing
 from pipeline.torch_runtime import Precision
 from pipeline.write import ChunkFooter, read_footer
+from pipeline.written import WrittenChunks
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
 SUCCESS_FILE = "_SUCCESS"
 CAPTIONS = "captions"
+PARTITIONS = "partitions"
+
+
+Stems = Collection[str] | None
+"""File name stems of shards, of `shard_file_stem`; None for all."""
 
 
 class RunFacts(Config):
@@ -46,6 +53,8 @@ class RunFacts(Config):
     chunk_rows: int
     chunk_bytes: int
     max_pixels: int
+    limit: int | None = None
+    keep_features: bool = False
     precision: Precision
     version: str
 
@@ -55,50 +64,9 @@ class RunFacts(Config):
         """
         return self.model_dump(exclude={"source", "listing", "model"})
 
-
-@dataclass
-class ShardProgress:
-    """The chunks of one shard that are written."""
-
-    positions: list[int] = field(default_factory=list)
-    final: int | None = None
-
-    @property
-    def complete(self) -> bool:
-        if self.final is None:
-            return False
-        return sum(position <= self.final for position in self.positions) == self.final + 1
-
-
-@dataclass
-class WrittenChunks:
-    """What a run folder holds: totals, and the written chunks by shard."""
-
-    chunks: int = 0
-    rows: int = 0
-    errors: int = 0
-    _shards: dict[str, ShardProgress] = field(default_factory=dict)
-
-    def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
-        progress = self._shards.setdefault(stem, ShardProgress())
-        progress.positions.append(position)
-        if footer.last:
-            progress.final = position if progress.final is None else min(position, progress.final)
-        self.chunks += 1
-        self.rows += footer.rows
-        self.errors += footer.errors
-
-    def beyond_the_end(self) -> list[str]:
-        """Names of chunks after their shard's last: of an earlier reading, when the shard was longer."""
-        return [
-            file_name(stem, position)
-            for stem, progress in self._shards.items()
-            for position in progress.positions
-            if progress.final is not None and position > progress.final
-        ]
-
-    def of_shard(self, shard: str) -> ShardProgress:
-        return self._shards.get(shard_file_stem(shard), ShardProgress())
+    def public(self) -> Self:
+        """Without the secrets of any URL: what `run.json` says, and what is compared."""
+        return self.model_copy(update={"source": redacted(self.source), "model": redacted(self.model)})
 
 
 class RunFolder:
@@ -108,6 +76,7 @@ class RunFolder:
         try:
             self.top = Folder(url)
             self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
+            self.partitions = Folder(f"{self.top.url}/{PARTITIONS}")
         except (ImportError, ValueError, OSError) as error:  # a filesystem that is not installed, or no such
             raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
 
@@ -132,52 +101,60 @@ class RunFolder:
                 f"({'.'.join(map(str, first['loc']))}: {first['msg']}). Choose another OUTPUT."
             ) from None
         except OSError as error:
-            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {error}") from None
+            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {describe(error)}") from None
 
     def check(self, facts: RunFacts) -> None:
         """Raises UserError naming what differs where the run in this folder is not of `facts`."""
         recorded = self.recorded()
         if recorded is not None:
-            _refuse_difference(self.top.url, recorded, facts)
+            _refuse_difference(self.top.url, recorded, facts.public())
 
-    def begin(self, facts: RunFacts) -> None:
-        """Record a new run, or open the one here again, if it is of `facts`. Raises UserError."""
+    def begin(self, facts: RunFacts, stems: Stems = None, partition: Partition | None = None) -> None:
+        """Record a new run, or open the one here again, if it is of `facts`. Raises UserError.
+
+        Others may be at work here, on shards that are not in `stems`: what is theirs is left alone.
+        """
         self.check(facts)
         recorded = self.recorded()
         try:
             self.captions.make()
-            self.captions.remove_temporaries()
-            self.top.remove_temporaries()
+            self.captions.remove_temporaries(partial(_is_of, stems))
+            if stems is None:
+                self.top.remove_temporaries()
             self.top.remove(SUCCESS_FILE)
-            if recorded is None:
-                self.top.write(RUN_FILE, (facts.model_dump_json(indent=2) + "\n").encode())
+            for marker in [_marker(partition)] if partition else self.partitions.names():
+                self.partitions.remove(marker)
+            run = facts.public().model_dump_json(indent=2) + "\n"
+            new = recorded is None and self.top.create(RUN_FILE, run.encode())
         except OSError as error:
-            raise UserError(f"OUTPUT {self.top.url} cannot be written: {error}") from None
+            raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+        if not new:  # or another command was first
+            self.check(facts)
 
-    def written(self) -> WrittenChunks:
-        """The chunks that are here."""
+    def written(self, stems: Stems = None) -> WrittenChunks:
+        """The chunks that are here of the shards in `stems`, or of all."""
         chunks = WrittenChunks()
-        for stem, position, footer in self._footers():
+        for stem, position, footer in self._footers(stems):
             chunks.add(stem, position, footer)
         return chunks
 
-    def remove_errors(self) -> None:
+    def remove_errors(self, stems: Stems = None) -> None:
         """Remove the chunks that hold error rows. They are then missing, also if the run is interrupted."""
-        broken = [(stem, position) for stem, position, footer in self._footers() if footer.errors]
+        broken = [(stem, position) for stem, position, footer in self._footers(stems) if footer.errors]
         self._remove([file_name(stem, position) for stem, position in broken])
 
-    def remove_beyond_the_end(self) -> WrittenChunks:
+    def remove_beyond_the_end(self, stems: Stems = None) -> WrittenChunks:
         """The chunks that are here once those after their shard's last are removed. Raises RunError."""
-        written = self.written()
+        written = self.written(stems)
         if stale := written.beyond_the_end():
             self._remove(stale)
-            written = self.written()
+            written = self.written(stems)
         return written
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the summary, and then the marker that the run is complete. Raises RunError."""
         try:
-            self.top.write(SUMMARY_FILE, (json.dumps(summary, indent=2) + "\n").encode())
+            self.top.write(SUMMARY_FILE, _json(summary))
             self.top.write(SUCCESS_FILE, b"")
         except OSError as error:
             raise RunError(
@@ -185,8 +162,21 @@ class RunFolder:
                 "Put that right and start the same command again: it will only finish."
             ) from None
 
-    def finished(self) -> bytes | None:
-        """The summary of the run here if it is marked complete."""
+    def finish_partition(self, partition: Partition, summary: dict[str, Any]) -> list[bytes]:
+        """Mark this partition complete; the summaries of all if it is the last. Raises RunError."""
+        with writing(self.partitions.url):
+            self.partitions.make()
+            self.partitions.write(_marker(partition), _json(summary))
+        there = set(self.partitions.names())
+        names = [_marker(part) for part in partition.all()]
+        summaries = [self.partitions.read(name) for name in names if name in there]
+        found = [summary for summary in summaries if summary is not None]
+        return found if len(found) == len(names) else []
+
+    def finished(self, partition: Partition | None = None) -> bytes | None:
+        """The summary of the run here, or of a partition of it, if it is marked complete."""
+        if partition:
+            return self.partitions.read(_marker(partition))
         return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
 
     def _remove(self, names: list[str]) -> None:
@@ -196,10 +186,10 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"{self.captions.url} cannot be changed: {describe(error)}") from None
 
-    def _footers(self) -> Iterator[tuple[str, int, ChunkFooter]]:
+    def _footers(self, stems: Stems) -> Iterator[tuple[str, int, ChunkFooter]]:
         """Footers, read by several threads: on an object store each is a request."""
         with ThreadPoolExecutor(max_workers=16) as pool:
-            names = iter([name for name in self.captions.names() if parse_file_name(name)])
+            names = iter([name for name in self.captions.names() if _is_of(stems, name)])
             while some := list(islice(names, 4096)):
                 for name, footer in zip(
                     some, pool.map(partial(read_footer, self.captions), some), strict=True
@@ -209,9 +199,18 @@ class RunFolder:
                         yield *key, footer
 
 
-def unfinished(shards: Iterable[str], written: WrittenChunks) -> list[str]:
-    """The shards of which a chunk is missing."""
-    return [shard for shard in shards if not written.of_shard(shard).complete]
+def _is_of(stems: Stems, name: str) -> bool:
+    """Whether `name` is a chunk's file, of one of these shards."""
+    key = parse_file_name(name)
+    return key is not None and (stems is None or key[0] in stems)
+
+
+def _marker(partition: Partition) -> str:
+    return f"{partition.name}.json"
+
+
+def _json(summary: dict[str, Any]) -> bytes:
+    return (json.dumps(summary, indent=2) + "\n").encode()
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.storage import Folder
+from pipeline.storage import Folder, writing
 
 RUN_KEY = b"maccap.run"
 CHUNK_KEY = b"maccap.chunk"
@@ -43,7 +43,7 @@ class Receipt:
 
 class CaptionWriter:
     """Writes chunks to `folder`. `facts` (model fingerprint, settings, seed, version) go into each file's
-    metadata.
+    metadata. Raises RunError, with what to mend, where the storage does not take a file.
     """
 
     def __init__(self, folder: str, facts: Mapping[str, Any]) -> None:
@@ -62,7 +62,8 @@ class CaptionWriter:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         data = sink.getvalue()
-        self.folder.write(chunk.file_name, data)
+        with writing(self.folder.url):
+            self.folder.write(chunk.file_name, data)
         return Receipt(
             chunk.shard,
             chunk.position,

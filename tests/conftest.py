@@ -2,13 +2,14 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
 import pytest
+import s3fs
 import torch
 from open_clip.tokenizer import default_bpe
 from PIL import Image
@@ -38,6 +39,10 @@ from maccap.config import (
 )
 from maccap.language_model import FrozenLanguageModel
 from maccap.pixels import PixelSpec
+from pipeline.files import locate
+from pipeline.retries import storage
+from tests.faulty_proxy import FaultyProxy
+from tests.s3_server import s3_environment, s3_server
 
 GOLDEN = Path(__file__).parent / "golden" / "maccap_reference.safetensors"
 WORDS = ["a", "the", "on", "in", "of", "with", "and", "red", "blue", "green", "small", "large", "dog", "cat"]
@@ -248,3 +253,23 @@ def photos() -> list[Image.Image]:
 def bundle_config(small_bundle: Path) -> dict:
     """The small bundle's `config.json` as a plain document, to alter."""
     return json.loads((small_bundle / "config.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """A real S3 server over HTTP, with the bucket `bucket`."""
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """That server behind a proxy without faults, as the environment of S3 clients names it."""
+    with FaultyProxy(s3_url) as proxy:
+        for name, value in s3_environment(proxy.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(storage, "first_wait", 0.05)
+        s3fs.S3FileSystem.clear_instance_cache()
+        locate("s3://bucket")[0].makedirs("bucket", exist_ok=True)
+        yield proxy
+    s3fs.S3FileSystem.clear_instance_cache()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import fsspec
-
+from pipeline.files import locate, read_bytes
+from pipeline.retries import storage
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
 
 FILES_A_SHARD = 4096
@@ -37,7 +37,7 @@ def plan_folder(url: str, files_a_shard: int = FILES_A_SHARD) -> FolderPlan:
     """List the folder once. Shards are numbered in order, and hold `files_a_shard` files each but for the
     last.
     """
-    filesystem, root = fsspec.core.url_to_fs(url)
+    filesystem, root = locate(url)
     name = posixpath.basename(root.rstrip("/")) or "images"
     digest = hashlib.sha256()
     bounds: list[tuple[str, str]] = []
@@ -59,11 +59,11 @@ def plan_folder(url: str, files_a_shard: int = FILES_A_SHARD) -> FolderPlan:
 
 def read_folder(shard: Shard) -> Iterator[Sample]:
     """The images between the shard's first and last file, read one at a time when loaded."""
-    filesystem, root = fsspec.core.url_to_fs(shard.url)
+    filesystem, root = locate(shard.url)
     first, last = tuple(shard.first.split("/")), tuple(shard.last.split("/"))
     for parts, size in _walk(filesystem, root, (), first, last):
         path = posixpath.join(root, *parts)
-        yield Sample("/".join(parts), size, partial(filesystem.cat_file, path))
+        yield Sample("/".join(parts), size, partial(read_bytes, filesystem, path))
 
 
 def _walk(
@@ -72,7 +72,7 @@ def _walk(
     """Image files below `folder` in sorted order with their sizes, entering only folders that reach [first,
     last].
     """
-    entries = filesystem.ls(posixpath.join(root, *folder), detail=True)
+    entries = storage(filesystem.ls, posixpath.join(root, *folder), detail=True)
     named = {posixpath.basename(entry["name"].rstrip("/")): entry for entry in entries}
     for name in sorted(named):
         entry, parts = named[name], (*folder, name)

@@ -3,18 +3,20 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from braceexpand import braceexpand
 
 from pipeline.errors import UserError
+from pipeline.files import file_kind, locate
+from pipeline.retries import storage
 from pipeline.sources.folder import FILES_A_SHARD, plan_folder, read_folder
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, describe, printable
 from pipeline.sources.webdataset import read_webdataset
 
-_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
 
@@ -37,13 +39,13 @@ def plan_source(source: str, files_a_shard: int = FILES_A_SHARD) -> SourcePlan:
     """The shards SOURCE stands for, in a stable order. Raises UserError where there is nothing to caption."""
     source = absolute_source(source)
     try:
-        filesystem, path = fsspec.core.url_to_fs(source)
-        exists = not _is_pattern(source) and filesystem.exists(path)
+        filesystem, path = locate(source)
         if _is_pattern(source):
             return SourcePlan(_plan_pattern(filesystem, source))
-        if not exists:
+        kind = file_kind(filesystem, path)
+        if kind is None:
             raise UserError(f"SOURCE {printable(source)} does not exist. Check the path.")
-        if filesystem.isdir(path):
+        if kind == "directory":
             return _plan_directory(filesystem, source, path, files_a_shard)
     except (OSError, ImportError, ValueError) as error:
         raise UserError(f"SOURCE {printable(source)} cannot be listed: {describe(error)}") from error
@@ -57,7 +59,8 @@ def plan_source(source: str, files_a_shard: int = FILES_A_SHARD) -> SourcePlan:
 
 def read_shard(shard: Shard) -> Iterator[Sample]:
     """The samples of one shard, in order. Raises where the shard cannot be read further."""
-    return read_webdataset(shard) if shard.kind == "webdataset" else read_folder(shard)
+    samples = read_webdataset(shard) if shard.kind == "webdataset" else read_folder(shard)
+    return islice(samples, shard.limit)
 
 
 def _is_pattern(source: str) -> bool:
@@ -73,13 +76,13 @@ def _plan_pattern(filesystem: Any, source: str) -> list[Shard]:
     urls: list[str] = []
     for url in expanded:
         if _GLOB.search(url):
-            found = filesystem.glob(filesystem._strip_protocol(url))
+            found = storage(filesystem.glob, filesystem._strip_protocol(url))
             tars = sorted(match for match in found if match.lower().endswith(_TAR_ENDINGS))
             urls += [_as_given(filesystem, source, match) for match in tars]
         else:
             urls.append(url)
     # one that exists is enough: a shard missing from a written-out range becomes an error row of its own
-    if not any(filesystem.exists(filesystem._strip_protocol(url)) for url in urls):
+    if not any(file_kind(filesystem, filesystem._strip_protocol(url)) for url in urls):
         raise UserError(
             f"SOURCE {printable(source)} matches no tar (names ending in {', '.join(_TAR_ENDINGS)}). "
             "Check the pattern, and quote it so that the shell does not expand it."
@@ -89,7 +92,8 @@ def _plan_pattern(filesystem: Any, source: str) -> list[Shard]:
 
 
 def _plan_directory(filesystem: Any, source: str, path: str, files_a_shard: int) -> SourcePlan:
-    names = [entry["name"] for entry in filesystem.ls(path, detail=True) if entry["type"] != "directory"]
+    entries = storage(filesystem.ls, path, detail=True)
+    names = [entry["name"] for entry in entries if entry["type"] != "directory"]
     tars = [name for name in names if name.lower().endswith(_TAR_ENDINGS)]
     images = [name for name in names if name.rpartition(".")[2].lower() in IMAGE_EXTENSIONS]
     if tars and images:
@@ -101,7 +105,7 @@ def _plan_directory(filesystem: Any, source: str, path: str, files_a_shard: int)
         folder = plan_folder(source, files_a_shard)
         if folder.images:
             return SourcePlan(folder.shards, folder.images, folder.listing)
-        tars = [name for name in filesystem.find(path) if name.lower().endswith(_TAR_ENDINGS)]
+        tars = [name for name in storage(filesystem.find, path) if name.lower().endswith(_TAR_ENDINGS)]
     if not tars:
         raise UserError(
             f"SOURCE {printable(source)} is empty: no tar and no image in it or below it "

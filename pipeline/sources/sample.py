@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Literal
 
 import pyarrow as pa
 
 from pipeline.chunk import SOURCE_SCHEMA, Chunk
+from pipeline.errors import CredentialsError
+from pipeline.redact import describe, printable
 
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"})
 
@@ -17,7 +20,8 @@ class Shard:
     """One read task: a tar, or a run of consecutive files of a folder.
 
     `id` is relative to the SOURCE and so the same on every machine; `first` and `last` bound the files of a
-    folder shard, both included, as paths relative to `url`.
+    folder shard, both included, as paths relative to `url`. Of a shard with a `limit`, only so many samples
+    count.
     """
 
     id: str
@@ -25,6 +29,7 @@ class Shard:
     url: str
     first: str = ""
     last: str = ""
+    limit: int | None = None
 
     def to_json(self) -> str:
         """ASCII, so that file names which are not valid Unicode survive the journey."""
@@ -59,9 +64,9 @@ def chunk_samples(
 ) -> Iterator[Chunk]:
     """Cut a shard's samples into chunks, without loading the images of those at the positions in `skip`.
 
-    Whatever the reader raises ends the shard with one error row of its own, after the samples already read.
-    The last chunk is marked, and a shard without samples is one chunk without rows: the sink leaves a trace
-    of each.
+    Whatever the reader raises ends the shard with one error row of its own, after the samples already read;
+    missing credentials alone, which no shard can be read without, are raised. The last chunk is marked, and
+    a shard without samples is one chunk without rows: the sink leaves a trace of each.
     """
     pending: list[dict[str, object]] = []
     position, rows, size = 0, 0, 0
@@ -80,9 +85,16 @@ def chunk_samples(
     yield from finish(last=True)
 
 
+def count_samples(shard: str, samples: Iterable[Sample], at_most: int) -> int:
+    """How many rows the samples make, read no further than `at_most`."""
+    return sum(1 for _ in islice(_ending_in_an_error_row(shard, samples), at_most))
+
+
 def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[Sample]:
     try:
         yield from samples
+    except CredentialsError:
+        raise
     except Exception as error:
         yield Sample(shard, error=f"the rest of shard {printable(shard)} cannot be read: {describe(error)}")
 
@@ -92,6 +104,8 @@ def _source_row(shard: str, index: int, sample: Sample) -> dict[str, object]:
     if error is None and sample.load is not None:
         try:
             image = sample.load()
+        except CredentialsError:
+            raise
         except Exception as failure:
             error = f"cannot be read: {describe(failure)}"
     return {
@@ -102,14 +116,3 @@ def _source_row(shard: str, index: int, sample: Sample) -> dict[str, object]:
         "error": error,
         "image": image,
     }
-
-
-def printable(name: str) -> str:
-    """`name` as valid Unicode: bytes that are none, in a file name, become `\\udcff` escapes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def describe(error: BaseException) -> str:
-    """An exception on one short line."""
-    text = " ".join(str(error).split())
-    return printable(text[:300] if text else type(error).__name__)

@@ -5,6 +5,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
+import zstandard
+
+
+def unpacked(stream: Any, name: str) -> Any:
+    """`stream` without the Zstandard that a name ending in .zst stands for; tarfile knows the others."""
+    zst = name.partition("?")[0].lower().endswith(".zst")
+    return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) if zst else stream
+
 
 def tar_members(
     stream: Any, mode: Literal["r|", "r|*"]
@@ -14,7 +22,7 @@ def tar_members(
     `mode` is tarfile's for a stream: `r|`, or `r|*` for compressed tars too. Raises `tarfile.ReadError` where
     the tar ends early or is damaged.
     """
-    with tarfile.open(fileobj=stream, mode=mode, tarinfo=_StrictTarInfo, errors="surrogateescape") as tar:
+    with tarfile.open(fileobj=stream, mode=mode, tarinfo=StrictTarInfo, errors="surrogateescape") as tar:
         for member in tar:
             # else tarfile keeps the header of every member until the archive ends
             tar.members = []  # type: ignore[attr-defined]
@@ -30,11 +38,11 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return data
 
 
-class _StrictTarInfo(tarfile.TarInfo):
+class StrictTarInfo(tarfile.TarInfo):
     """Raises where `tarfile` would take a cut or damaged header for the end of the archive."""
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_StrictTarInfo":
+    def fromtarfile(cls, tar: tarfile.TarFile) -> "StrictTarInfo":
         try:
             return super().fromtarfile(tar)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block that ends every whole archive

@@ -303,14 +303,16 @@ def test_a_stage_that_cannot_start_says_why_on_one_line(
     )
 
 
-def test_a_stage_that_fails_says_why_on_one_line(tmp_path: Path, one_image: str, small_bundle: Path) -> None:
+def test_a_file_that_cannot_be_written_says_why_on_one_line(
+    tmp_path: Path, one_image: str, small_bundle: Path
+) -> None:
     source, output, model = one_image, tmp_path / "run", str(small_bundle)
     bundle, plan = open_bundle(model), plan_source(source)
     facts = run_facts(source, plan, model, bundle, CaptionJobConfig(), "float32")
     RunFolder(str(output)).begin(facts)
     in_the_way = output / "captions" / chunk_file_name("one.tar", 0)
     in_the_way.mkdir()
-    _check_breaks(source, output, small_bundle, "a stage failed: IsADirectoryError: ")
+    _check_breaks(source, output, small_bundle, "/captions cannot be written: ")
 
 
 def _check_breaks(source: str, output: Path, model: Path, message: str) -> None:

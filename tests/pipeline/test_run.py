@@ -10,9 +10,10 @@ from pipeline.config import CaptionJobConfig
 from pipeline.errors import UserError
 from pipeline.local import caption_locally
 from pipeline.run import caption_archive, open_bundle, run_facts
-from pipeline.run_folder import RunFolder, unfinished
+from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork
+from pipeline.written import unfinished
 from tests.images import write_shard
 
 CONFIG = CaptionJobConfig(chunk_rows=2)

@@ -8,8 +8,9 @@ import pytest
 from maccap.config import DecodingConfig
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
 from pipeline.errors import RunError, UserError
-from pipeline.run_folder import RunFacts, RunFolder, unfinished
+from pipeline.run_folder import RunFacts, RunFolder
 from pipeline.write import CaptionWriter
+from pipeline.written import unfinished
 
 
 def _facts(**changes: Any) -> RunFacts:

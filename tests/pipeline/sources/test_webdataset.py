@@ -1,8 +1,10 @@
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from pipeline.sources.sample import ChunkLimits, Sample, Shard, chunk_samples
 from pipeline.sources.webdataset import read_webdataset
@@ -75,10 +77,55 @@ def test_a_sample_without_an_image_is_an_error_row(tmp_path: Path) -> None:
     assert b.error is None
 
 
-def test_the_plain_image_is_captioned_before_its_companions(tmp_path: Path) -> None:
-    (sample,) = _read(write_tar(tmp_path / "x.tar", [("a.mask.png", b"mask"), ("a.jpg", JPEG)]))
-    assert sample.load is not None
-    assert sample.load() == JPEG
+def test_each_image_of_a_sample_is_a_row(tmp_path: Path) -> None:
+    members = [("a.mask.png", b"mask"), ("a.jpg", JPEG), ("a.json", b"{}"), ("b.left.jpg", JPEG)]
+    samples = _read(write_tar(tmp_path / "x.tar", members))
+    assert [sample.image_id for sample in samples] == ["x/a.mask.png", "x/a.jpg", "x/b"]
+    assert [sample.load() for sample in samples if sample.load] == [b"mask", JPEG, JPEG]
+    assert [sample.metadata for sample in samples] == ["{}", "{}", None]
+
+
+def _shuffled(count: int) -> list[tuple[str, bytes]]:
+    members = [(f"{n:05d}.jpg", encoded(picture(n))) for n in range(count)]
+    members += [(f"{n:05d}.json", json.dumps({"number": n}).encode()) for n in range(count)]
+    random.Random(1).shuffle(members)
+    return members
+
+
+@pytest.mark.parametrize("count", [2, 40, 300])
+def test_samples_whose_members_stand_apart_are_put_together(tmp_path: Path, count: int) -> None:
+    members = _shuffled(count)
+    rows = _rows(write_tar(tmp_path / "x.tar", members))
+    assert sorted(row["image_id"] for row in rows) == [f"x/{n:05d}" for n in range(count)]
+    content = dict(members)
+    for row in rows:
+        name = row["image_id"].removeprefix("x/")
+        assert row["image"] == content[f"{name}.jpg"]
+        assert row["metadata"].encode() == content[f"{name}.json"]
+    assert [row["index"] for row in rows] == list(range(count))
+
+
+def test_a_shuffled_tar_cut_short_keeps_what_is_whole(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", _shuffled(40))
+    whole = _rows(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    rows = _rows(path)
+    assert 5 < len(rows) < 40
+    images = {row["image_id"]: row["image"] for row in whole}
+    with_image = [row for row in rows if row["image"]]
+    assert all(row["image"] == images[row["image_id"]] for row in with_image)
+    assert rows[-1]["error"].startswith("the rest of shard x.tar cannot be read: ")
+
+
+def test_members_that_stand_apart_in_a_packed_tar_are_told(tmp_path: Path) -> None:
+    """It cannot be read here and there; what is found too late is an error row, and nothing is silent."""
+    path = write_tar(tmp_path / "x.tar", [("a.jpg", JPEG), ("b.jpg", JPEG), ("a.json", b"{}")])
+    packed = tmp_path / "x.tar.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert [row["image_id"] for row in _rows(path)] == ["x/a", "x/b"]
+    *_, late = _rows(packed)
+    assert late["image_id"] == "x/a#2"
+    assert "write the tar sorted by name" in late["error"]
 
 
 def test_hidden_files_and_folders_are_no_samples(tmp_path: Path) -> None:
@@ -94,9 +141,17 @@ def test_unicode_and_undecodable_names(tmp_path: Path) -> None:
 
 def test_a_compressed_tar_is_read_as_well(tmp_path: Path) -> None:
     plain = write_shard(tmp_path / "x.tar", 2)
-    packed = tmp_path / "x.tar.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert [s.image_id for s in _read(packed)] == [s.image_id for s in _read(plain)]
+    whole = _rows(plain)
+    for name, pack in (
+        ("x.tar.gz", gzip.compress),
+        ("x.tgz", gzip.compress),
+        ("x.tar.zst", zstandard.compress),
+    ):
+        packed = tmp_path / name
+        packed.write_bytes(pack(plain.read_bytes()))
+        assert [{**row, "shard": "x.tar"} for row in _rows(packed)] == whole
+        packed.write_bytes(packed.read_bytes()[:-40])
+        assert "cannot be read" in _rows(packed)[-1]["error"]
 
 
 def _cuts() -> dict[str, int]:

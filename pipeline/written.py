@@ -1,0 +1,59 @@
+"""What a run folder holds, by the footers of its chunks: a number or two a chunk, never an id a row."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pipeline.chunk import file_name, shard_file_stem
+from pipeline.write import ChunkFooter
+
+
+@dataclass
+class ShardProgress:
+    """The chunks of one shard that are written."""
+
+    positions: list[int] = field(default_factory=list)
+    rows: int = 0
+    final: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        if self.final is None:
+            return False
+        return sum(position <= self.final for position in self.positions) == self.final + 1
+
+
+@dataclass
+class WrittenChunks:
+    """What a run folder holds: totals, and the written chunks by shard."""
+
+    chunks: int = 0
+    rows: int = 0
+    errors: int = 0
+    _shards: dict[str, ShardProgress] = field(default_factory=dict)
+
+    def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
+        progress = self._shards.setdefault(stem, ShardProgress())
+        progress.positions.append(position)
+        progress.rows += footer.rows
+        if footer.last:
+            progress.final = position if progress.final is None else min(position, progress.final)
+        self.chunks += 1
+        self.rows += footer.rows
+        self.errors += footer.errors
+
+    def beyond_the_end(self) -> list[str]:
+        """Names of chunks after their shard's last: of an earlier reading, when the shard was longer."""
+        return [
+            file_name(stem, position)
+            for stem, progress in self._shards.items()
+            for position in progress.positions
+            if progress.final is not None and position > progress.final
+        ]
+
+    def of_shard(self, shard: str) -> ShardProgress:
+        return self._shards.get(shard_file_stem(shard), ShardProgress())
+
+
+def unfinished(shards: Iterable[str], written: WrittenChunks) -> list[str]:
+    """The shards of which a chunk is missing."""
+    return [shard for shard in shards if not written.of_shard(shard).complete]
