@@ -112,6 +112,8 @@ def run_facts(
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
+        max_bytes=config.max_bytes,
+        accept_truncated=config.accept_truncated,
         precision=precision,
         version=__version__,
     )

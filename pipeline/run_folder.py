@@ -46,6 +46,8 @@ class RunFacts(Config):
     chunk_rows: int
     chunk_bytes: int
     max_pixels: int
+    max_bytes: int
+    accept_truncated: bool
     precision: Precision
     version: str
 
