@@ -2,8 +2,8 @@
 
 Upright as the EXIF orientation says, the first frame of an animation, transparency on white, 16-bit grey
 scaled to 8 bits (Pillow's own conversion clips it to white). Opaque 8-bit images, all but a few, keep exactly
-the pixels that open_clip's preprocessing works on. Whatever needs numbers is computed in bands of rows, so
-that a large image never exists as an array of float64.
+the pixels that open_clip's preprocessing works on. Whatever takes more than a conversion is computed in bands
+of rows, so that a large image never exists as an array of float64, nor in four copies.
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,7 @@ def as_seen(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bits(image)
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _on_white(image)
     return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 
@@ -41,17 +39,26 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def _on_white(image: Image.Image) -> Image.Image:
+    opaque = Image.new("RGB", image.size)
+    for rows, band in _bands(image):
+        rgba = band.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        opaque.paste(Image.alpha_composite(white, rgba).convert("RGB"), (0, rows.start))
+    return opaque
+
+
 def _to_8_bits(image: Image.Image) -> Image.Image:
     """16-bit grey over its whole range; 32-bit and float images, whose range nothing tells, over what they
     hold.
     """
     grey = np.empty((image.height, image.width), np.uint8)
     if image.mode.startswith("I;16"):
-        for rows, values in _bands(image):
+        for rows, values in _number_bands(image):
             grey[rows] = (values.astype(np.uint32) + 128) // 257  # rounds v / 257, which is never a half
         return Image.fromarray(grey)
     low, high = _range(image)
-    for rows, values in _bands(image):
+    for rows, values in _number_bands(image):
         scaled = _finite(values)
         if image.mode == "I" and 255 < high <= 65535:
             scaled /= 257
@@ -62,7 +69,8 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    extremes = [(values.min(), values.max()) for values in (_finite(band) for _, band in _bands(image))]
+    bands = (_finite(band) for _, band in _number_bands(image))
+    extremes = [(values.min(), values.max()) for values in bands]
     return min(low for low, _ in extremes), max(high for _, high in extremes)
 
 
@@ -70,8 +78,12 @@ def _finite(values: NDArray) -> NDArray[np.float64]:
     return np.nan_to_num(values.astype(np.float64))
 
 
-def _bands(image: Image.Image) -> Iterator[tuple[slice, NDArray]]:
+def _number_bands(image: Image.Image) -> Iterator[tuple[slice, NDArray]]:
+    return ((rows, np.asarray(band)) for rows, band in _bands(image))
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     height = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, height):
         bottom = min(top + height, image.height)
-        yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))

@@ -7,14 +7,16 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from maccap.config import Config, DecodingConfig
-from pipeline.decode import MAX_PIXELS
+from pipeline.decode_image import MAX_PIXELS, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
 from pipeline.sources.sample import ChunkLimits
 
 
 class CaptionJobConfig(Config):
-    """Settings of one run. All but `resources` and the batch sizes are part of what `run.json` pins down."""
+    """Settings of one run. All but `decode_seconds`, `resources` and the batch sizes are part of what
+    `run.json` pins down.
+    """
 
     decoding: dict[str, Any] = Field(
         default={}, description="overrides of the bundle's decoding defaults, by name"
@@ -29,6 +31,15 @@ class CaptionJobConfig(Config):
     keep_features: bool = Field(
         default=False,
         description="CLIP features into the table too, so that captioning again needs no images",
+    )
+    max_bytes: int = Field(
+        default=256 << 20, ge=1, description="samples of more bytes become error rows, and are not read"
+    )
+    accept_truncated: bool = Field(
+        default=False, description="caption images that were cut short by what is there of them"
+    )
+    decode_seconds: float = Field(
+        default=10, gt=0, description="CPU time after which an image becomes an error row"
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
@@ -52,7 +63,10 @@ class CaptionJobConfig(Config):
         return overrides
 
     def limits(self) -> ChunkLimits:
-        return ChunkLimits(self.chunk_rows, self.chunk_bytes)
+        return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)
+
+    def decode_limits(self) -> DecodeLimits:
+        return DecodeLimits(self.max_pixels, self.decode_seconds, self.accept_truncated)
 
     def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
         """The bundle's defaults with this run's overrides. Raises UserError where they do not go together."""

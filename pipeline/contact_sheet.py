@@ -7,7 +7,7 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from maccap.pixels import PixelSpec
-from pipeline.decode import UndecodableError, decode_image
+from pipeline.decode_image import UndecodableError, decode_image
 from pipeline.examples import Example
 
 _PAGE, _CARD, _EMPTY = (242, 241, 238), (255, 255, 255), (214, 214, 214)

@@ -1,109 +1,38 @@
-"""From image bytes to the pixels CLIP sees, with Pillow alone: this stage's workers never load torch.
+"""The decode stage: image bytes out, the pixels CLIP sees in. Its workers never load torch."""
 
-What a file shows is `maccap.as_seen`'s to say. Here are the limits of what is let in, and whatever cannot be
-decoded becomes an error row with a short reason.
-"""
-
-import warnings
-from dataclasses import dataclass
-from io import BytesIO
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from maccap.as_seen import as_seen
-from maccap.pixels import PixelSpec, resize_and_crop
-from pipeline.chunk import spread, valid_rows
+from maccap.pixels import PixelSpec
+from pipeline.chunk import valid_rows
 from pipeline.columns import pixels_column
-from pipeline.sources.sample import describe
-
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own check, which `max_pixels` takes the place of
-
-MAX_PIXELS = 178_956_970  # twice Pillow's own warning level: half a gigabyte of RGB
-
-# Pillow also opens formats that run other programs or hold no pixels; these are all that sources let in
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
-
-
-class UndecodableError(ValueError):
-    """Why an image cannot be captioned, in words for the `error` column."""
-
-
-@dataclass(frozen=True)
-class DecodedImage:
-    """Pixels [S, S, 3], and the size of the upright original."""
-
-    pixels: NDArray[np.uint8]
-    width: int
-    height: int
-
-
-def decode_image(data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """Decode one image. The pixel count is checked on the header, before any pixel is. Raises
-    UndecodableError.
-    """
-    if not data:
-        raise UndecodableError("the file is empty (0 bytes)")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return _decode(data, spec, max_pixels)
-    except UndecodableError:
-        raise
-    except UnidentifiedImageError:
-        raise UndecodableError(f"not an image of a known format (it starts with {data[:8]!r})") from None
-    except MemoryError:
-        raise UndecodableError("not enough memory to decode it") from None
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        raise UndecodableError(f"damaged image: {describe(error)}") from error
-
-
-def _decode(data: bytes, spec: PixelSpec, max_pixels: int) -> DecodedImage:
-    with Image.open(BytesIO(data), formats=_FORMATS) as image:
-        pixels = image.width * image.height
-        if pixels > max_pixels:
-            raise UndecodableError(
-                f"{image.width} x {image.height} pixels are more than the limit of {max_pixels} (max_pixels)"
-            )
-        _refuse_slivers(image, spec, max_pixels)
-        upright = as_seen(image)
-        return DecodedImage(resize_and_crop(upright, spec), upright.width, upright.height)
-
-
-def _refuse_slivers(image: Image.Image, spec: PixelSpec, max_pixels: int) -> None:
-    """A 60,000 x 1 image is small, but resized to its shorter edge it would take gigabytes."""
-    short, long = sorted(image.size)
-    if spec.resize_mode == "shortest" and spec.size * spec.size * long // short > max_pixels:
-        raise UndecodableError(f"{image.width} x {image.height} pixels are too narrow to resize")
+from pipeline.decode_image import DecodeLimits, UndecodableError
+from pipeline.isolated_decoder import IsolatedDecoder
 
 
 class DecodeStage:
     """`image` out, `pixels`, `width` and `height` in. `spec` is what the bundle's CLIP expects."""
 
-    def __init__(self, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, spec: PixelSpec, limits: DecodeLimits) -> None:
         self.spec = spec
-        self.max_pixels = max_pixels
+        self.limits = limits
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         total = samples.num_rows
         errors = samples["error"].to_pylist()
         pixels = np.zeros((total, self.spec.size, self.spec.size, 3), np.uint8)
-        rows: list[int] = []
-        sizes: list[tuple[int, int]] = []
-        for row in valid_rows(samples):
-            try:
-                decoded = decode_image(samples["image"][row].as_py(), self.spec, self.max_pixels)
-            except UndecodableError as error:
-                errors[row] = str(error)
+        rows = valid_rows(samples)
+        widths: list[int | None] = [None] * total
+        heights: list[int | None] = [None] * total
+        images = [memoryview(samples["image"][row].as_buffer() or b"") for row in rows]
+        for row, decoded in zip(rows, _decoder(self.spec, self.limits).decode(images), strict=True):
+            if isinstance(decoded, UndecodableError):
+                errors[row] = str(decoded)
                 continue
             pixels[row] = decoded.pixels
-            rows.append(row)
-            sizes.append((decoded.width, decoded.height))
-        widths, heights = (
-            spread([w for w, _ in sizes], rows, total),
-            spread([h for _, h in sizes], rows, total),
-        )
+            widths[row], heights[row] = decoded.width, decoded.height
         return (
             samples.drop_columns(["image", "error"])
             .append_column("error", pa.array(errors, pa.string()))
@@ -111,3 +40,9 @@ class DecodeStage:
             .append_column("height", pa.array(heights, pa.int32()))
             .append_column("pixels", pixels_column(pixels))
         )
+
+
+@lru_cache(maxsize=1)
+def _decoder(spec: PixelSpec, limits: DecodeLimits) -> IsolatedDecoder:
+    """One for all the tasks of a worker: its process outlives the stage, which comes anew with each task."""
+    return IsolatedDecoder(spec, limits)

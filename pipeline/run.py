@@ -156,6 +156,8 @@ def run_facts(
         max_pixels=config.max_pixels,
         limit=config.limit,
         keep_features=config.keep_features,
+        max_bytes=config.max_bytes,
+        accept_truncated=config.accept_truncated,
         precision=precision,
         version=__version__,
     )

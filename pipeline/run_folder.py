@@ -55,6 +55,8 @@ class RunFacts(Config):
     max_pixels: int
     limit: int | None = None
     keep_features: bool = False
+    max_bytes: int
+    accept_truncated: bool
     precision: Precision
     version: str
 

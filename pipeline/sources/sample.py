@@ -53,10 +53,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class ChunkLimits:
-    """A chunk ends at `rows` samples, or before the sample that would take its images past `bytes`."""
+    """A chunk ends at `rows` samples, or before the sample that would take it past `bytes`. A sample of more
+    than `max_bytes` is not read.
+    """
 
     rows: int = 512
     bytes: int = 256 << 20
+    max_bytes: int = 256 << 20
 
 
 def chunk_samples(

@@ -1,159 +1,24 @@
-import contextlib
-import io
 import subprocess
 import sys
 
 import numpy as np
 import pyarrow as pa
-import pytest
-from PIL import Image
 
-from maccap.pixels import PixelSpec, resize_and_crop
+from maccap.pixels import PixelSpec
 from pipeline.chunk import SOURCE_SCHEMA
 from pipeline.columns import read_pixels
-from pipeline.decode import DecodeStage, UndecodableError, decode_image
-from tests.images import BAD_FILES, encoded, hostile_files, picture, png_header
+from pipeline.decode import DecodeStage
+from pipeline.decode_image import DecodeLimits, decode_image
+from tests.images import BAD_FILES, hostile_files
 
 SPEC = PixelSpec(32)
-
-
-def _whole(image: Image.Image, kind: str = "PNG", **options: object) -> np.ndarray:
-    """Decoded at its own size, so that pixels can be compared to the original's."""
-    size = image.width
-    return decode_image(encoded(image, kind, **options), PixelSpec(size)).pixels
-
-
-def test_a_plain_image_is_what_clip_preprocessing_makes_of_it() -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF"):
-        data = encoded(picture(3, 70, 50), kind)
-        expected = resize_and_crop(_open(data).convert("RGB"), SPEC)
-        decoded = decode_image(data, SPEC)
-        assert np.array_equal(decoded.pixels, expected), kind
-        assert (decoded.width, decoded.height) == (70, 50)
-
-
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data))
-
-
-@pytest.mark.parametrize("name", [name for name in hostile_files() if name not in BAD_FILES])
-def test_every_odd_image_is_decoded(name: str) -> None:
-    decoded = decode_image(hostile_files()[name], SPEC)
-    assert decoded.pixels.shape == (32, 32, 3)
-    assert decoded.pixels.std() > 10
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("bad-text.jpg", "not an image of a known format (it starts with b'I am a t')"),
-        ("bad-empty.jpg", "the file is empty (0 bytes)"),
-        ("bad-huge.png", "30000 x 30000 pixels are more than the limit of 178956970 (max_pixels)"),
-        ("bad-cut.jpg", "truncated"),
-        ("bad-sliver.png", "400000 x 1 pixels are too narrow to resize"),
-    ],
-)
-def test_every_bad_image_has_a_short_reason(name: str, reason: str) -> None:
-    with pytest.raises(UndecodableError) as error:
-        decode_image(BAD_FILES[name], SPEC)
-    assert reason in str(error.value)
-    assert len(str(error.value)) < 200
-
-
-def test_noise_at_any_place_of_a_file_never_escapes_as_another_error() -> None:
-    numbers = np.random.default_rng(0)
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"):
-        whole = encoded(picture(1), kind)
-        for _ in range(60):
-            data = bytearray(whole)
-            for place in numbers.integers(0, len(data), 4):
-                data[place] = numbers.integers(0, 256)
-            with contextlib.suppress(UndecodableError):
-                decode_image(bytes(data), SPEC, max_pixels=1_000_000)
-
-
-def test_the_pixel_limit_is_on_the_header() -> None:
-    assert decode_image(encoded(picture(0, 40, 40)), SPEC, max_pixels=1600).width == 40
-    with pytest.raises(UndecodableError, match="max_pixels"):
-        decode_image(png_header(40, 41), SPEC, max_pixels=1600)
-
-
-def test_a_turned_photo_is_seen_upright() -> None:
-    upright = picture(5, 60, 40)
-    stored = upright.transpose(Image.Transpose.ROTATE_90)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown after a turn of 90 degrees clockwise
-    decoded = decode_image(encoded(stored, "PNG", exif=exif), SPEC)
-    assert (decoded.width, decoded.height) == (60, 40)
-    assert np.array_equal(decoded.pixels, resize_and_crop(upright, SPEC))
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_keeps_its_whole_range(kind: str) -> None:
-    values = np.linspace(0, 65535, 32 * 32).round().astype(np.uint16).reshape(32, 32)
-    pixels = _whole(Image.fromarray(values), kind)
-    assert np.array_equal(pixels[..., 0], np.round(values / 257).astype(np.uint8))
-
-
-def test_a_large_16_bit_image_takes_little_more_memory_than_itself() -> None:
-    """Pillow holds 30 million pixels of I;16 in 57 MB; one copy of them as float64 would be 229 MB."""
-    program = """
-import io, resource
-from PIL import Image
-from maccap.pixels import PixelSpec
-from pipeline.decode import decode_image
-buffer = io.BytesIO()
-Image.new("I;16", (5000, 6000), 40_000).save(buffer, "PNG", compress_level=1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-pixels = decode_image(buffer.getvalue(), PixelSpec(32)).pixels
-assert (pixels == round(40_000 / 257)).all()
-grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-assert grown < 200, grown
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
-
-
-def test_32_bit_and_float_images_are_not_one_flat_colour() -> None:
-    ramp = np.linspace(-3.0, 9.0, 32 * 32).reshape(32, 32)
-    for values in (ramp.astype(np.float32), (ramp * 1_000_000).astype(np.int32)):
-        pixels = _whole(Image.fromarray(values), "TIFF")
-        assert (pixels.min(), pixels.max()) == (0, 255)
-
-
-def test_transparency_shows_white() -> None:
-    image = picture(1, 32, 32).convert("RGBA")
-    image.putalpha(Image.fromarray(np.repeat([[0, 255]], 32, axis=0).repeat(16, axis=1).astype(np.uint8)))
-    pixels = _whole(image)
-    assert (pixels[:, :16] == 255).all()
-    assert np.array_equal(pixels[:, 16:], np.asarray(picture(1, 32, 32))[:, 16:])
-
-
-def test_a_transparent_palette_shows_white() -> None:
-    image = Image.new("P", (32, 32), 0)
-    image.putpalette([0, 0, 0, 200, 10, 10])
-    image.paste(1, (16, 0, 32, 32))
-    pixels = _whole(image, "GIF", transparency=0)
-    assert (pixels[:, :16] == 255).all()
-    assert (pixels[:, 16:] == [200, 10, 10]).all()
-
-
-def test_an_animation_is_its_first_frame() -> None:
-    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
-    for kind in ("GIF", "WEBP"):
-        pixels = _whole(frames[0], kind, save_all=True, append_images=frames[1:])
-        assert pixels[0, 0, 0] > 200
-
-
-def test_cmyk_colours_are_those_of_the_picture() -> None:
-    pixels = _whole(Image.new("RGB", (32, 32), (200, 40, 90)).convert("CMYK"), "JPEG", quality=100)
-    assert np.abs(pixels[16, 16].astype(int) - [200, 40, 90]).max() < 6
 
 
 def test_a_stage_keeps_every_row_in_its_place() -> None:
     files = hostile_files()
     rows = [{"image_id": name, "index": n, "image": data} for n, (name, data) in enumerate(files.items())]
     rows.insert(2, {"image_id": "broken", "index": 99, "error": "the sample holds no image"})
-    decoded = DecodeStage(SPEC)(pa.Table.from_pylist(rows, SOURCE_SCHEMA))
+    decoded = DecodeStage(SPEC, DecodeLimits())(pa.Table.from_pylist(rows, SOURCE_SCHEMA))
     assert decoded["image_id"].to_pylist() == [row["image_id"] for row in rows]
     assert "image" not in decoded.column_names
     for row in decoded.to_pylist():
@@ -172,7 +37,7 @@ import sys
 import pipeline.decode, pipeline.sources, pipeline.write, pipeline.stages, pipeline.config
 from maccap.pixels import PixelSpec
 from tests.images import encoded, picture
-pipeline.decode.decode_image(encoded(picture()), PixelSpec(32))
+pipeline.decode_image.decode_image(encoded(picture()), PixelSpec(32))
 import jobs.cli, jobs.caption
 assert not {"torch", "open_clip", "transformers", "ray"} & set(sys.modules), sorted(sys.modules)
 import maccap, maccap.captioner

@@ -24,6 +24,8 @@ def _facts(**changes: Any) -> RunFacts:
         "chunk_rows": 4,
         "chunk_bytes": 1000,
         "max_pixels": 1000,
+        "max_bytes": 1000,
+        "accept_truncated": False,
         "precision": "float32",
         "version": "1",
     }
