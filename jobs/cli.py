@@ -25,6 +25,7 @@ COMMANDS = {
     "ablate": "jobs.ablate",
     "import": "jobs.import_authors",
     "benchmark": "jobs.benchmark",
+    "benchmark-scale": "jobs.benchmark_scale",
     "benchmark-training": "jobs.benchmark_training",
 }
 

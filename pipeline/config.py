@@ -47,6 +47,9 @@ class CaptionJobConfig(Config):
     feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once")
     candidate_batch: int = Field(default=32, ge=1, description="images the language model decodes at once")
     rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
+    stall_seconds: float = Field(
+        default=1800, gt=0, description="without a finished chunk for so long, the run ends with an error"
+    )
     resources: Resources | None = Field(
         default=None, description="left out: fitted to the machine or cluster"
     )

@@ -23,12 +23,15 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 from ray.exceptions import RayError, RayTaskError
 
+from pipeline.board import Board
 from pipeline.chunk import Chunk
 from pipeline.errors import RunError, UserError
 from pipeline.resources import ActorResources, Resources, TaskResources, check_fits, default_resources
 from pipeline.sources import Shard
 from pipeline.sources.sample import describe
 from pipeline.stages import CaptionStages, ShardWork, Stage
+from pipeline.stall import until_stalled
+from pipeline.torch_runtime import is_device_lost
 from pipeline.write import Receipt
 
 
@@ -101,20 +104,24 @@ def _stderr_muted() -> Iterator[None]:
 def caption_on_ray(
     stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
 ) -> Iterator[Receipt]:
-    """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError."""
+    """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError, also where
+    none appears for the run's `stall_seconds`.
+    """
     configure_ray_data()
     items = [{"shard": item.shard.to_json(), "skip": json.dumps(item.skip)} for item in work]
     if not items:
         return
     chunks: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
-    chunks = chunks.map_batches(partial(_read, stages), **_task(resources.read))
-    chunks = chunks.map_batches(partial(_apply, stages.decode()), **_task(resources.decode))
+    board = Board.start()
+    chunks = chunks.map_batches(partial(_read, board, stages), **_task(resources.read))
+    chunks = chunks.map_batches(partial(_apply, board, "decode", stages.decode()), **_task(resources.decode))
     actors = resources.actor_stages()
     for name, build in stages.builders(actors).items():
-        on_rows = partial(_on_rows, build)
+        on_rows = partial(_on_rows, board, name, build)
         chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(actors[name]))
-    receipts = chunks.map_batches(partial(_write, stages), **_task(resources.write))
-    yield from map(Receipt.from_json, receipts_of(receipts))
+    receipts = receipts_of(chunks.map_batches(partial(_write, board, stages), **_task(resources.write)))
+    for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report):
+        yield Receipt.from_json(receipt)
 
 
 def receipts_of(rows: ray.data.Dataset) -> Iterator[str]:
@@ -145,33 +152,50 @@ class StageActor:
     def __call__(self, rows: pa.Table) -> pa.Table:
         if isinstance(self.stage, Exception):
             raise self.stage
-        return self.stage(rows)
+        try:
+            return self.stage(rows)
+        except RuntimeError as error:
+            if is_device_lost(error):  # Ray starts another actor, and gives it the chunk
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise
 
 
-def _on_rows(build: Callable[[], Stage]) -> Callable[[pa.Table], pa.Table]:
-    return partial(_apply, build())
+def _on_rows(board: Board, name: str, build: Callable[[], Stage]) -> Callable[[pa.Table], pa.Table]:
+    with board.working(name):
+        return partial(_apply, board, name, build())
 
 
-def _apply(stage: Stage, rows: pa.Table) -> pa.Table:
-    return pa.concat_tables(
-        [chunk.with_samples(stage(chunk.samples)).to_row() for chunk in Chunk.from_rows(rows)]
-    )
+def _apply(board: Board, name: str, stage: Stage, rows: pa.Table) -> pa.Table:
+    done = []
+    for chunk in Chunk.from_rows(rows):
+        with board.working(name, chunk.file_name):
+            done.append(chunk.with_samples(stage(chunk.samples)).to_row())
+    return pa.concat_tables(done)
 
 
-def _read(stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
+def _read(board: Board, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
     for item in rows.to_pylist():
         work = ShardWork(Shard.from_json(item["shard"]), tuple(json.loads(item["skip"])))
-        for chunk in stages.read(work):
-            yield chunk.to_row()
+        with board.working("read", work.shard.id):
+            for chunk in stages.read(work):
+                yield chunk.to_row()
 
 
-def _write(stages: CaptionStages, rows: pa.Table) -> pa.Table:
-    write = stages.write()
-    return pa.table({"receipt": [write(chunk).to_json() for chunk in Chunk.from_rows(rows)]})
+def _write(board: Board, stages: CaptionStages, rows: pa.Table) -> pa.Table:
+    write, receipts = stages.write(), []
+    for chunk in Chunk.from_rows(rows):
+        with board.working("write", chunk.file_name):
+            receipts.append(write(chunk).to_json())
+    return pa.table({"receipt": receipts})
 
 
 def _task(resources: TaskResources) -> dict[str, Any]:
-    return {**_ONE_CHUNK, "compute": TaskPoolStrategy(), "num_cpus": resources.num_cpus}
+    return {
+        **_ONE_CHUNK,
+        "compute": TaskPoolStrategy(),
+        "num_cpus": resources.num_cpus,
+        "max_retries": _DEATHS_A_CHUNK,
+    }
 
 
 def actor_pool(resources: ActorResources) -> dict[str, Any]:
@@ -181,9 +205,12 @@ def actor_pool(resources: ActorResources) -> dict[str, Any]:
         "compute": ActorPoolStrategy(size=resources.actors),
         "num_cpus": resources.num_cpus,
         "num_gpus": resources.num_gpus,
+        "max_task_retries": _DEATHS_A_CHUNK,
     }
 
 
+# Ray would try forever: a chunk that kills its worker each time would keep the run from its end
+_DEATHS_A_CHUNK = 10
 _ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True}
 
 

@@ -30,3 +30,13 @@ class TorchRuntime(Config):
         torch.set_num_threads(self.threads)
         dtype: Any = getattr(torch, self.precision)
         return self.device, dtype
+
+
+def is_device_lost(error: RuntimeError) -> bool:
+    """Whether a GPU failed under a computation: nothing else can be computed in this process any more.
+
+    Out of memory is another matter: batches are halved (`maccap/fitting_batch.py`).
+    """
+    import torch
+
+    return isinstance(error, torch.AcceleratorError)

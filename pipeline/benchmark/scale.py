@@ -1,0 +1,159 @@
+"""How the pipeline grows with the archive: images of a pixel by the million, a model that answers at once.
+
+Everything but the model is what `maccap caption` runs: planning, reading, decoding, the Ray graph, the sink
+and the receipts, and the look at the output with which a resume begins.
+"""
+
+import io
+import os
+import tarfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from PIL import Image
+
+from maccap.bundle import embedded_bundle_path
+from maccap.config import Config
+from maccap.pixels import PixelSpec
+from pipeline.chunk import CANDIDATE, spread, valid_rows
+from pipeline.config import CaptionJobConfig
+from pipeline.flow import Cluster, caption_on_ray
+from pipeline.run import open_bundle, run_facts
+from pipeline.run_folder import RunFolder, unfinished
+from pipeline.sources import plan_source
+from pipeline.stages import CaptionStages, ShardWork, Stage
+from pipeline.torch_runtime import TorchRuntime
+
+_POINTS = 10
+
+
+class Point(Config):
+    """What was held when a share of the shards was done, in MB of 2^20 bytes."""
+
+    shards: int
+    rows_per_second: float  # since the point before
+    driver_mb: int
+    object_store_mb: int
+
+
+class Scale(Config):
+    """One run of `rows` in `shards`; seconds."""
+
+    rows: int
+    shards: int
+    planning: float
+    first_receipt: float  # from the start of the graph
+    rows_per_second: float  # from the first receipt on
+    points: list[Point]
+    resume: float  # to find out that nothing is missing
+
+
+def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str], None]) -> Scale:
+    """Caption an archive of `shards` tars of `rows_a_shard` images each, in the folder `work`."""
+    import ray
+
+    source, output = work / "archive", str(work / "run")
+    write_tiny_archive(source, shards, rows_a_shard)
+    began = time.perf_counter()
+    plan = plan_source(str(source))
+    planning = time.perf_counter() - began
+    config, bundle = CaptionJobConfig(), open_bundle(str(embedded_bundle_path()))
+    facts = run_facts(str(source), plan, "constant", bundle, config, "float32")
+    folder, cluster = RunFolder(output), Cluster(None)
+    folder.begin(facts)
+    stages = ConstantStages(output, PixelSpec(8), facts, config)
+    resources = cluster.resources
+    say(f"{shards} shards planned in {planning:.1f} s; Ray has {ray.cluster_resources().get('CPU'):g} CPUs")
+
+    points: list[Point] = []
+    rows = done = rows_before = 0
+    began = last = time.perf_counter()
+    first = 0.0
+    for receipt in caption_on_ray(stages, [ShardWork(shard) for shard in plan.shards], resources):
+        now = time.perf_counter()
+        first = first or now
+        rows, done = rows + receipt.rows, done + receipt.last
+        if done * _POINTS >= shards * (len(points) + 1):
+            rate = (rows - rows_before) / (now - last)
+            points.append(
+                Point(
+                    shards=done,
+                    rows_per_second=round(rate),
+                    driver_mb=_resident_mb(),
+                    object_store_mb=_object_store_mb(),
+                )
+            )
+            last, rows_before = now, rows
+            say(points[-1].model_dump_json())
+    seconds = time.perf_counter() - first
+    ray.shutdown()
+
+    resuming = time.perf_counter()
+    missing = unfinished([shard.id for shard in plan_source(str(source)).shards], folder.written())
+    if missing:
+        raise RuntimeError(f"{len(missing)} shards are missing, for instance {missing[0]}")
+    return Scale(
+        rows=rows,
+        shards=shards,
+        planning=round(planning, 2),
+        first_receipt=round(first - began, 2),
+        rows_per_second=round(rows / seconds),
+        points=points,
+        resume=round(time.perf_counter() - resuming, 2),
+    )
+
+
+def write_tiny_archive(folder: Path, shards: int, rows: int) -> None:
+    """One tar of `rows` images of a pixel each, under the names of `shards` tars."""
+    folder.mkdir(parents=True)
+    image = io.BytesIO()
+    Image.new("RGB", (1, 1), (200, 30, 30)).save(image, "PNG")
+    first = folder / "tiny-000000.tar"
+    with tarfile.open(first, "w") as tar:
+        for number in range(rows):
+            info = tarfile.TarInfo(f"{number:06d}.png")
+            info.size = image.tell()
+            tar.addfile(info, io.BytesIO(image.getvalue()))
+    for number in range(1, shards):
+        os.link(first, folder / f"tiny-{number:06d}.tar")
+
+
+@dataclass(frozen=True)
+class ConstantStages(CaptionStages):
+    """The pipeline's own stages, but for the models."""
+
+    def model_stages(self) -> dict[str, Callable[[TorchRuntime], Stage]]:
+        return {"rerank": _constant}
+
+
+def _constant(runtime: TorchRuntime) -> Stage:
+    return constant_caption
+
+
+def constant_caption(samples: pa.Table) -> pa.Table:
+    """`pixels` out, the columns of a caption in."""
+    rows, total = valid_rows(samples), samples.num_rows
+    candidate = {"text": "a red dot", "clip_score": 1.0, "logprob": 0.0}
+    return (
+        samples.drop_columns(["pixels"])
+        .append_column(
+            "candidates", pa.array(spread([[candidate]] * len(rows), rows, total), pa.list_(CANDIDATE))
+        )
+        .append_column("caption", pa.array(spread(["a red dot"] * len(rows), rows, total), pa.string()))
+        .append_column("clip_score", pa.array(spread([1.0] * len(rows), rows, total), pa.float32()))
+    )
+
+
+def _resident_mb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) >> 10
+
+
+def _object_store_mb() -> int:
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
+    state = get_state_from_address()
+    return int(get_memory_info_reply(state).store_stats.object_store_bytes_used) >> 20
