@@ -194,7 +194,6 @@ def _task(resources: TaskResources) -> dict[str, Any]:
         **_ONE_CHUNK,
         "compute": TaskPoolStrategy(),
         "num_cpus": resources.num_cpus,
-        "max_retries": _DEATHS_A_CHUNK,
     }
 
 
@@ -205,12 +204,9 @@ def actor_pool(resources: ActorResources) -> dict[str, Any]:
         "compute": ActorPoolStrategy(size=resources.actors),
         "num_cpus": resources.num_cpus,
         "num_gpus": resources.num_gpus,
-        "max_task_retries": _DEATHS_A_CHUNK,
     }
 
 
-# Ray would try forever: a chunk that kills its worker each time would keep the run from its end
-_DEATHS_A_CHUNK = 10
 _ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True}
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.world.block_training import BlockTraining
 from maccap.world.captions import scene_captions, tags
+from maccap.world.lexicon import RELATIONS
 from maccap.world.progress import Report
 from maccap.world.scene import sample_scene
 
@@ -24,7 +25,11 @@ _EOS = "</s>"
 
 
 def train_tokenizer(seed: int = 0, captions: int = 20_000) -> PreTrainedTokenizerFast:
-    """A byte-level BPE whose merges come from the world's captions; any other text still has tokens."""
+    """A byte-level BPE whose merges come from the world's captions; any other text still has tokens.
+
+    A relation is one token. As words, left and right stand alike after "to the", and in 8,000 steps this
+    language model did not learn to say which of them it had read; above and below, one token each, it did.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -37,6 +42,7 @@ def train_tokenizer(seed: int = 0, captions: int = 20_000) -> PreTrainedTokenize
     rng = np.random.default_rng(seed)
     texts = (text for _ in range(captions // 5) for text in scene_captions(sample_scene(rng, "train"), rng))
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(f" {relation}", normalized=False) for relation in RELATIONS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=_EOS,
