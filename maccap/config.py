@@ -82,6 +82,16 @@ class DecodingConfig(Config):
     top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
     beams: int = Field(default=4, ge=1, description="used by the beam strategy alone")
 
+    @property
+    def draws(self) -> int:
+        """Noise draws an image."""
+        return self.candidates // self.samples_per_draw
+
+    @property
+    def rows_per_draw(self) -> int:
+        """Rows that the language model holds for one draw."""
+        return {"greedy": 1, "sample": self.samples_per_draw, "beam": self.beams}[self.strategy]
+
     @model_validator(mode="after")
     def _check_samples(self) -> Self:
         if self.candidates % self.samples_per_draw:

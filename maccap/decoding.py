@@ -3,7 +3,7 @@
 A row's text depends on its own prefix and its own random numbers alone. [prefix; prompt] is prefilled once
 a noise draw, for all of its samples or beams. The keys and values of a prompt cannot be shared among images:
 the prefix comes before it, so that they depend on the image; a prompt is embedded once, no more. Rows that
-have ended leave the batch at once, and the last ones take their places.
+have ended leave the batch, and the last ones take their places.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from maccap.config import DecodingConfig
 from maccap.language_model import FrozenLanguageModel
 from maccap.next_token import likeliest_tokens, next_tokens
 
+# share of the rows still going at which the others leave the batch
+_COMPACT_AT = 0.9
 _IMPOSSIBLE = -1e9
 
 
@@ -75,18 +77,23 @@ def _extend(
     eos = torch.tensor(lm.eos_ids, device=device)
     tokens = torch.full((rows, steps), int(eos[0]), device=device)
     logprobs = torch.zeros(rows, dtype=torch.float64, device=device)
-    live = torch.arange(rows, device=device)  # the rows that the batch still holds
+    # `live` maps the batch to its rows; rows that have ended stay in it until enough can leave together
+    live = torch.arange(rows, device=device)
+    going = torch.ones(rows, dtype=torch.bool, device=device)
     for step in range(steps):
         # after the prefill one row of logits serves all samples of its draw
         own = None if numbers is None else numbers[live, step].view(len(logits), -1)
         chosen, gain = (part.flatten() for part in next_tokens(logits, own, config))
-        tokens[live, step] = chosen
-        logprobs[live] += gain
-        kept = _closed_up(~torch.isin(chosen, eos))
-        if not len(kept) or step + 1 == steps:
+        tokens[live, step] = torch.where(going, chosen, eos[0])
+        logprobs[live] += torch.where(going, gain, 0.0)
+        going = going & ~torch.isin(chosen, eos)
+        left = int(going.sum())
+        if not left or step + 1 == steps:
             break
-        cache.select(kept)
-        live, chosen = live[kept], chosen[kept]
+        if left <= _COMPACT_AT * len(live):
+            kept = _closed_up(going)
+            cache.select(kept)
+            live, chosen, going = live[kept], chosen[kept], going[kept]
         logits = lm.step(chosen, cache)
     return _collect(tokens, logprobs, lm.eos_ids)
 

@@ -48,9 +48,9 @@ class FixedCache(Cache):
         for layer in self._others:
             layer.reorder_cache(rows)
 
-    def nbytes(self) -> int:
-        """What the storage takes; layers with a form of their own are not counted."""
-        return sum(layer.nbytes() for layer in self._fixed)
+    def numel(self) -> int:
+        """Numbers that the storage holds; layers with a form of their own are not counted."""
+        return sum(layer.numel() for layer in self._fixed)
 
 
 class _FixedLayer(DynamicLayer):
@@ -79,8 +79,8 @@ class _FixedLayer(DynamicLayer):
                 changing[target] = changing[source]
         self._show(rows, self._filled)
 
-    def nbytes(self) -> int:
-        return sum(storage.nbytes for storage in self._storage)
+    def numel(self) -> int:
+        return sum(storage.numel() for storage in self._storage)
 
     def _prefill(self, key_states: Tensor, value_states: Tensor) -> tuple[Tensor, Tensor]:
         self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True

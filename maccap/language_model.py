@@ -7,6 +7,7 @@ so there is no padding and no attention mask: a row's positions and logits depen
 
 import inspect
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,11 +111,17 @@ class FrozenLanguageModel(nn.Module):
         """Logits [R, V] after one more token a row, ids [R], which takes a place in the cache."""
         return self._last_logits(cache, input_ids=ids[:, None])
 
-    @torch.no_grad()
     def row_bytes(self, tokens: int) -> int:
         """Memory that one row of `tokens` takes in a decode: keys, values and logits."""
-        logits, cache = self.prefill(self.embed(torch.tensor([[self.bos_id]])), room=tokens - 1)
-        return cache.nbytes() + 2 * logits.nbytes
+        states, vocab = self._row_elements
+        return (tokens * states + 2 * vocab) * self.dtype.itemsize
+
+    @cached_property
+    def _row_elements(self) -> tuple[int, int]:
+        """Numbers in the keys and values of a token, and in a row's logits; tried out, for any model."""
+        with torch.no_grad():
+            logits, cache = self.prefill(self.embed(torch.tensor([[self.bos_id]])))
+        return cache.numel(), logits.numel()
 
     def _last_logits(self, cache: FixedCache, **inputs: Tensor) -> Tensor:
         output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(1))

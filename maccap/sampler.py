@@ -67,8 +67,7 @@ class CandidateSampler(nn.Module):
         """
         if len(features) != len(image_ids):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
-        draws = decoding.candidates // decoding.samples_per_draw
-        jobs = [(row, draw) for row in range(len(features)) for draw in range(draws)]
+        jobs = [(row, draw) for row in range(len(features)) for draw in range(decoding.draws)]
         prompt_ids = self.lm.prompt_ids(prompt)
         size = self._draws_at_once(decoding, len(prompt_ids), batch_rows)
 
@@ -87,11 +86,10 @@ class CandidateSampler(nn.Module):
         return candidates
 
     def _draws_at_once(self, decoding: DecodingConfig, prompt: int, batch_rows: int | None) -> int:
-        held = {"greedy": 1, "sample": decoding.samples_per_draw, "beam": decoding.beams}[decoding.strategy]
         device = self.lm.device
         tokens = self.adaptor.config.queries + prompt + decoding.max_new_tokens
         most = batch_rows or (_ENOUGH_ROWS_ON_GPU if device.type == "cuda" else _ENOUGH_ROWS)
-        return max(1, rows_that_fit(self.lm.row_bytes(tokens), device, most) // held)
+        return max(1, rows_that_fit(self.lm.row_bytes(tokens), device, most) // decoding.rows_per_draw)
 
     def _prefix(
         self, features: Tensor, image_ids: Sequence[str], seed: int, jobs: list[tuple[int, int]]

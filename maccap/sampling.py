@@ -60,7 +60,8 @@ def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:
     least = torch.zeros_like(probabilities[:, :1])
     rows = torch.arange(len(probabilities), device=probabilities.device)
     for guess in (*(guess for guess in _NUCLEUS_GUESSES if guess < vocab), vocab):
-        likely = probabilities[rows].topk(guess, dim=-1).values
+        left = probabilities[rows]
+        likely = left.topk(guess, dim=-1).values if guess < vocab else left.sort(descending=True).values
         least[rows] = _least_in_nucleus(likely, torch.full_like(likely[:, :1], config.top_p))
         rows = rows[likely.sum(dim=-1) < config.top_p]
         if not len(rows):

@@ -15,7 +15,7 @@ class CandidateStage:
     """K candidates a row. The draws depend on `seed` and the image id alone, never on a row's neighbours."""
 
     def __init__(
-        self, model: str, runtime: TorchRuntime, decoding: DecodingConfig, seed: int, batch: int
+        self, model: str, runtime: TorchRuntime, decoding: DecodingConfig, seed: int, batch: int | None
     ) -> None:
         device, dtype = runtime.apply()
         bundle = Bundle.open(model)
@@ -23,18 +23,20 @@ class CandidateStage:
         self.sample = bundle.load_sampler(device, dtype)
         self.decoding = decoding
         self.seed = seed
-        self.batch = batch
+        self.batch_rows = batch and batch * decoding.draws * decoding.rows_per_draw
 
     def __call__(self, samples: pa.Table) -> pa.Table:
-        import torch
-
         rows = valid_rows(samples)
-        image_ids = samples["image_id"].to_pylist()
-        candidates: list[list[dict[str, object]]] = []
-        for start in range(0, len(rows), self.batch):
-            part = rows[start : start + self.batch]
-            features = torch.from_numpy(read_half(samples["features"], part)).unflatten(1, (-1, self.dim))
-            drawn = self.sample(features, [image_ids[row] for row in part], self.seed, self.decoding)
-            candidates += [[{"text": c.text, "logprob": c.logprob} for c in of_image] for of_image in drawn]
+        candidates = self._candidates(samples, rows) if rows else []
         column = pa.array(spread(candidates, rows, samples.num_rows), _CANDIDATES)
         return samples.drop_columns(["features"]).append_column("candidates", column)
+
+    def _candidates(self, samples: pa.Table, rows: list[int]) -> list[list[dict[str, object]]]:
+        import torch
+
+        ids = samples["image_id"].to_pylist()
+        features = torch.from_numpy(read_half(samples["features"], rows)).unflatten(1, (-1, self.dim))
+        drawn = self.sample(
+            features, [ids[row] for row in rows], self.seed, self.decoding, batch_rows=self.batch_rows
+        )
+        return [[{"text": c.text, "logprob": c.logprob} for c in of_image] for of_image in drawn]

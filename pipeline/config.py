@@ -45,7 +45,11 @@ class CaptionJobConfig(Config):
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )
     feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once")
-    candidate_batch: int = Field(default=32, ge=1, description="images the language model decodes at once")
+    candidate_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="images the language model decodes at once, at most; left out: as fits and pays",
+    )
     rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
     stall_seconds: float = Field(
         default=1800, gt=0, description="without a finished chunk for so long, the run ends with an error"

@@ -151,6 +151,20 @@ def test_a_prompt_is_read(lm: FrozenLanguageModel, prefix: Tensor) -> None:
     assert texts[0] != texts[1]
 
 
+@pytest.mark.parametrize("strategy", ["greedy", "sample", "beam"])
+def test_half_precision_decodes(
+    make_lm: Callable[..., FrozenLanguageModel], prefix: Tensor, uniforms: Tensor, strategy: str
+) -> None:
+    """bfloat16 weights: texts of their own, whose log-probabilities are those of one pass over all of it."""
+    lm = make_lm("llama").bfloat16()
+    config = DecodingConfig(strategy=strategy, max_new_tokens=STEPS)
+    decoded = decode(lm, prefix, lm.prompt_ids(), config, uniforms if strategy == "sample" else None)
+    for row, text in enumerate(decoded):
+        assert text.logprob == pytest.approx(
+            model_logprob(lm, prefix[row].bfloat16(), text), rel=0.05, abs=0.5
+        )
+
+
 def test_nothing_in_nothing_out(lm: FrozenLanguageModel) -> None:
     assert decode(lm, torch.zeros(0, 4, 48), [0], DecodingConfig(strategy="greedy")) == []
 

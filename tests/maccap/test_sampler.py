@@ -8,6 +8,7 @@ from torch import Tensor
 
 from maccap.adaptor import Adaptor
 from maccap.config import DecodingConfig
+from maccap.kv_cache import FixedCache
 from maccap.language_model import FrozenLanguageModel
 from maccap.sampler import Candidate, CandidateSampler
 
@@ -89,6 +90,33 @@ def test_prompt_reaches_the_language_model(sampler: CandidateSampler, features: 
     plain = sampler(features[:8], IDS[:8], 0, config)
     asked = sampler(features[:8], IDS[:8], 0, config, prompt="the red dog")
     assert plain != asked
+
+
+class SmallMemory(FrozenLanguageModel):
+    """Runs out of memory above four rows."""
+
+    def prefill(self, embeddings: Tensor, room: int = 0, copies: int = 1) -> tuple[Tensor, FixedCache]:
+        if len(embeddings) * copies > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return super().prefill(embeddings, room, copies)
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "sample", "beam"])
+def test_smaller_batches_where_memory_runs_out(
+    sampler: CandidateSampler, features: Tensor, strategy: str
+) -> None:
+    config = DecodingConfig(strategy=strategy, candidates=4, samples_per_draw=2, beams=3, max_new_tokens=6)
+    small = CandidateSampler(sampler.adaptor, SmallMemory(sampler.lm.model, sampler.lm.tokenizer), 0.016)
+    whole, parts = (each(features[:9], IDS[:9], 0, config) for each in (sampler, small))
+    for ours, theirs in zip(parts, whole, strict=True):
+        assert_same(ours, theirs)
+
+
+def test_a_draw_that_does_not_fit_is_an_error(sampler: CandidateSampler, features: Tensor) -> None:
+    small = CandidateSampler(sampler.adaptor, SmallMemory(sampler.lm.model, sampler.lm.tokenizer), 0.016)
+    config = DecodingConfig(candidates=5, samples_per_draw=5, max_new_tokens=4)
+    with pytest.raises(MemoryError, match="not even one row at a time fits"):
+        small(features[:2], IDS[:2], 0, config)
 
 
 def test_no_images(sampler: CandidateSampler, features: Tensor) -> None:

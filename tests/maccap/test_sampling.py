@@ -91,3 +91,15 @@ def test_equally_likely_tokens_share_the_boundary() -> None:
     logits = torch.tensor([[0.0, 1.0, 1.0, 1.0, 0.0]])
     tokens = sample_tokens(logits.expand(300, -1), (torch.arange(300) + 0.5) / 300, DecodingConfig(top_k=2))
     assert torch.bincount(tokens, minlength=5).tolist() == [0, 100, 100, 100, 0]
+
+
+def test_samples_spread_over_a_large_vocabulary_as_its_probabilities() -> None:
+    """Tokens far apart, at the ends of what is summed together, and the last one."""
+    likely = torch.tensor([0, 63, 64, 1000, 2047, 2048, 4999])
+    logits = torch.full((1, 5000), -torch.inf)
+    logits[0, likely] = torch.tensor([0.05, 0.1, 0.2, 0.3, 0.15, 0.1, 0.1]).log()
+    tokens = sample_tokens(logits, NUMBERS[None], DecodingConfig())
+    assert tokens.shape == (1, len(NUMBERS))
+    frequency = torch.bincount(tokens[0], minlength=5000) / len(NUMBERS)
+    torch.testing.assert_close(frequency, logits[0].exp(), rtol=0, atol=2e-4)
+    assert (tokens[0].diff() >= 0).all()  # the inverse of a distribution function

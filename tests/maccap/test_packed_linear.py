@@ -1,0 +1,70 @@
+"""Packed layers compute what linear layers do, whatever the number of rows, and save as they did."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from maccap.language_model import FrozenLanguageModel
+from maccap.packed_linear import PackedLinear, pack_linears
+
+pytestmark = pytest.mark.skipif(
+    not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="packs on x86 alone"
+)
+
+
+@pytest.fixture
+def pair(make_lm: Callable[..., FrozenLanguageModel]) -> tuple[FrozenLanguageModel, FrozenLanguageModel]:
+    plain, packed = make_lm("opt"), make_lm("opt")
+    pack_linears(packed)
+    return plain, packed
+
+
+def test_outputs_and_weights_stay(pair: tuple[FrozenLanguageModel, FrozenLanguageModel]) -> None:
+    plain, packed = pair
+    torch.manual_seed(0)
+    embeddings = torch.randn(3, 5, 48)
+    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 15
+    with torch.no_grad():
+        torch.testing.assert_close(packed.logits(embeddings), plain.logits(embeddings), rtol=1e-5, atol=1e-4)
+    ours, theirs = packed.state_dict(), plain.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_row_does_not_feel_the_others() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(768, 300).requires_grad_(False)
+    model = nn.Sequential(layer)
+    pack_linears(model)
+    inputs = torch.randn(64, 768)
+    together = model(inputs)
+    for rows in (1, 2, 7, 33):
+        assert torch.equal(model(inputs[:rows]), together[:rows])
+
+
+def test_gradients_still_flow(pair: tuple[FrozenLanguageModel, FrozenLanguageModel]) -> None:
+    torch.manual_seed(0)
+    gradients = []
+    for lm in pair:
+        embeddings = torch.randn(2, 4, 48, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        lm.logits(embeddings).logsumexp(dim=-1).sum().backward()
+        gradients.append(embeddings.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+def test_shared_weights_are_saved_once(
+    pair: tuple[FrozenLanguageModel, FrozenLanguageModel], tmp_path
+) -> None:
+    plain, packed = pair
+    plain.save(tmp_path / "plain")
+    packed.save(tmp_path / "packed")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("plain", "packed")]
+    assert sizes[0] == sizes[1]
+
+
+def test_what_learns_or_is_not_float32_stays() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4).bfloat16().requires_grad_(False))
+    pack_linears(model)
+    assert not any(isinstance(module, PackedLinear) for module in model)
