@@ -112,6 +112,7 @@ def run_facts(
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
+        reduce_jpegs=config.reduce_jpegs,
         precision=precision,
         version=__version__,
     )

@@ -46,6 +46,7 @@ class RunFacts(Config):
     chunk_rows: int
     chunk_bytes: int
     max_pixels: int
+    reduce_jpegs: bool = False  # runs of earlier versions did not
     precision: Precision
     version: str
 

@@ -51,7 +51,7 @@ class CaptionStages:
         )
 
     def decode(self) -> DecodeStage:
-        return DecodeStage(self.spec, self.config.max_pixels)
+        return DecodeStage(self.spec, self.config.max_pixels, reduce_jpegs=self.config.reduce_jpegs)
 
     def features(self, runtime: TorchRuntime) -> FeatureStage:
         return FeatureStage(self.facts.model, runtime, self.config.feature_batch)

@@ -72,6 +72,24 @@ def test_noise_at_any_place_of_a_file_never_escapes_as_another_error() -> None:
                 decode_image(bytes(data), SPEC, max_pixels=1_000_000)
 
 
+def test_a_reduced_jpeg_shows_the_same_and_says_its_whole_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth = picture(4, 4, 4).resize((601, 401), Image.Resampling.BICUBIC)
+    for options in ({}, {"exif": exif}):
+        data = encoded(smooth, "JPEG", quality=95, **options)
+        whole, reduced = (decode_image(data, SPEC, reduce_jpegs=reduce) for reduce in (False, True))
+        assert (reduced.width, reduced.height) == (whole.width, whole.height)
+        difference = np.abs(whole.pixels.astype(int) - reduced.pixels)
+        assert 0 < difference.max() < 12
+
+
+def test_only_a_jpeg_far_larger_than_needed_is_reduced() -> None:
+    for data in (encoded(picture(5, 127, 90)), encoded(picture(5, 601, 401), "PNG")):
+        whole, reduced = (decode_image(data, SPEC, reduce_jpegs=reduce) for reduce in (False, True))
+        assert np.array_equal(whole.pixels, reduced.pixels)
+
+
 def test_the_pixel_limit_is_on_the_header() -> None:
     assert decode_image(encoded(picture(0, 40, 40)), SPEC, max_pixels=1600).width == 40
     with pytest.raises(UndecodableError, match="max_pixels"):
