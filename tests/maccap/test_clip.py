@@ -55,6 +55,19 @@ def test_text_features_are_open_clips(clip: FrozenClip) -> None:
     torch.testing.assert_close(clip.encode_text(TEXTS), theirs, rtol=0, atol=1e-5)
 
 
+def test_short_texts_are_cut_to_their_longest_and_lose_nothing(make_clip: Callable[..., FrozenClip]) -> None:
+    """What follows a causal tower's end token has no say, so the padding to 32 tokens may go."""
+    clip, seen = make_clip(), []
+    clip.model.token_embedding.register_forward_hook(lambda module, args, out: seen.append(args[0].shape))
+    short = ["a dog", "", "two red cups"]
+    ours = clip.encode_text(short)
+    theirs = clip.model.encode_text(clip.tokenize(short), normalize=True)
+    longest = int(clip.tokenize(short).argmax(dim=-1).max()) + 1
+    assert seen == [(3, longest), (3, 32)]
+    assert longest < 16
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
 def test_one_tower_alone_encodes_the_same(clip: FrozenClip, photos: list[Image.Image]) -> None:
     pixels = as_pixels(clip, photos)
     image, text = deepcopy(clip).keep("image"), deepcopy(clip).keep("text")
