@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageOps
 
 _BAND_PIXELS = 1 << 20
 _UPRIGHT = 1
+_LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
 def as_seen(image: Image.Image) -> Image.Image:
@@ -27,6 +28,14 @@ def as_seen(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return _on_white(image)
     return image if image.mode in ("RGB", "L") else image.convert("RGB")
+
+
+def lies_on_its_side(image: Image.Image) -> bool:
+    """Whether `as_seen` exchanges width and height of a JPEG."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _LYING
+    except Exception:  # unreadable EXIF says nothing about the pixels
+        return False
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import open_clip
 import torch
@@ -132,6 +132,16 @@ class FrozenClip(nn.Module):
         """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
         return super().train(False)
 
+    def keep(self, tower: Literal["image", "text"]) -> Self:
+        """Give up the other tower's weights, in a process that encodes one kind alone and saves nothing."""
+        model = self.model
+        of_image = {"visual"}
+        of_text = {name for name, _ in [*model.named_children(), *model.named_parameters(recurse=False)]}
+        of_text -= {*of_image, "logit_scale", "logit_bias"}
+        for name in of_text if tower == "image" else of_image:
+            delattr(model, name)
+        return self
+
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> ImageTokens:
         """Steps 1-3 for uint8 pixels [R, S, S, 3] of `resize_and_crop`; see `ImageTokens` for shapes.
@@ -148,8 +158,9 @@ class FrozenClip(nn.Module):
             torch.tensor(value, device=self.device).view(3, 1, 1)
             for value in (self.pixels.mean, self.pixels.std)
         )
-        scaled = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255
-        return self.encode_normalised((scaled - mean) / std)
+        # one pass from bytes to normalised numbers, on the device
+        images = pixels.to(self.device).permute(0, 3, 1, 2)
+        return self.encode_normalised(torch.addcmul(-mean / std, images, 1 / (255 * std)))
 
     @torch.no_grad()
     def encode_normalised(self, images: Tensor) -> ImageTokens:

@@ -18,6 +18,7 @@ class FeatureStage:
         self.regions = bundle.config.regions.count
         self.dim = bundle.config.adaptor.clip_dim
         self.extract = bundle.load_features(device, dtype)
+        self.extract.clip.keep("image")
         self.batch = batch
 
     def __call__(self, samples: pa.Table) -> pa.Table:

@@ -18,7 +18,7 @@ class RerankStage:
         from maccap.rerank import Reranker
 
         device, dtype = runtime.apply()
-        self.rerank = Reranker(Bundle.open(model).load_clip(device, dtype))
+        self.rerank = Reranker(Bundle.open(model).load_clip(device, dtype).keep("text"))
         self.batch = batch
 
     def __call__(self, samples: pa.Table) -> pa.Table:

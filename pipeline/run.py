@@ -158,6 +158,7 @@ def run_facts(
         keep_features=config.keep_features,
         max_bytes=config.max_bytes,
         accept_truncated=config.accept_truncated,
+        reduce_jpegs=config.reduce_jpegs,
         precision=precision,
         version=__version__,
     )

@@ -57,6 +57,7 @@ class RunFacts(Config):
     keep_features: bool = False
     max_bytes: int
     accept_truncated: bool
+    reduce_jpegs: bool = False  # runs of earlier versions did not
     precision: Precision
     version: str
 

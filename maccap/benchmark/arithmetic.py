@@ -30,29 +30,31 @@ class Transformer(NamedTuple):
         return tokens * (2 * self.weights + 4 * context * self.width * self.layers)
 
 
-class Arithmetic:
-    """Operations of each part of the method for one image, one text or one candidate."""
+def image_flops(clip: FrozenClip) -> float:
+    """CLIP's image tower on one image: patches, blocks, and all tokens projected."""
+    visual = clip.model.visual
+    tokens = visual.positional_embedding.shape[0]
+    weights = visual.conv1.weight.numel() + visual.proj.numel()
+    return _clip_blocks(visual.transformer).flops(tokens, tokens) + 2 * tokens * weights
 
-    def __init__(self, clip: FrozenClip, adaptor: Adaptor, lm: FrozenLanguageModel) -> None:
-        self.clip, self.adaptor, self.lm = clip, adaptor, lm
+
+def text_flops(clip: FrozenClip, tokens: float) -> float:
+    """CLIP's text tower on one text of `tokens`, the start and end tokens included."""
+    model = clip.model
+    text = model if hasattr(model, "transformer") else model.text
+    return _clip_blocks(text.transformer).flops(tokens, (tokens + 1) / 2)
+
+
+class CandidateArithmetic:
+    """Operations of adaptor and language model for one candidate."""
+
+    def __init__(self, adaptor: Adaptor, lm: FrozenLanguageModel) -> None:
+        self.adaptor, self.lm = adaptor, lm
         self._lm = language_model_blocks(lm)
         vocabulary = lm.model.get_output_embeddings().weight
         self.head = vocabulary.numel()
         self._itemsize = vocabulary.element_size()
         self.prefill_tokens = adaptor.config.queries + _EMBEDDED_PROMPT
-
-    def image(self) -> float:
-        """CLIP's image tower on one image: patches, blocks, and all tokens projected."""
-        visual = self.clip.model.visual
-        tokens = visual.positional_embedding.shape[0]
-        weights = visual.conv1.weight.numel() + visual.proj.numel()
-        return _clip_blocks(visual.transformer).flops(tokens, tokens) + 2 * tokens * weights
-
-    def text(self, tokens: float) -> float:
-        """CLIP's text tower on one text of `tokens`, the start and end tokens included."""
-        model = self.clip.model
-        text = model if hasattr(model, "transformer") else model.text
-        return _clip_blocks(text.transformer).flops(tokens, (tokens + 1) / 2)
 
     def prefix(self, regions: int) -> float:
         """The adaptor on the features of one candidate."""

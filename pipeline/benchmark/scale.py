@@ -22,10 +22,11 @@ from pipeline.chunk import CANDIDATE, spread, valid_rows
 from pipeline.config import CaptionJobConfig
 from pipeline.flow import Cluster, caption_on_ray
 from pipeline.run import open_bundle, run_facts
-from pipeline.run_folder import RunFolder, unfinished
+from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork, Stage
 from pipeline.torch_runtime import TorchRuntime
+from pipeline.written import unfinished
 
 _POINTS = 10
 

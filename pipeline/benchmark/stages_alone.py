@@ -5,14 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from maccap.benchmark.arithmetic import Arithmetic
+from maccap.benchmark.arithmetic import CandidateArithmetic, image_flops, text_flops
 from maccap.benchmark.machine import MachineLimits, measure_machine, timed
 from maccap.config import Config, DecodingConfig
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
 from pipeline.local import local_steps
 
-_TIMES = 3  # each stage is timed, after a first time that warms up; the least counts
+_TIMES = 2  # each stage is timed, after a first time that warms up; the least counts
 
 
 class StageTime(Config):
@@ -50,9 +50,8 @@ class _Bench:
         self.stages = setup.stages("unused")
         steps: list[Any] = local_steps(self.stages, setup.resources)
         self.pixels, self.features, self.candidates, self.rerank = steps
-        self.arithmetic = Arithmetic(
-            self.features.extract.clip, self.candidates.sample.adaptor, self.candidates.sample.lm
-        )
+        sampler = self.candidates.sample
+        self.arithmetic = CandidateArithmetic(sampler.adaptor, sampler.lm)
 
     def measure(self) -> Alone:
         (first, *_) = work_of(self.setup.source)
@@ -60,7 +59,7 @@ class _Bench:
         with_pixels = self.pixels(read)
         with_candidates = self.candidates(self.features(with_pixels))
         images, decoding = read.num_rows, self.setup.decoding
-        image, text = self.arithmetic.image(), self._text_flop(with_candidates)
+        image, text = image_flops(self.features.extract.clip), self._text_flop(with_candidates)
         times = [
             self._time("file to pixels, one core", images, lambda: self.pixels(read)),
             self._time("CLIP image tower and regions", images, lambda: self.features(with_pixels), image),
@@ -114,7 +113,8 @@ class _Bench:
         texts = [c["text"] for of_image in samples["candidates"].to_pylist() for c in of_image]
         # the end token has the largest id
         tokens = self.rerank.rerank.clip.tokenize(texts).argmax(dim=-1) + 1
-        return self.setup.decoding.candidates * self.arithmetic.text(float(tokens.float().mean()))
+        one = text_flops(self.rerank.rerank.clip, float(tokens.float().mean()))
+        return self.setup.decoding.candidates * one
 
     def _time(
         self, stage: str, images: int, work: Callable[[], object], flop: float | None = None

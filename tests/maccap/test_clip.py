@@ -1,6 +1,7 @@
 """FrozenClip against open_clip's own `encode_image` and `encode_text`, for several kinds of CLIP."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,28 @@ def test_attention_rows_and_tokens_are_normalised(clip: FrozenClip, photos: list
 def test_text_features_are_open_clips(clip: FrozenClip) -> None:
     theirs = clip.model.encode_text(clip.tokenize(TEXTS), normalize=True)
     torch.testing.assert_close(clip.encode_text(TEXTS), theirs, rtol=0, atol=1e-5)
+
+
+def test_short_texts_are_cut_to_their_longest_and_lose_nothing(make_clip: Callable[..., FrozenClip]) -> None:
+    """What follows a causal tower's end token has no say, so the padding to 32 tokens may go."""
+    clip, seen = make_clip(), []
+    clip.model.token_embedding.register_forward_hook(lambda module, args, out: seen.append(args[0].shape))
+    short = ["a dog", "", "two red cups"]
+    ours = clip.encode_text(short)
+    theirs = clip.model.encode_text(clip.tokenize(short), normalize=True)
+    longest = int(clip.tokenize(short).argmax(dim=-1).max()) + 1
+    assert seen == [(3, longest), (3, 32)]
+    assert longest < 16
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_one_tower_alone_encodes_the_same(clip: FrozenClip, photos: list[Image.Image]) -> None:
+    pixels = as_pixels(clip, photos)
+    image, text = deepcopy(clip).keep("image"), deepcopy(clip).keep("text")
+    torch.testing.assert_close(image.encode_image(pixels), clip.encode_image(pixels), rtol=0, atol=0)
+    torch.testing.assert_close(text.encode_text(TEXTS), clip.encode_text(TEXTS), rtol=0, atol=0)
+    held = [sum(p.numel() for p in part.parameters()) for part in (image, text, clip)]
+    assert held[0] + held[1] <= held[2] + 2  # logit scale and bias are in both
 
 
 def test_saved_clip_is_the_same(clip: FrozenClip, tmp_path: Path, photos: list[Image.Image]) -> None:

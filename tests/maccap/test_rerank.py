@@ -26,6 +26,15 @@ def test_scores_are_cosines_in_order(make_clip: Callable[..., FrozenClip]) -> No
         assert scores[0][0] == scores[0][2] != scores[0][1]
 
 
+def test_a_text_is_encoded_once_however_often_it_is_drawn(make_clip: Callable[..., FrozenClip]) -> None:
+    clip, encoded = make_clip(), []
+    clip.model.token_embedding.register_forward_hook(lambda module, args, out: encoded.append(len(args[0])))
+    scores = Reranker(clip)([["a dog"] * 5, ["a cat", "a dog", "a cat"]], torch.eye(2, 32))
+    assert encoded == [2]
+    assert len(set(scores[0])) == 1
+    assert scores[1][0] == scores[1][2] != scores[1][1]
+
+
 def test_half_precision_features_are_taken(make_clip: Callable[..., FrozenClip]) -> None:
     scores = Reranker(make_clip())([["a dog"]], torch.ones(1, 32, dtype=torch.float16))
     assert -1 <= scores[0][0] <= 1

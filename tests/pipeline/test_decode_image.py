@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from maccap.pixels import PixelSpec, resize_and_crop
-from pipeline.decode_image import DecodeLimits, UndecodableError, decode_image
+from pipeline.decode_image import DecodedImage, DecodeLimits, UndecodableError, decode_image
 from tests.images import BAD_FILES, encoded, hostile_files, picture, png_header
 
 SPEC = PixelSpec(32)
@@ -161,3 +161,25 @@ def test_an_image_cut_short_is_refused_or_taken_as_far_as_it_goes(kind: str) -> 
     assert 8 <= as_they_were.sum() < 32  # rows, of 32; a BMP starts with the lowest
     with pytest.raises(UndecodableError):  # accepted once, and not from then on
         decode_image(_cut(kind), SPEC)
+
+
+def test_a_reduced_jpeg_shows_the_same_and_says_its_whole_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth = picture(4, 4, 4).resize((601, 401), Image.Resampling.BICUBIC)
+    for options in ({}, {"exif": exif}):
+        data = encoded(smooth, "JPEG", quality=95, **options)
+        whole, reduced = _whole_and_reduced(data)
+        assert (reduced.width, reduced.height) == (whole.width, whole.height)
+        difference = np.abs(whole.pixels.astype(int) - reduced.pixels)
+        assert 0 < difference.max() < 12
+
+
+def test_only_a_jpeg_far_larger_than_needed_is_reduced() -> None:
+    for data in (encoded(picture(5, 127, 90)), encoded(picture(5, 601, 401), "PNG")):
+        whole, reduced = _whole_and_reduced(data)
+        assert np.array_equal(whole.pixels, reduced.pixels)
+
+
+def _whole_and_reduced(data: bytes) -> tuple[DecodedImage, DecodedImage]:
+    return decode_image(data, SPEC), decode_image(data, SPEC, DecodeLimits(reduce_jpegs=True))
