@@ -12,10 +12,19 @@ _CANDIDATES = pa.list_(pa.struct([("text", pa.string()), ("logprob", pa.float32(
 
 
 class CandidateStage:
-    """K candidates a row. The draws depend on `seed` and the image id alone, never on a row's neighbours."""
+    """K candidates a row; `keep` leaves `features` in.
+
+    The draws depend on `seed` and the image id alone, never on a row's neighbours.
+    """
 
     def __init__(
-        self, model: str, runtime: TorchRuntime, decoding: DecodingConfig, seed: int, batch: int
+        self,
+        model: str,
+        runtime: TorchRuntime,
+        decoding: DecodingConfig,
+        seed: int,
+        batch: int,
+        keep: bool = False,
     ) -> None:
         device, dtype = runtime.apply()
         bundle = Bundle.open(model)
@@ -24,6 +33,7 @@ class CandidateStage:
         self.decoding = decoding
         self.seed = seed
         self.batch = batch
+        self.leaves = [] if keep else ["features"]
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         import torch
@@ -37,4 +47,4 @@ class CandidateStage:
             drawn = self.sample(features, [image_ids[row] for row in part], self.seed, self.decoding)
             candidates += [[{"text": c.text, "logprob": c.logprob} for c in of_image] for of_image in drawn]
         column = pa.array(spread(candidates, rows, samples.num_rows), _CANDIDATES)
-        return samples.drop_columns(["features"]).append_column("candidates", column)
+        return samples.drop_columns(self.leaves).append_column("candidates", column)

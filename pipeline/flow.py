@@ -106,7 +106,8 @@ def caption_on_ray(
         return
     chunks: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
     chunks = chunks.map_batches(partial(_read, stages), **_task(resources.read))
-    chunks = chunks.map_batches(partial(_apply, stages.decode()), **_task(resources.decode))
+    for stage in stages.pixel_stages():
+        chunks = chunks.map_batches(partial(_apply, stage), **_task(resources.decode))
     actors = resources.actor_stages()
     for name, build in stages.builders(actors).items():
         on_rows = partial(_on_rows, build)

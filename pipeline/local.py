@@ -14,7 +14,7 @@ def caption_chunks_locally(
     """Captioned chunks in the order of the shards, ready for the sink."""
     resources = ActorResources(num_cpus=1, torch_threads=torch_threads)
     builders = stages.builders(dict.fromkeys(stages.model_stages(), resources))
-    steps = [stages.decode(), *(build() for build in builders.values())]
+    steps = [*stages.pixel_stages(), *(build() for build in builders.values())]
     for shard_work in work:
         for chunk in stages.read(shard_work):
             samples = chunk.samples
