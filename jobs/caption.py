@@ -12,7 +12,9 @@ import typer
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="A tar, a quoted pattern of tars, a folder of tars, or a folder of images."
+        metavar="SOURCE",
+        help="A folder of images; tars, Parquet files or a COCO JSON: a file, a quoted pattern, a folder, or "
+        "@FILE with one on each line; a run made with --keep-features.",
     ),
 ]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The run folder: new, or of a run to resume.")]
@@ -37,6 +39,13 @@ PartitionOption = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many images.")]
+ImageRoot = Annotated[
+    str | None,
+    typer.Option(help="The folder of images that Parquet or COCO name by path; by default theirs."),
+]
+ImageColumn = Annotated[
+    str | None, typer.Option(help="Parquet's column of images, if its name does not tell.")
+]
 KeepFeatures = Annotated[
     bool,
     typer.Option("--keep-features", help="Keep CLIP features in the table, to caption again without images."),
@@ -56,6 +65,8 @@ def main(
     partition: PartitionOption = None,
     limit: Limit = None,
     keep_features: KeepFeatures = False,
+    image_root: ImageRoot = None,
+    image_column: ImageColumn = None,
 ) -> None:
     """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
     from pipeline.config import load_config
@@ -65,8 +76,11 @@ def main(
         "chunk_rows": chunk_rows,
         "limit": limit,
         "keep_features": keep_features or None,
+        "image_root": image_root,
+        "image_column": image_column,
+        "decoding": {"candidates": candidates},
     }
-    settings = load_config(config, {**overrides, "decoding": {"candidates": candidates}})
+    settings = load_config(config, overrides)
 
     from maccap.bundle import embedded_bundle_path
     from pipeline.run import caption_archive

@@ -60,24 +60,16 @@ class Bundle:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of config, adaptor and the towers' files; a tower from a hub counts by its name."""
-        digest = sha256(self.config.model_dump_json().encode())
-        files = {_ADAPTOR: self._adaptor_path()}
-        if self.config.memory:
-            files[_MEMORY] = self._memory_path()
-        for part, name in ((_CLIP, self.config.clip.name), (_LLM, self.config.llm.name)):
-            tower = Path(self._resolve(name))
-            if tower.is_dir():
-                files |= {
-                    f"{part}/{path.relative_to(tower).as_posix()}": path
-                    for path in sorted(tower.rglob("*"))
-                    if path.is_file()
-                }
-        for name, path in files.items():
-            with path.open("rb") as file:
-                digest.update(f"\0{name}\0{path.stat().st_size}\0".encode())
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        return digest.hexdigest()
+        files = {_ADAPTOR: self._adaptor_path(), **self._memory_files()}
+        files |= self._tower_files(_CLIP, self.config.clip.name)
+        files |= self._tower_files(_LLM, self.config.llm.name)
+        return _digest(self.config.model_dump_json(), files)
+
+    @cached_property
+    def features_fingerprint(self) -> str:
+        """SHA-256 of what decides an image's features: CLIP, regions and memory."""
+        files = {**self._memory_files(), **self._tower_files(_CLIP, self.config.clip.name)}
+        return _digest(self.config.model_dump_json(include={"clip", "regions", "memory"}), files)
 
     def pixel_spec(self) -> PixelSpec:
         """The pixels that this bundle's CLIP expects; without torch where the CLIP is a folder."""
@@ -155,6 +147,14 @@ class Bundle:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; a bundle holds {_CONFIG} and {_ADAPTOR}")
         return path
+
+    def _tower_files(self, part: str, name: str) -> dict[str, Path]:
+        tower = Path(self._resolve(name))
+        paths = (path for path in sorted(tower.rglob("*")) if path.is_file()) if tower.is_dir() else ()
+        return {f"{part}/{path.relative_to(tower).as_posix()}": path for path in paths}
+
+    def _memory_files(self) -> dict[str, Path]:
+        return {_MEMORY: self._memory_path()} if self.config.memory else {}
 
     def _memory_path(self) -> Path:
         path = self.folder / _MEMORY
@@ -249,6 +249,16 @@ def _local_copy(url: str) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _digest(config: str, files: dict[str, Path]) -> str:
+    digest = sha256(config.encode())
+    for name, path in files.items():
+        with path.open("rb") as file:
+            digest.update(f"\0{name}\0{path.stat().st_size}\0".encode())
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _read_config(path: Path, url: str) -> BundleConfig:

@@ -12,10 +12,19 @@ _CANDIDATES = pa.list_(pa.struct([("text", pa.string()), ("logprob", pa.float32(
 
 
 class CandidateStage:
-    """K candidates a row. The draws depend on `seed` and the image id alone, never on a row's neighbours."""
+    """K candidates a row; `keep` leaves `features` in.
+
+    The draws depend on `seed` and the image id alone, never on a row's neighbours.
+    """
 
     def __init__(
-        self, model: str, runtime: TorchRuntime, decoding: DecodingConfig, seed: int, batch: int | None
+        self,
+        model: str,
+        runtime: TorchRuntime,
+        decoding: DecodingConfig,
+        seed: int,
+        batch: int | None,
+        keep: bool = False,
     ) -> None:
         device, dtype = runtime.apply()
         bundle = Bundle.open(model)
@@ -24,12 +33,13 @@ class CandidateStage:
         self.decoding = decoding
         self.seed = seed
         self.batch_rows = batch and batch * decoding.draws * decoding.rows_per_draw
+        self.leaves = [] if keep else ["features"]
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         rows = valid_rows(samples)
         candidates = self._candidates(samples, rows) if rows else []
         column = pa.array(spread(candidates, rows, samples.num_rows), _CANDIDATES)
-        return samples.drop_columns(["features"]).append_column("candidates", column)
+        return samples.drop_columns(self.leaves).append_column("candidates", column)
 
     def _candidates(self, samples: pa.Table, rows: list[int]) -> list[list[dict[str, object]]]:
         import torch

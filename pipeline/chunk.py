@@ -26,6 +26,10 @@ SOURCE_SCHEMA = pa.schema(
 )
 """What a source yields. `index` counts the samples of the shard; `metadata` is the sample's own, as JSON."""
 
+RUN_KEY = b"maccap.run"
+CHUNK_KEY = b"maccap.chunk"
+"""Keys of a caption file's metadata: facts of the run, and of the chunk (position, last, errors)."""
+
 CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
 
 CAPTION_SCHEMA = pa.schema(

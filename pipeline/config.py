@@ -10,7 +10,7 @@ from maccap.config import Config, DecodingConfig
 from pipeline.decode_image import MAX_PIXELS, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
-from pipeline.sources.sample import ChunkLimits
+from pipeline.sources import ChunkLimits, SourceOptions
 
 
 class CaptionJobConfig(Config):
@@ -27,6 +27,10 @@ class CaptionJobConfig(Config):
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
     )
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
+    image_root: str | None = Field(
+        default=None, description="the folder of images that Parquet or COCO name by path"
+    )
+    image_column: str | None = Field(default=None, description="Parquet's column of images")
     limit: int | None = Field(default=None, ge=1, description="only the first so many images of SOURCE")
     keep_features: bool = Field(
         default=False,
@@ -73,6 +77,9 @@ class CaptionJobConfig(Config):
             if any(problem["loc"] for problem in error.errors()):
                 raise
         return overrides
+
+    def source_options(self) -> SourceOptions:
+        return SourceOptions(self.image_root, self.image_column)
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)

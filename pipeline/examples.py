@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.captions import read_captions
 from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
-from pipeline.sources import absolute_source, plan_source, read_shard
+from pipeline.sources import SourceOptions, absolute_source, plan_source, read_shard
 from pipeline.sources.sample import Sample, Shard, printable
 
 _COLUMNS = ("image_id", "shard", "index", "caption", "error", "metadata")
@@ -56,7 +56,7 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
     for example in examples:
         wanted[example.shard][example.index] = example.image_id
     images: dict[str, bytes] = {}
-    for shard in plan_source(facts.source).shards:
+    for shard in plan_source(facts.source, SourceOptions(facts.image_root, facts.image_column)).shards:
         if ids := wanted.get(printable(shard.id)):
             images |= _load_shard(shard, ids)
     return images

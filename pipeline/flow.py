@@ -114,7 +114,8 @@ def caption_on_ray(
     chunks: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
     board = Board.start()
     chunks = chunks.map_batches(partial(_read, board, stages), **_task(resources.read))
-    chunks = chunks.map_batches(partial(_apply, board, "decode", stages.decode()), **_task(resources.decode))
+    for stage in stages.pixel_stages():
+        chunks = chunks.map_batches(partial(_apply, board, "decode", stage), **_task(resources.decode))
     actors = resources.actor_stages()
     for name, build in stages.builders(actors).items():
         on_rows = partial(_on_rows, board, name, build)

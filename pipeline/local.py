@@ -26,7 +26,7 @@ def caption_locally(stages: CaptionStages, work: Iterable[ShardWork]) -> Iterato
 def local_steps(stages: CaptionStages, resources: ActorResources) -> list[Stage]:
     """The stages from decoding to reranking, weights loaded; of `resources`, device and threads count."""
     builders = stages.builders(dict.fromkeys(stages.model_stages(), resources))
-    return [stages.decode(), *(build() for build in builders.values())]
+    return [*stages.pixel_stages(), *(build() for build in builders.values())]
 
 
 def captioned(chunk: Chunk, steps: Sequence[Stage]) -> Chunk:

@@ -12,14 +12,15 @@ from pipeline.torch_runtime import TorchRuntime
 
 
 class RerankStage:
-    """The candidate closest to the image in CLIP space; of equals, the first."""
+    """The candidate closest to the image in CLIP space; of equals, the first. `keep` leaves `global` in."""
 
-    def __init__(self, model: str, runtime: TorchRuntime, batch: int) -> None:
+    def __init__(self, model: str, runtime: TorchRuntime, batch: int, keep: bool = False) -> None:
         from maccap.rerank import Reranker
 
         device, dtype = runtime.apply()
         self.rerank = Reranker(Bundle.open(model).load_clip(device, dtype).keep("text"))
         self.batch = batch
+        self.leaves = ["candidates"] if keep else ["global", "candidates"]
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         import torch
@@ -45,7 +46,7 @@ class RerankStage:
             for row, of_image in zip(rows, scores, strict=True)
         ]
         return (
-            samples.drop_columns(["global", "candidates"])
+            samples.drop_columns(self.leaves)
             .append_column("candidates", pa.array(spread(scored, rows, total), pa.list_(CANDIDATE)))
             .append_column("caption", pa.array(spread(captions, rows, total), pa.string()))
             .append_column("clip_score", pa.array(spread(best_scores, rows, total), pa.float32()))

@@ -56,7 +56,9 @@ def caption_archive(
     recorded = folder.recorded()
     model = absolute_source(model)
     bundle = open_bundle(model)
-    plan = plan_source(source)
+    plan = plan_source(source, config.source_options())
+    if plan.from_features:
+        _check_features(source, bundle, config)
     cluster = Cluster(config.resources)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
     folder.check(facts)
@@ -84,7 +86,7 @@ def caption_archive(
         rows_known=plan.images if selection.is_all and config.limit is None else None,
         written_before=kept.rows,
     )
-    stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
     if work:
         with shown(progress):
             for receipt in caption_on_ray(stages, work, cluster.resources):
@@ -135,6 +137,18 @@ def open_bundle(model: str) -> Bundle:
     return bundle
 
 
+def _check_features(source: str, bundle: Bundle, config: CaptionJobConfig) -> None:
+    """Raises UserError where the features in run folder `source` are not those this model's adaptor knows."""
+    kept = RunFolder(source).recorded()
+    if kept is None or kept.features_fingerprint != bundle.features_fingerprint:
+        raise UserError(
+            f"SOURCE {redacted(source)} keeps features of another CLIP or other regions than this model's. "
+            "Choose a model with the same ones, or caption the images."
+        )
+    if config.limit is not None:
+        raise UserError("--limit counts images, which a run folder as SOURCE has not. Choose --shards.")
+
+
 def run_facts(
     source: str,
     plan: SourcePlan,
@@ -154,11 +168,14 @@ def run_facts(
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
+        image_root=absolute_source(config.image_root) if config.image_root else None,
+        image_column=config.image_column,
         limit=config.limit,
         keep_features=config.keep_features,
         max_bytes=config.max_bytes,
         accept_truncated=config.accept_truncated,
         reduce_jpegs=config.reduce_jpegs,
+        features_fingerprint=bundle.features_fingerprint if config.keep_features else None,
         precision=precision,
         version=__version__,
     )

@@ -53,11 +53,14 @@ class RunFacts(Config):
     chunk_rows: int
     chunk_bytes: int
     max_pixels: int
+    image_root: str | None = None
+    image_column: str | None = None
     limit: int | None = None
     keep_features: bool = False
     max_bytes: int
     accept_truncated: bool
     reduce_jpegs: bool = False  # runs of earlier versions did not
+    features_fingerprint: str | None = None
     precision: Precision
     version: str
 
@@ -65,11 +68,17 @@ class RunFacts(Config):
         """The facts that belong in each file: not where things lay, so that a file is the same on any
         machine.
         """
-        return self.model_dump(exclude={"source", "listing", "model"})
+        return self.model_dump(exclude={"source", "listing", "model", "image_root"})
 
     def public(self) -> Self:
         """Without the secrets of any URL: what `run.json` says, and what is compared."""
-        return self.model_copy(update={"source": redacted(self.source), "model": redacted(self.model)})
+        return self.model_copy(
+            update={
+                "source": redacted(self.source),
+                "model": redacted(self.model),
+                "image_root": redacted(self.image_root) if self.image_root else None,
+            }
+        )
 
 
 class RunFolder:
@@ -217,7 +226,7 @@ def _json(summary: dict[str, Any]) -> bytes:
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
-    differences = differing(old, new, ("model", "version", "listing"))
+    differences = differing(old, new, ("model", "version", "listing", "features_fingerprint"))
     if not differences and old.listing != new.listing:
         raise UserError(
             f"the images in SOURCE {new.source} have changed since the run in OUTPUT {url} began. "

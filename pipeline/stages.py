@@ -17,6 +17,7 @@ from pipeline.rerank import RerankStage
 from pipeline.resources import ActorResources
 from pipeline.run_folder import CAPTIONS, RunFacts
 from pipeline.sources import Shard, chunk_samples, read_shard
+from pipeline.sources.captioned import read_captioned
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.write import CaptionWriter
 
@@ -43,9 +44,12 @@ class CaptionStages:
     spec: PixelSpec
     facts: RunFacts
     config: CaptionJobConfig
+    from_features: bool = False
 
     def read(self, work: ShardWork) -> Iterator[Chunk]:
         """The chunks of a shard that are not yet written."""
+        if self.from_features:
+            return read_captioned(work.shard, frozenset(work.skip))
         return chunk_samples(
             work.shard.id, read_shard(work.shard), self.config.limits(), frozenset(work.skip)
         )
@@ -58,17 +62,30 @@ class CaptionStages:
 
     def candidates(self, runtime: TorchRuntime) -> CandidateStage:
         facts = self.facts
-        return CandidateStage(facts.model, runtime, facts.decoding, facts.seed, self.config.candidate_batch)
+        batch, keep = self.config.candidate_batch, facts.keep_features
+        return CandidateStage(facts.model, runtime, facts.decoding, facts.seed, batch, keep)
 
     def rerank(self, runtime: TorchRuntime) -> RerankStage:
-        return RerankStage(self.facts.model, runtime, self.config.rerank_batch)
+        return RerankStage(self.facts.model, runtime, self.config.rerank_batch, self.facts.keep_features)
 
     def write(self) -> CaptionWriter:
-        return CaptionWriter(f"{self.output}/{CAPTIONS}", self.facts.for_footer())
+        facts = self.facts
+        return CaptionWriter(f"{self.output}/{CAPTIONS}", facts.for_footer(), facts.keep_features)
 
     def model_stages(self) -> dict[str, Callable[[TorchRuntime], Stage]]:
         """The stages that hold weights, by the name of their resources, in order."""
-        return {"features": self.features, "candidates": self.candidates, "rerank": self.rerank}
+        stages: dict[str, Callable[[TorchRuntime], Stage]] = {
+            "features": self.features,
+            "candidates": self.candidates,
+            "rerank": self.rerank,
+        }
+        if self.from_features:
+            del stages["features"]
+        return stages
+
+    def pixel_stages(self) -> list[Stage]:
+        """What comes between reading and the stages that hold weights."""
+        return [] if self.from_features else [self.decode()]
 
     def runtime(self, resources: ActorResources) -> TorchRuntime:
         return TorchRuntime(

@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
+from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, RUN_KEY, Chunk
 from pipeline.storage import Folder, writing
 
-RUN_KEY = b"maccap.run"
-CHUNK_KEY = b"maccap.chunk"
+FEATURES = ("global", "features")
+"""Columns of the features stage, kept on demand: global [D] and the regions' features [N * D], float16; zeros
+where the row has an error."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class CaptionWriter:
     metadata. Raises RunError, with what to mend, where the storage does not take a file.
     """
 
-    def __init__(self, folder: str, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str, facts: Mapping[str, Any], keep_features: bool = False) -> None:
         self.folder = Folder(folder)
+        self.keep_features = keep_features
         self.facts = json.dumps(facts, sort_keys=True).encode()
 
     def __call__(self, chunk: Chunk) -> Receipt:
@@ -55,7 +57,10 @@ class CaptionWriter:
         samples = chunk.samples
         errors = samples.num_rows - samples["error"].null_count
         footer = {"position": chunk.position, "last": chunk.last, "errors": errors}
-        table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA).combine_chunks()
+        table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
+        for name in FEATURES if self.keep_features else ():
+            table = table.append_column(name, samples[name])
+        table = table.combine_chunks()
         table = table.replace_schema_metadata(
             {RUN_KEY: self.facts, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
         )

@@ -1,7 +1,9 @@
-"""From what a person wrote as SOURCE to shards: tars, patterns and folders of tars, folders of images."""
+"""From what a person wrote as SOURCE to shards: files, patterns, lists and folders of them."""
 
+import posixpath
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,118 +12,217 @@ from typing import Any
 from braceexpand import braceexpand
 
 from pipeline.errors import UserError
-from pipeline.files import file_kind, locate
+from pipeline.files import file_kind, locate, read_bytes
+from pipeline.redact import describe, printable, redacted
 from pipeline.retries import storage
+from pipeline.sources.captioned import plan_captioned
+from pipeline.sources.coco import plan_coco, read_coco
 from pipeline.sources.folder import FILES_A_SHARD, plan_folder, read_folder
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, describe, printable
+from pipeline.sources.parquet import read_parquet
+from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard
 from pipeline.sources.webdataset import read_webdataset
 
-_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+_ARCHIVES = (*_TARS, ".parquet")
 _GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
+_WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """The shards of a SOURCE. `images` and `listing` are for folders alone: tars are counted when read."""
+    """The shards of a SOURCE. `images` is known for folders and COCO, `listing` (a fingerprint of the names)
+    for folders: archives are counted when read.
+
+    With `from_features` the SOURCE is a run folder, and the shards are read by `read_captioned`.
+    """
 
     shards: list[Shard]
     images: int | None = None
     listing: str | None = None
+    from_features: bool = False
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """`image_root`: the folder of images that Parquet and COCO name by path; by default that of the naming
+    file. `image_column`: Parquet's column of images, where its name does not tell.
+    """
+
+    image_root: str | None = None
+    image_column: str | None = None
 
 
 def absolute_source(source: str) -> str:
     """SOURCE as every machine and working directory understands it: local paths made absolute."""
-    return source if "://" in source else str(Path(source).expanduser().absolute())
+    at = "@" if source.startswith("@") and not Path(source).exists() else ""
+    path = source.removeprefix(at)
+    return source if "://" in path else f"{at}{Path(path).expanduser().absolute()}"
 
 
-def plan_source(source: str, files_a_shard: int = FILES_A_SHARD) -> SourcePlan:
+def plan_source(
+    source: str, options: SourceOptions | None = None, files_a_shard: int = FILES_A_SHARD
+) -> SourcePlan:
     """The shards SOURCE stands for, in a stable order. Raises UserError where there is nothing to caption."""
-    source = absolute_source(source)
     try:
-        filesystem, path = locate(source)
-        if _is_pattern(source):
-            return SourcePlan(_plan_pattern(filesystem, source))
-        kind = file_kind(filesystem, path)
-        if kind is None:
-            raise UserError(f"SOURCE {printable(source)} does not exist. Check the path.")
-        if kind == "directory":
-            return _plan_directory(filesystem, source, path, files_a_shard)
+        return _plan(absolute_source(source), options or SourceOptions(), files_a_shard)
     except (OSError, ImportError, ValueError) as error:
-        raise UserError(f"SOURCE {printable(source)} cannot be listed: {describe(error)}") from error
-    if not source.lower().endswith(_TAR_ENDINGS):
-        raise UserError(
-            f"SOURCE {printable(source)} is a file, but no tar. Give a .tar, a pattern of tars, or the "
-            "folder that holds the images."
-        )
-    return SourcePlan(_tar_shards(_parent(source), [source]))
+        raise UserError(f"SOURCE {_shown(source)} cannot be listed: {describe(error)}") from error
 
 
 def read_shard(shard: Shard) -> Iterator[Sample]:
     """The samples of one shard, in order. Raises where the shard cannot be read further."""
-    samples = read_webdataset(shard) if shard.kind == "webdataset" else read_folder(shard)
-    return islice(samples, shard.limit)
+    readers = {
+        "webdataset": read_webdataset,
+        "parquet": read_parquet,
+        "coco": read_coco,
+        "folder": read_folder,
+    }
+    return islice(readers[shard.kind](shard), shard.limit)
+
+
+def _plan(source: str, options: SourceOptions, files_a_shard: int) -> SourcePlan:
+    if source.startswith("@"):
+        return _archives(source, _listed(source[1:]), options)
+    filesystem, path = locate(source)
+    if _is_pattern(source):
+        base = _parent(source[: _PATTERN.search(source).start()])  # type: ignore[union-attr]
+        return _archives(source, _matched(filesystem, source), options, base)
+    # an HTTP server is asked for an archive as a file: whether it is a folder would need all of its text
+    direct = source.startswith(_WEB) and _is_archive(source)
+    kind = "file" if direct else file_kind(filesystem, path)
+    if kind is None:
+        raise UserError(f"SOURCE {_shown(source)} does not exist. Check the path.")
+    if kind == "directory":
+        if file_kind(filesystem, f"{path.rstrip('/')}/run.json"):
+            return SourcePlan(plan_captioned(source), from_features=True)
+        return _plan_directory(filesystem, source, path, options, files_a_shard)
+    if _name(source).endswith(".json"):
+        shards, images = plan_coco(source, _root(options, source))
+        return SourcePlan(shards, images)
+    if not _is_archive(source):
+        raise UserError(
+            f"SOURCE {_shown(source)} is a file, but no tar, Parquet or COCO JSON. Give one of these, a "
+            f"pattern of them, @{_shown(source)} if it lists them, or the folder that holds the images."
+        )
+    return _archives(source, [source], options, _parent(source))
 
 
 def _is_pattern(source: str) -> bool:
     """A path that exists as written is no pattern, whatever characters its name holds."""
+    if source.startswith(_WEB):
+        return "{" in source
     return bool(_PATTERN.search(source)) and ("://" in source or not Path(source).exists())
 
 
-def _plan_pattern(filesystem: Any, source: str) -> list[Shard]:
+def _matched(filesystem: Any, source: str) -> list[str]:
     try:
         expanded = list(dict.fromkeys(braceexpand(source)))
     except ValueError:
-        raise UserError(f"SOURCE {source} has an opening brace without a closing one.") from None
+        raise UserError(f"SOURCE {_shown(source)} has an opening brace without a closing one.") from None
     urls: list[str] = []
     for url in expanded:
-        if _GLOB.search(url):
+        if _GLOB.search(url) and not url.startswith(_WEB):
             found = storage(filesystem.glob, filesystem._strip_protocol(url))
-            tars = sorted(match for match in found if match.lower().endswith(_TAR_ENDINGS))
-            urls += [_as_given(filesystem, source, match) for match in tars]
+            matches = sorted(match for match in found if _is_archive(match))
+            urls += [_as_given(filesystem, source, match) for match in matches]
         else:
             urls.append(url)
     # one that exists is enough: a shard missing from a written-out range becomes an error row of its own
     if not any(file_kind(filesystem, filesystem._strip_protocol(url)) for url in urls):
         raise UserError(
-            f"SOURCE {printable(source)} matches no tar (names ending in {', '.join(_TAR_ENDINGS)}). "
+            f"SOURCE {_shown(source)} matches no tar or Parquet (names ending in {', '.join(_ARCHIVES)}). "
             "Check the pattern, and quote it so that the shell does not expand it."
         )
-    base = _parent(source[: _PATTERN.search(source).start()])  # type: ignore[union-attr]
-    return _tar_shards(base, list(dict.fromkeys(urls)))
+    return urls
 
 
-def _plan_directory(filesystem: Any, source: str, path: str, files_a_shard: int) -> SourcePlan:
+def _listed(path: str) -> list[str]:
+    """The lines of a text file: paths, relative to its folder, and URLs; # begins a comment."""
+    lines = [line.strip() for line in read_bytes(*locate(path)).decode("utf-8-sig").splitlines()]
+    named = [line for line in lines if line and not line.startswith("#")]
+    urls = [name if "://" in name or name.startswith("/") else _parent(path) + name for name in named]
+    wrong = next((url for url in urls if not _is_archive(url)), None)
+    if wrong or not urls:
+        what = f"names {_shown(wrong)}, which" if wrong else "is empty: it"
+        raise UserError(f"SOURCE @{_shown(path)} {what} must be a tar or Parquet file on every line.")
+    return urls
+
+
+def _plan_directory(
+    filesystem: Any, source: str, path: str, options: SourceOptions, files_a_shard: int
+) -> SourcePlan:
     entries = storage(filesystem.ls, path, detail=True)
     names = [entry["name"] for entry in entries if entry["type"] != "directory"]
-    tars = [name for name in names if name.lower().endswith(_TAR_ENDINGS)]
+    archives = [name for name in names if _is_archive(name)]
     images = [name for name in names if name.rpartition(".")[2].lower() in IMAGE_EXTENSIONS]
-    if tars and images:
+    if archives and images:
+        tar = "Parquet files" if archives[0].endswith(".parquet") else "tars"
+        ending = "*.parquet" if archives[0].endswith(".parquet") else "*.tar"
         raise UserError(
-            f"SOURCE {printable(source)} holds both tars ({len(tars)}) and images ({len(images)}). "
-            f"Caption the tars with '{source.rstrip('/')}/*.tar', and the images from a folder of their own."
+            f"SOURCE {_shown(source)} holds both {tar} ({len(archives)}) and images ({len(images)}). "
+            f"Caption the {tar} with '{_shown(source).rstrip('/')}/{ending}', and the images from a folder "
+            "of their own."
         )
-    if not tars:
+    if not archives:
         folder = plan_folder(source, files_a_shard)
         if folder.images:
             return SourcePlan(folder.shards, folder.images, folder.listing)
-        tars = [name for name in storage(filesystem.find, path) if name.lower().endswith(_TAR_ENDINGS)]
-    if not tars:
+        archives = [name for name in storage(filesystem.find, path) if _is_archive(name)]
+    if not archives:
         raise UserError(
-            f"SOURCE {printable(source)} is empty: no tar and no image in it or below it "
-            f"(looked for .tar, {', '.join('.' + extension for extension in sorted(IMAGE_EXTENSIONS))})."
+            f"SOURCE {_shown(source)} is empty: no tar, Parquet file or image in it or below it "
+            f"(looked for {', '.join(_ARCHIVES)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))})."
         )
-    urls = sorted(_as_given(filesystem, source, name) for name in tars)
-    return SourcePlan(_tar_shards(source.rstrip("/") + "/", urls))
+    urls = sorted(_as_given(filesystem, source, name) for name in archives)
+    return _archives(source, urls, options, source.rstrip("/") + "/")
 
 
-def _tar_shards(base: str, urls: list[str]) -> list[Shard]:
-    return [Shard(printable(url.removeprefix(base)), "webdataset", url) for url in urls]
+def _archives(
+    source: str, urls: Sequence[str], options: SourceOptions, base: str | None = None
+) -> SourcePlan:
+    """A shard for each file, named by its place below `base`, or below the folder they have in common."""
+    urls = list(dict.fromkeys(urls))
+    base = redacted(base if base is not None else _parent(posixpath.commonprefix(urls)))
+    column = options.image_column or ""
+    shards = []
+    for url in urls:
+        shard_id = printable(redacted(url).removeprefix(base))
+        if _name(url).endswith(".parquet"):
+            shards.append(Shard(shard_id, "parquet", url, root=_root(options, url), column=column))
+        else:
+            shards.append(Shard(shard_id, "webdataset", url))
+    shard_id, times = Counter(shard.id for shard in shards).most_common(1)[0]
+    if times > 1:
+        raise UserError(
+            f"SOURCE {_shown(source)} has {times} shards named {shard_id}: what tells them apart in the URL "
+            "is taken for a password. Give them in runs of their own."
+        )
+    return SourcePlan(shards)
+
+
+def _root(options: SourceOptions, url: str) -> str:
+    root = options.image_root
+    return absolute_source(root).rstrip("/") + "/" if root else _parent(url)
+
+
+def _name(url: str) -> str:
+    """In small letters, and of a web address without its query."""
+    return (url.partition("?")[0] if url.startswith(_WEB) else url).lower()
+
+
+def _is_archive(url: str) -> bool:
+    return _name(url).endswith(_ARCHIVES)
 
 
 def _parent(url: str) -> str:
-    return url[: url.rindex("/") + 1]
+    path = url.partition("?")[0] if url.startswith(_WEB) else url
+    return path[: path.rfind("/") + 1]
 
 
 def _as_given(filesystem: Any, source: str, path: str) -> str:
     return str(filesystem.unstrip_protocol(path)) if "://" in source else path
+
+
+def _shown(source: str) -> str:
+    return printable(redacted(source))

@@ -15,20 +15,23 @@ from pipeline.redact import describe, printable
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shard:
-    """One read task: a tar, or a run of consecutive files of a folder.
+    """One read task: a tar or Parquet file, or a run of consecutive files of a folder or of a COCO list.
 
     `id` is relative to the SOURCE and so the same on every machine; `first` and `last` bound the files of a
-    folder shard, both included, as paths relative to `url`. Of a shard with a `limit`, only so many samples
-    count.
+    folder shard, both included, as paths relative to `url`, and a COCO shard by number. `root` is the folder
+    below which images are that are named by path, `column` Parquet's column of images. Of a shard with a
+    `limit`, only so many samples count.
     """
 
     id: str
-    kind: Literal["webdataset", "folder"]
+    kind: Literal["webdataset", "parquet", "coco", "folder", "captioned"]
     url: str
     first: str = ""
     last: str = ""
+    root: str = ""
+    column: str = ""
     limit: int | None = None
 
     def to_json(self) -> str:

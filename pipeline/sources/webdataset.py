@@ -6,7 +6,6 @@ says, in an empty block: an archive that was cut short yields its samples and th
 `tarfile` (and webdataset on top of it) would take a damaged header for the end and stay silent.
 """
 
-import hashlib
 import json
 import posixpath
 import re
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO
 from pipeline.files import locate, open_stream
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
 from pipeline.sources.tar import tar_members, unpacked
+from pipeline.sources.unique import UniqueIds
 from pipeline.sources.unordered import HEAD, list_samples, out_of_order
 
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "cls"})
@@ -46,7 +46,7 @@ def read_webdataset(shard: Shard) -> Iterator[Sample]:
     an error row. Two samples with one key both get a row, the second as `key#2`.
     """
     prefix = tar_stem(shard.id)
-    ids = _UniqueIds()
+    ids = UniqueIds()
     for key, members in _samples(shard.url):
         yield from _rows(ids, f"{prefix}/{printable(key)}", members)
 
@@ -124,7 +124,7 @@ def _is_wanted(extension: str) -> bool:
     return _is_image(extension) or extension.rsplit(".", 1)[-1] in _TEXT_EXTENSIONS | {"json"}
 
 
-def _rows(ids: "_UniqueIds", image_id: str, members: _Members) -> Iterator[Sample]:
+def _rows(ids: UniqueIds, image_id: str, members: _Members) -> Iterator[Sample]:
     images = _images(members)
     metadata = _metadata(members)
     if not images:
@@ -164,25 +164,3 @@ def _metadata(members: _Members) -> str | None:
 def _dump(value: dict[str, Any]) -> str:
     # a lone surrogate, which JSON allows and UTF-8 does not, goes back to the \uXXXX it came from
     return printable(json.dumps(value, ensure_ascii=False))
-
-
-class _UniqueIds:
-    """Numbers the repeats of a key. Holds a hash a sample, about a hundred bytes, for one shard at a time."""
-
-    def __init__(self) -> None:
-        self._seen: set[bytes] = set()
-
-    def seen(self, image_id: str) -> bool:
-        return _digest(image_id) in self._seen
-
-    def unique(self, image_id: str) -> str:
-        candidate, number = image_id, 1
-        while (digest := _digest(candidate)) in self._seen:
-            number += 1
-            candidate = f"{image_id}#{number}"
-        self._seen.add(digest)
-        return candidate
-
-
-def _digest(image_id: str) -> bytes:
-    return hashlib.blake2b(image_id.encode(), digest_size=8).digest()

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from maccap.captioner import Captioner
+from pipeline.chunk import CAPTION_SCHEMA
 from pipeline.config import CaptionJobConfig
+from pipeline.errors import UserError
 from pipeline.local import caption_chunks_locally, caption_locally
 from pipeline.run import open_bundle, run_facts
 from pipeline.run_folder import RunFolder
@@ -22,7 +25,7 @@ def _stages(model: Path, source: Path, output: str = "unused", **settings: Any) 
     bundle = open_bundle(str(model))
     plan = plan_source(str(source))
     facts = run_facts(str(source), plan, str(model), bundle, config, "float32")
-    stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
     return stages, [ShardWork(shard) for shard in plan.shards]
 
 
@@ -63,6 +66,36 @@ def test_intermediate_columns_leave_on_the_way(small_bundle: Path, archive: Path
     stages, work = _stages(small_bundle, archive)
     (chunk, _) = caption_chunks_locally(stages, work)
     assert not {"image", "pixels", "global", "features"} & set(chunk.samples.column_names)
+
+
+def test_captions_from_kept_features_are_those_from_the_images(
+    small_bundle: Path, archive: Path, tmp_path: Path
+) -> None:
+    run, again = tmp_path / "run", tmp_path / "again"
+    stages, work = _stages(small_bundle, archive, str(run), chunk_rows=3, keep_features=True)
+    RunFolder(str(run)).begin(stages.facts)
+    list(caption_locally(stages, work))
+    table = pq.read_table(run / "captions")
+    assert (table.schema.field("global").type, table["global"].null_count) == (pa.list_(pa.float16(), 32), 0)
+    assert table.schema.field("features").type == pa.list_(pa.float16(), 4 * 32)
+    with pytest.raises(UserError, match="not complete"):
+        plan_source(str(run))
+    RunFolder(str(run)).finish({})
+
+    def captions(rows: list[dict[str, Any]]) -> list[tuple]:
+        return [tuple(row[name] for name in CAPTION_SCHEMA.names) for row in rows]
+
+    expected = captions(_rows(small_bundle, archive, chunk_rows=3))
+    assert captions(_rows(small_bundle, run)) == expected
+    assert [row[5] for row in captions(_rows(small_bundle, run, seed=7))] != [row[5] for row in expected]
+    stages, work = _stages(small_bundle, run, str(again), decoding={"candidates": 2})
+    RunFolder(str(again)).begin(stages.facts)
+    list(caption_locally(stages, work))
+    rows = pq.read_table(again / "captions").to_pylist()
+    assert [row["image_id"] for row in rows] == [row[0] for row in expected]
+    assert {len(row["candidates"]) for row in rows if row["candidates"]} == {2}
+    with pytest.raises(UserError, match="keeps no features"):
+        plan_source(str(again))
 
 
 def test_chunk_and_batch_sizes_do_not_change_captions(small_bundle: Path, archive: Path) -> None:

@@ -65,8 +65,9 @@ def test_a_folder_of_images_knows_how_many(tmp_path: Path) -> None:
         ("tars/x-*.tar", "matches no tar"),
         ("tars/x-{0..3}.tar", "matches no tar"),
         ("tars/x-{0..3.tar", "brace"),
-        ("empty", "is empty: no tar and no image"),
+        ("empty", "is empty: no tar"),
         ("text.txt", "is a file, but no tar"),
+        ("@text.txt", "must be a tar or Parquet file on every line"),
         ("mixed", "holds both tars (1) and images (1)"),
         ("nofs://bucket/x.tar", "cannot be listed"),
     ],
@@ -76,7 +77,27 @@ def test_a_mistake_is_named(tmp_path: Path, tars: Path, source: str, message: st
     (tmp_path / "text.txt").write_text("hello")
     write_shard(tmp_path / "mixed" / "x.tar", 1)
     (tmp_path / "mixed" / "x.jpg").write_bytes(encoded(picture()))
+    at, path = source[: source.startswith("@")], source.removeprefix("@")
     with pytest.raises(UserError) as error:
-        plan_source(source if "://" in source else str(tmp_path / source))
+        plan_source(source if "://" in source else f"{at}{tmp_path / path}")
     assert message in str(error.value)
-    assert source.split("/")[-1] in str(error.value)
+    assert path.split("/")[-1] in str(error.value)
+
+
+def test_a_list_in_a_file(tars: Path) -> None:
+    text = "# two of them\n\ns-002.tar\n" + f"{tars}/more/s-000.tar\ns-002.tar\n"
+    (tars / "list.txt").write_text(text)
+    plan = plan_source(f"@{tars}/list.txt")
+    assert [shard.id for shard in plan.shards] == ["s-002.tar", "more/s-000.tar"]
+    assert [shard.url for shard in plan.shards] == [f"{tars}/s-002.tar", f"{tars}/more/s-000.tar"]
+
+
+def test_signed_urls_are_read_with_their_secret_and_named_without(tmp_path: Path) -> None:
+    signed = [f"https://me:pass@host/a/x-{n}.tar?X-Amz-Signature=5ec4e7&part={n}" for n in range(2)]
+    (tmp_path / "list.txt").write_text("\n".join(signed))
+    plan = plan_source(f"@{tmp_path}/list.txt")
+    assert [shard.url for shard in plan.shards] == signed
+    assert [shard.id for shard in plan.shards] == ["x-0.tar?part=0", "x-1.tar?part=1"]
+    (tmp_path / "list.txt").write_text("https://host/a.tar?key=1\nhttps://host/a.tar?key=2")
+    with pytest.raises(UserError, match=r"2 shards named a\.tar"):
+        plan_source(f"@{tmp_path}/list.txt")

@@ -1,0 +1,48 @@
+"""A run folder whose table keeps CLIP's features, as a source: captions anew, without images.
+
+A shard is a shard of that run and its chunks are that run's, so the rows come out in the same order under the
+same ids, and with the same model, seed and decoding as the same captions.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+
+import pyarrow.parquet as pq
+
+from pipeline.chunk import CHUNK_KEY, Chunk, file_name, parse_file_name
+from pipeline.errors import UserError
+from pipeline.redact import redacted
+from pipeline.sources.sample import Shard
+from pipeline.storage import Folder
+
+COLUMNS = ["image_id", "shard", "index", "metadata", "error", "width", "height", "global", "features"]
+
+
+def plan_captioned(url: str) -> list[Shard]:
+    """The shards of the run in folder `url`. Raises UserError where it is incomplete or keeps no features."""
+    run = Folder(url)
+    facts = json.loads(run.read("run.json") or b"{}")
+    if not facts.get("keep_features"):
+        raise UserError(
+            f"SOURCE {redacted(url)} is a run whose table keeps no features. Give the images it was made "
+            "from, or make it with --keep-features."
+        )
+    if run.read("_SUCCESS") is None:
+        raise UserError(f"SOURCE {redacted(url)} is a run that is not complete. Finish it first.")
+    captions = f"{run.url}/captions"
+    ends: dict[str, int] = {}
+    for stem, position in filter(None, map(parse_file_name, Folder(captions).names())):
+        ends[stem] = max(position, ends.get(stem, 0))
+    return [Shard(stem, "captioned", captions, last=str(end)) for stem, end in sorted(ends.items())]
+
+
+def read_captioned(shard: Shard, skip: Collection[int] = ()) -> Iterator[Chunk]:
+    """The chunks of one shard, with the columns a chunk has after the features stage. Raises OSError."""
+    folder = Folder(shard.url)
+    for position in range(int(shard.last) + 1):
+        if position in skip:
+            continue
+        with folder.open(file_name(shard.id, position)) as file:
+            table = pq.read_table(file, columns=COLUMNS)
+        last = json.loads(table.schema.metadata[CHUNK_KEY])["last"]
+        yield Chunk(shard.id, position, last, table.replace_schema_metadata(None))

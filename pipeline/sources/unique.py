@@ -1,0 +1,26 @@
+"""Ids that are each given once within a shard."""
+
+import hashlib
+
+
+class UniqueIds:
+    """Numbers the repeats of an id. Holds a hash a sample, about a hundred bytes, for one shard at a time."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def seen(self, image_id: str) -> bool:
+        return _digest(image_id) in self._seen
+
+    def unique(self, image_id: str) -> str:
+        """`image_id`, or from its second time on `image_id#2` and so on."""
+        candidate, number = image_id, 1
+        while self.seen(candidate):
+            number += 1
+            candidate = f"{image_id}#{number}"
+        self._seen.add(_digest(candidate))
+        return candidate
+
+
+def _digest(image_id: str) -> bytes:
+    return hashlib.blake2b(image_id.encode(), digest_size=8).digest()
