@@ -16,8 +16,10 @@ from maccap.keyed_random import normals, uniforms
 from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
 
-# rows of the language model at once from which more bring nothing (measured; see the README's benchmark)
-_ENOUGH_ROWS, _ENOUGH_ROWS_ON_GPU = 64, 2048
+# On a CPU 64 rows keep the matrix products near their best; more help a small model alone, whose steps are
+# short against what surrounds them. On a GPU a step reads all weights and launches all kernels however few.
+_ROWS_ON_CPU, _SMALL_ROWS_ON_CPU, _SMALL_BYTES = 64, 512, 128 << 20
+_ROWS_ON_GPU = 2048
 
 
 class Candidate(NamedTuple):
@@ -86,10 +88,12 @@ class CandidateSampler(nn.Module):
         return candidates
 
     def _draws_at_once(self, decoding: DecodingConfig, prompt: int, batch_rows: int | None) -> int:
-        device = self.lm.device
-        tokens = self.adaptor.config.queries + prompt + decoding.max_new_tokens
-        most = batch_rows or (_ENOUGH_ROWS_ON_GPU if device.type == "cuda" else _ENOUGH_ROWS)
-        return max(1, rows_that_fit(self.lm.row_bytes(tokens), device, most) // decoding.rows_per_draw)
+        row_bytes = self.lm.row_bytes(self.adaptor.config.queries + prompt + decoding.max_new_tokens)
+        if batch_rows is None and self.lm.device.type == "cuda":
+            batch_rows = _ROWS_ON_GPU
+        elif batch_rows is None:
+            batch_rows = max(_ROWS_ON_CPU, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))
+        return max(1, rows_that_fit(row_bytes, self.lm.device, batch_rows) // decoding.rows_per_draw)
 
     def _prefix(
         self, features: Tensor, image_ids: Sequence[str], seed: int, jobs: list[tuple[int, int]]
