@@ -234,8 +234,8 @@ def _cause(error: RayTaskError) -> str:
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "cause", None) or cause.__cause__, BaseException):
         cause = inner
-        if isinstance(cause, (UserError, RunError)):  # says all there is to say
-            return str(cause)
+        if isinstance(cause, (UserError, RunError)):  # says all there is to say; what follows is Ray Data's
+            return str(cause).splitlines()[0]
     if isinstance(cause, RayError):
         return f"a stage failed: {_last_message(cause)}"
     return f"a stage failed: {type(cause).__name__}: {describe(cause)}"
