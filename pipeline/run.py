@@ -67,10 +67,11 @@ def caption_archive(
     stems = None if selection.is_all else {shard_file_stem(shard) for shard in shard_ids}
     kept = folder.written(stems)
     retry_errors = retry_errors and kept.errors > 0
-    finished = None if retry_errors or unfinished(shard_ids, kept) else _finished(folder, selection)
-    if finished:
+    complete = not retry_errors and not unfinished(shard_ids, kept)
+    if complete and (finished := _finished(folder, selection)):
         return finished
-    folder.begin(facts, stems, selection.partition)
+    if not (complete and selection.shards):  # nothing to do, and no mark of its own: others' marks stay
+        folder.begin(facts, stems, selection.partition)
     if retry_errors:
         folder.remove_errors(stems)
         kept = folder.written(stems)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from maccap import __version__
+from pipeline.chunk import shard_file_stem
 from pipeline.config import CaptionJobConfig
 from pipeline.errors import UserError
 from pipeline.local import caption_locally
 from pipeline.run import caption_archive, open_bundle, run_facts
 from pipeline.run_folder import RunFolder
+from pipeline.selection import Partition, Selection
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork
 from pipeline.written import unfinished
@@ -73,6 +75,43 @@ def test_an_interrupted_retry_leaves_the_chunks_with_errors_missing(
         caption_archive(source, str(output), str(small_bundle), CONFIG, retry_errors=True)
     assert unfinished([shard.id for shard in plan_source(source).shards], folder.written()) == ["s-1.tar"]
     assert not (output / "_SUCCESS").exists()
+
+
+def test_partitions_mark_their_part_and_the_last_the_whole(
+    tmp_path: Path, source: str, small_bundle: Path
+) -> None:
+    output = tmp_path / "run"
+    _begin(source, output, small_bundle)
+
+    def caption(partition: str | None, shards: str | None = None) -> tuple[int, int, int]:
+        selection = Selection.parse(shards, partition)
+        done = caption_archive(source, str(output), str(small_bundle), CONFIG, selection=selection)
+        return done.shards, done.rows, done.errors
+
+    assert caption("2/2") == (1, 1, 1)
+    assert caption(None, "0") == (1, 5, 0)
+    assert not (output / "_SUCCESS").exists()
+    assert caption("1/2") == (1, 5, 0)
+    assert (output / "_SUCCESS").exists()
+    whole = json.loads((output / "summary.json").read_text())
+    assert (whole["shards"], whole["rows"], whole["errors"], whole["chunks"]) == (2, 6, 1, 4)
+    before = _contents(output)
+    assert caption("2/2") == (1, 1, 1)
+    assert caption(None) == (2, 6, 1)
+    assert _contents(output) == before
+
+
+def test_a_partition_leaves_what_others_are_writing(tmp_path: Path, source: str, small_bundle: Path) -> None:
+    output = tmp_path / "run"
+    folder = _begin(source, output, small_bundle)
+    facts = folder.recorded()
+    assert facts is not None
+    names = [f".{name}.0123.tmp" for name in folder.captions.names()]
+    for name in names:
+        (output / "captions" / name).touch()
+    folder.begin(facts, {shard_file_stem("s-1.tar")}, Partition(2, 2))
+    left = {path.name for path in (output / "captions").glob(".*.tmp")}
+    assert left == {name for name in names if name.startswith(".s-0-")}
 
 
 @pytest.mark.parametrize(

@@ -168,9 +168,9 @@ def test_a_summary_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None
 def test_an_output_on_no_known_filesystem_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"OUTPUT nosuch://bucket/run cannot be opened: Protocol not known"):
         RunFolder("nosuch://bucket/run")
-    monkeypatch.setitem(sys.modules, "s3fs", None)  # not installed
-    with pytest.raises(UserError, match=r"OUTPUT s3://bucket/run cannot be opened: Install s3fs"):
-        RunFolder("s3://bucket/run")
+    monkeypatch.setitem(sys.modules, "adlfs", None)  # not installed
+    with pytest.raises(UserError, match=r"OUTPUT abfs://bucket/run cannot be opened: Install adlfs"):
+        RunFolder("abfs://bucket/run")
 
 
 def test_leftovers_and_damaged_chunks_are_not_counted(tmp_path: Path) -> None:
