@@ -10,7 +10,7 @@ from maccap.config import Config, DecodingConfig
 from pipeline.decode_image import MAX_PIXELS, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
-from pipeline.sources.sample import ChunkLimits
+from pipeline.sources.sample import MAX_BYTES, ChunkLimits
 
 
 class CaptionJobConfig(Config):
@@ -28,7 +28,7 @@ class CaptionJobConfig(Config):
     )
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
     max_bytes: int = Field(
-        default=256 << 20, ge=1, description="samples of more bytes become error rows, and are not read"
+        default=MAX_BYTES, ge=1, description="samples of more bytes become error rows, and are not read"
     )
     accept_truncated: bool = Field(
         default=False, description="caption images that were cut short by what is there of them"

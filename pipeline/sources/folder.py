@@ -42,7 +42,7 @@ def plan_folder(url: str, files_a_shard: int = FILES_A_SHARD) -> FolderPlan:
     digest = hashlib.sha256()
     bounds: list[tuple[str, str]] = []
     images, path, first = 0, "", ""
-    for parts, _ in _walk(filesystem, root, (), None, None):
+    for parts, _, _ in _walk(filesystem, root, (), None, None):
         if images and images % files_a_shard == 0:
             bounds.append((first, path))
         path = "/".join(parts)
@@ -61,16 +61,24 @@ def read_folder(shard: Shard) -> Iterator[Sample]:
     """The images between the shard's first and last file, read one at a time when loaded."""
     filesystem, root = fsspec.core.url_to_fs(shard.url)
     first, last = tuple(shard.first.split("/")), tuple(shard.last.split("/"))
-    for parts, size in _walk(filesystem, root, (), first, last):
+    for parts, size, is_file in _walk(filesystem, root, (), first, last):
         path = posixpath.join(root, *parts)
-        yield Sample("/".join(parts), size, partial(filesystem.cat_file, path))
+        load = filesystem.cat_file if is_file else partial(_load_file, filesystem)
+        yield Sample("/".join(parts), size, partial(load, path))
+
+
+def _load_file(filesystem: Any, path: str) -> bytes:
+    """A link leads to a file or not, and a pipe or device never ends."""
+    if filesystem.info(path)["type"] != "file":
+        raise OSError("it is no file (but a device, a pipe or the like)")
+    return bytes(filesystem.cat_file(path))
 
 
 def _walk(
     filesystem: Any, root: str, folder: _Parts, first: _Parts | None, last: _Parts | None
-) -> Iterator[tuple[_Parts, int]]:
-    """Image files below `folder` in sorted order with their sizes, entering only folders that reach [first,
-    last].
+) -> Iterator[tuple[_Parts, int, bool]]:
+    """Image files below `folder` in sorted order, each with its size and whether it is a plain file, entering
+    only folders that reach [first, last].
     """
     entries = filesystem.ls(posixpath.join(root, *folder), detail=True)
     named = {posixpath.basename(entry["name"].rstrip("/")): entry for entry in entries}
@@ -83,7 +91,7 @@ def _walk(
         if entry["type"] == "directory":
             yield from _walk(filesystem, root, parts, first, last)
         elif _is_image(name) and not (entry.get("islink") and filesystem.isdir(entry["name"])):
-            yield parts, int(entry.get("size") or 0)
+            yield parts, int(entry.get("size") or 0), entry["type"] == "file"
 
 
 def _is_image(name: str) -> bool:

@@ -11,7 +11,7 @@ from braceexpand import braceexpand
 
 from pipeline.errors import UserError
 from pipeline.sources.folder import FILES_A_SHARD, plan_folder, read_folder
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, describe, printable
+from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, Sample, Shard, describe, printable
 from pipeline.sources.webdataset import read_webdataset
 
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -55,9 +55,9 @@ def plan_source(source: str, files_a_shard: int = FILES_A_SHARD) -> SourcePlan:
     return SourcePlan(_tar_shards(_parent(source), [source]))
 
 
-def read_shard(shard: Shard) -> Iterator[Sample]:
+def read_shard(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The samples of one shard, in order. Raises where the shard cannot be read further."""
-    return read_webdataset(shard) if shard.kind == "webdataset" else read_folder(shard)
+    return read_webdataset(shard, max_bytes) if shard.kind == "webdataset" else read_folder(shard)
 
 
 def _is_pattern(source: str) -> bool:

@@ -9,40 +9,64 @@ Python's `tarfile` (and webdataset on top of it) would take a damaged header for
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import fsspec
 
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
-from pipeline.sources.tar import tar_members
+from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, Sample, Shard, printable
+from pipeline.sources.tar import MemberError, tar_members
 
 _TEXT_EXTENSIONS = frozenset({"txt", "text", "cls"})
+_MAX_TEXT = 4 << 20  # bytes of a text or JSON member: parsed, JSON may take twenty times its size
 
 
-def read_webdataset(shard: Shard) -> Iterator[Sample]:
+@dataclass(frozen=True)
+class _Member:
+    """What a sample knows of a member: its bytes, if it is wanted, or why it has none."""
+
+    content: bytes = b""
+    problem: str | None = None
+
+
+_Members = dict[str, _Member]
+
+
+def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The samples of one tar. Raises `tarfile.ReadError` or OSError where the tar ends early or cannot be
     read.
 
-    A sample without an image is an error row. Two samples with one key both get a row, the second as `key#2`.
+    A sample without an image is an error row, and so is one with a member that is no plain file, or with
+    members of more than `max_bytes` together, which are not read. Two samples with one key both get a row,
+    the second as `key#2`.
     """
     prefix = shard.id.removesuffix(".gz").removesuffix(".tar")
     ids = _UniqueIds()
-    for key, members in _samples(shard.url):
+    for key, members in _samples(shard.url, max_bytes):
         yield _sample(ids.unique(f"{prefix}/{printable(key)}"), members)
 
 
-def _samples(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Key, and member contents by extension. What was read whole before the tar broke still counts."""
+def _samples(url: str, max_bytes: int) -> Iterator[tuple[str, _Members]]:
+    """Key, and members by extension. What was read whole before the tar broke still counts."""
     key: str | None = None
-    members: dict[str, bytes] = {}
+    members: _Members = {}
+    total = 0
     try:
-        for member_key, extension, data in _members(url):
+        for member_key, extension, size, read in _members(url):
             if member_key != key or extension in members:
                 if key is not None:
                     yield key, members
-                key, members = member_key, {}
-            members[extension] = data
+                key, members, total = member_key, {}, 0
+            total += 512 + len(member_key) + len(extension)  # what a member takes without its content
+            if total > max_bytes:
+                members[""] = _Member(problem=f"the sample has {len(members)} members and more (max_bytes)")
+                continue
+            content = _content(
+                f"{posixpath.basename(key)}.{extension}", extension, size, read, max_bytes - total
+            )
+            members[extension] = content
+            total += len(content.content)
     except Exception:
         if key is not None and _image_extension(members):
             yield key, members
@@ -51,53 +75,79 @@ def _samples(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
+def _content(name: str, extension: str, size: int, read: Callable[[], bytes], room: int) -> _Member:
+    if not _is_wanted(extension):
+        return _Member()
+    limit, setting = (room, " (max_bytes)") if _is_image(extension) else (min(room, _MAX_TEXT), "")
+    if size > limit:
+        return _Member(
+            problem=f"{name[-100:]} has {size} bytes, more than the limit{setting}; it was not read"
+        )
+    try:
+        return _Member(read())
+    except MemberError as error:
+        return _Member(problem=str(error))
+
+
+def _members(url: str) -> Iterator[tuple[str, str, int, Callable[[], bytes]]]:
     with fsspec.open(url, "rb") as stream:
         for member, read in tar_members(stream, "r|*"):
             folder, name = posixpath.split(member.name)
             stem, dot, extension = name.partition(".")
             if not stem or not dot:  # hidden files have no stem
                 continue
-            wanted = extension.lower().rsplit(".", 1)[-1] in IMAGE_EXTENSIONS | _TEXT_EXTENSIONS | {"json"}
-            yield posixpath.join(folder, stem), extension.lower(), read() if wanted else b""
+            yield posixpath.join(folder, stem), extension.lower(), member.size, read
 
 
-def _sample(image_id: str, members: dict[str, bytes]) -> Sample:
+def _is_image(extension: str) -> bool:
+    return extension.rsplit(".", 1)[-1] in IMAGE_EXTENSIONS
+
+
+def _is_wanted(extension: str) -> bool:
+    return _is_image(extension) or extension.rsplit(".", 1)[-1] in _TEXT_EXTENSIONS | {"json"}
+
+
+def _sample(image_id: str, members: _Members) -> Sample:
     extension = _image_extension(members)
     metadata = _metadata(members)
-    if extension is None:
+    size = len(metadata or "") + len(image_id)
+    problem = next((member.problem for member in members.values() if member.problem), None)
+    if problem is None and extension is None:
         found = ", ".join(sorted(members)) or "nothing"
-        return Sample(
-            image_id, metadata=metadata, error=printable(f"the sample holds no image, only: {found}")
-        )
-    image = members[extension]
-    return Sample(image_id, len(image), lambda: image, metadata)
+        problem = f"the sample holds no image, only: {found[:300]}"
+    if problem is not None or extension is None:
+        return Sample(image_id, size, metadata=metadata, error=printable(problem or ""))
+    image = members[extension].content
+    return Sample(image_id, size + len(image), lambda: image, metadata)
 
 
-def _image_extension(members: dict[str, bytes]) -> str | None:
+def _image_extension(members: _Members) -> str | None:
     """The member to caption: `key.jpg` before `key.something.jpg`, else the first."""
-    images = [extension for extension in members if extension.rsplit(".", 1)[-1] in IMAGE_EXTENSIONS]
-    return min(images, key=lambda extension: "." in extension, default=None)
+    return min(filter(_is_image, members), key=lambda extension: "." in extension, default=None)
 
 
-def _metadata(members: dict[str, bytes]) -> str | None:
-    """The sample's JSON, untouched; text members join it under their extension, unless that key is taken."""
+def _metadata(members: _Members) -> str | None:
+    """The sample's JSON, untouched, NaN and doubled keys included; text members are put in front of it under
+    their extension, unless that key is taken.
+    """
     texts = {
-        extension: data.decode("utf-8", "replace")
-        for extension, data in members.items()
-        if extension in _TEXT_EXTENSIONS
+        extension: member.content.decode("utf-8", "replace")
+        for extension, member in members.items()
+        if extension in _TEXT_EXTENSIONS and not member.problem
     }
-    raw = members.get("json")
-    if raw is None:
+    if "json" not in members or members["json"].problem:
         return _dump(texts) if texts else None
-    text = raw.decode("utf-8", "replace")
+    text = members["json"].content.decode("utf-8", "replace")
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
         return _dump({**texts, "json": text})
     if not isinstance(fields, dict):
         return _dump({**texts, "json": fields})
-    return _dump({**texts, **fields}) if texts.keys() - fields.keys() else text
+    new = {name: value for name, value in texts.items() if name not in fields}
+    if not new or not fields:
+        return _dump(new) if new else text
+    return f"{_dump(new)[:-1]}, {text.strip()[1:]}"
 
 
 def _dump(value: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ def read_tar(stream: Any, name: str) -> Iterator[Found]:
     endings: dict[str, None] = {}
     for member, read in tar_members(stream, "r|"):
         base = posixpath.basename(member.name)
-        if base.startswith("."):
+        if base.startswith(".") or not member.isreg():
             continue
         ending = posixpath.splitext(base)[1].lower()
         if ending == ".txt" or len(endings) < _ENDINGS_SHOWN:
