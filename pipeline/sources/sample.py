@@ -85,6 +85,11 @@ def chunk_samples(
     yield from finish(last=True)
 
 
+def row_ids(shard: str, samples: Iterable[Sample]) -> Iterator[str]:
+    """The image ids of the rows that these samples become, without loading their images."""
+    return (printable(sample.image_id) for sample in _ending_in_an_error_row(shard, samples))
+
+
 def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[Sample]:
     try:
         yield from samples
