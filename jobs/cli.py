@@ -16,6 +16,7 @@ import typer
 
 COMMANDS = {
     "caption": "jobs.caption",
+    "verify": "jobs.verify",
     "train": "jobs.train",
     "scenes": "jobs.scenes",
     "score": "jobs.score",

@@ -3,8 +3,10 @@
     sources/       which shards a SOURCE holds, and the samples of one shard
     chunk.py       the unit of work, from source to sink
     decode.py, features.py, candidates.py, rerank.py    the stages, plain classes that run without Ray
+    isolated_decoder.py, decode_image.py    decoding in a process that a hostile image may kill
     write.py       the sink: one Parquet file a chunk, whole or not at all
     run_folder.py  the output folder, which is also the checkpoint
+    verify/        a finished run read back, against its source
     local.py       the stages in this process
     flow.py        the same stages as a Ray Data graph
 

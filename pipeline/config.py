@@ -11,6 +11,7 @@ from pipeline.decode_image import MAX_PIXELS, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
 from pipeline.sources import ChunkLimits, SourceOptions
+from pipeline.sources.sample import MAX_BYTES
 
 
 class CaptionJobConfig(Config):
@@ -37,7 +38,7 @@ class CaptionJobConfig(Config):
         description="CLIP features into the table too, so that captioning again needs no images",
     )
     max_bytes: int = Field(
-        default=256 << 20, ge=1, description="samples of more bytes become error rows, and are not read"
+        default=MAX_BYTES, ge=1, description="samples of more bytes become error rows, and are not read"
     )
     accept_truncated: bool = Field(
         default=False, description="caption images that were cut short by what is there of them"

@@ -41,6 +41,10 @@ class DecodeStage:
             .append_column("pixels", pixels_column(pixels))
         )
 
+    def close(self) -> None:
+        """End the decoding process; another stage starts its own."""
+        _decoder(self.spec, self.limits).close()
+
 
 @lru_cache(maxsize=1)
 def _decoder(spec: PixelSpec, limits: DecodeLimits) -> IsolatedDecoder:

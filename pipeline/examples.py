@@ -58,7 +58,7 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
     images: dict[str, bytes] = {}
     for shard in plan_source(facts.source, SourceOptions(facts.image_root, facts.image_column)).shards:
         if ids := wanted.get(printable(shard.id)):
-            images |= _load_shard(shard, ids)
+            images |= _load_shard(shard, ids, facts.max_bytes)
     return images
 
 
@@ -80,11 +80,11 @@ def _example(metadata: str | None, **row: object) -> Example:
     return Example(reference=reference(metadata), **row)  # type: ignore[arg-type]
 
 
-def _load_shard(shard: Shard, ids: dict[int, str]) -> dict[str, bytes]:
+def _load_shard(shard: Shard, ids: dict[int, str], max_bytes: int) -> dict[str, bytes]:
     """By index of the sample; one that is another image than it was is left out."""
     images = {}
     try:
-        for index, sample in enumerate(read_shard(shard)):
+        for index, sample in enumerate(read_shard(shard, max_bytes)):
             if ids.get(index) == printable(sample.image_id) and (data := _load(sample)) is not None:
                 images[ids[index]] = data
             if index >= max(ids):

@@ -1,9 +1,11 @@
 """Files behind paths and URLs, read with `pipeline.retries`: on from the byte where a connection broke."""
 
 import io
+import stat
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any
 
 import fsspec
 
@@ -45,9 +47,18 @@ def read_bytes(filesystem: Any, path: str) -> bytes:
     return bytes(storage(filesystem.cat_file, path))
 
 
-def open_stream(filesystem: Any, path: str) -> BinaryIO:
+def read_file(filesystem: Any, path: str) -> bytes:
+    """As `read_bytes`, of a file that anyone may have put there: raises OSError for a pipe or a device, whose
+    reading never ends.
+    """
+    if is_local(filesystem) and not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError("it is no file (but a device, a pipe or the like)")
+    return read_bytes(filesystem, path)
+
+
+def open_stream(filesystem: Any, path: str) -> io.BufferedReader:
     """For reading front to back."""
-    return cast(BinaryIO, io.BufferedReader(open_blocks(filesystem, path), min(1 << 20, BLOCK)))
+    return io.BufferedReader(open_blocks(filesystem, path), min(1 << 20, BLOCK))
 
 
 def open_blocks(filesystem: Any, path: str) -> io.RawIOBase:

@@ -62,7 +62,7 @@ def caption_archive(
     cluster = Cluster(config.resources)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
     folder.check(facts)
-    shards = selection.of(_within_limit(plan, config.limit, folder))
+    shards = selection.of(_within_limit(plan, config, folder))
     shard_ids = [shard.id for shard in shards]
     stems = None if selection.is_all else {shard_file_stem(shard) for shard in shard_ids}
     kept = folder.written(stems)
@@ -98,8 +98,8 @@ def caption_archive(
     )
 
 
-def _within_limit(plan: SourcePlan, limit: int | None, folder: RunFolder) -> list[Shard]:
-    if limit is None:
+def _within_limit(plan: SourcePlan, config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
+    if config.limit is None:
         return plan.shards
     kept = folder.written()
 
@@ -107,7 +107,7 @@ def _within_limit(plan: SourcePlan, limit: int | None, folder: RunFolder) -> lis
         written = kept.of_shard(shard.id)
         return written.rows if written.complete else None
 
-    return first_images(plan.shards, limit, rows)
+    return first_images(plan.shards, config.limit, rows, config.max_bytes)
 
 
 def _finish(folder: RunFolder, selection: Selection, summary: Summary) -> Summary:

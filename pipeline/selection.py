@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.sources import Shard, count_samples, read_shard
+from pipeline.sources.sample import MAX_BYTES
 
 Item = TypeVar("Item")
 
@@ -69,17 +70,20 @@ class Selection:
 ALL = Selection()
 
 
-def first_images(shards: Sequence[Shard], limit: int, rows: Callable[[Shard], int | None]) -> list[Shard]:
+def first_images(
+    shards: Sequence[Shard], limit: int, rows: Callable[[Shard], int | None], max_bytes: int = MAX_BYTES
+) -> list[Shard]:
     """The shards that hold the first `limit` images, the last of them with a limit of its own.
 
-    `rows` tells how many a shard has, if that is known; any other is read to count them.
+    `rows` tells how many a shard has, if that is known; any other is read to count them, as `read_shard` does
+    with `max_bytes`.
     """
     chosen: list[Shard] = []
     for shard in shards:
         if limit <= 0:
             break
         known = rows(shard)
-        count = known if known is not None else count_samples(shard.id, read_shard(shard), limit)
+        count = known if known is not None else count_samples(shard.id, read_shard(shard, max_bytes), limit)
         chosen.append(replace(shard, limit=limit) if count >= limit else shard)
         limit -= count
     return chosen

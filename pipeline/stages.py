@@ -50,9 +50,8 @@ class CaptionStages:
         """The chunks of a shard that are not yet written."""
         if self.from_features:
             return read_captioned(work.shard, frozenset(work.skip))
-        return chunk_samples(
-            work.shard.id, read_shard(work.shard), self.config.limits(), frozenset(work.skip)
-        )
+        samples = read_shard(work.shard, self.config.max_bytes)
+        return chunk_samples(work.shard.id, samples, self.config.limits(), frozenset(work.skip))
 
     def decode(self) -> DecodeStage:
         return DecodeStage(self.spec, self.config.decode_limits())

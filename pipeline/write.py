@@ -2,9 +2,11 @@
 
 The file's name comes from the shard and position alone and its bytes from its content alone, so a task that
 is retried, or runs twice, rewrites the same file with the same content. The footer carries what a resume
-needs to know: rows, errors, and whether the chunk is the last of its shard.
+needs to know: rows, errors, and whether the chunk is the last of its shard; and for `pipeline.verify` a
+digest of the rows.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, RUN_KEY, Chunk
+from pipeline.columns import half_column, read_half
 from pipeline.storage import Folder, writing
 
 FEATURES = ("global", "features")
@@ -54,30 +57,59 @@ class CaptionWriter:
 
     def __call__(self, chunk: Chunk) -> Receipt:
         start = time.perf_counter()
-        samples = chunk.samples
-        errors = samples.num_rows - samples["error"].null_count
-        footer = {"position": chunk.position, "last": chunk.last, "errors": errors}
-        table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
-        for name in FEATURES if self.keep_features else ():
-            table = table.append_column(name, samples[name])
-        table = table.combine_chunks()
-        table = table.replace_schema_metadata(
-            {RUN_KEY: self.facts, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
-        )
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        data = sink.getvalue()
+        data = file_content(chunk.samples, self.facts, chunk.position, chunk.last, self.keep_features)
         with writing(self.folder.url):
             self.folder.write(chunk.file_name, data)
         return Receipt(
             chunk.shard,
             chunk.position,
             chunk.last,
-            samples.num_rows,
-            errors,
+            chunk.samples.num_rows,
+            count_errors(chunk.samples),
             data.size,
             time.perf_counter() - start,
         )
+
+
+def file_content(
+    samples: pa.Table, run: bytes, position: int, last: bool, keep_features: bool = False
+) -> pa.Buffer:
+    """A chunk's Parquet file: the same bytes for the same rows, from any pyarrow of one version."""
+    table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
+    for name in FEATURES if keep_features else ():
+        # made anew: read back from Parquet, the type names its elements otherwise
+        values = read_half(samples[name], range(samples.num_rows))
+        table = table.append_column(name, half_column(values))
+    table = table.combine_chunks()
+    footer = {
+        "position": position,
+        "last": last,
+        "errors": count_errors(table),
+        "digest": content_digest(table),
+    }
+    table = table.replace_schema_metadata(
+        {RUN_KEY: run, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def content_digest(table: pa.Table) -> str:
+    """SHA-256 of the rows as JSON lines, and of kept features as their bytes: of what a reader sees, whatever
+    version wrote or reads it.
+    """
+    digest = hashlib.sha256()
+    for row in table.select(CAPTION_SCHEMA.names).to_pylist():
+        digest.update(json.dumps(row).encode() + b"\n")
+    for name in FEATURES:
+        if name in table.column_names:
+            digest.update(read_half(table[name], range(table.num_rows)).tobytes())
+    return digest.hexdigest()
+
+
+def count_errors(samples: pa.Table) -> int:
+    return samples.num_rows - samples["error"].null_count
 
 
 @dataclass(frozen=True)

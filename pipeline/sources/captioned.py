@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.chunk import CHUNK_KEY, Chunk, file_name, parse_file_name
 from pipeline.errors import UserError
 from pipeline.redact import redacted
-from pipeline.sources.sample import Shard
+from pipeline.sources.sample import Sample, Shard
 from pipeline.storage import Folder
 
 COLUMNS = ["image_id", "shard", "index", "metadata", "error", "width", "height", "global", "features"]
@@ -46,3 +46,12 @@ def read_captioned(shard: Shard, skip: Collection[int] = ()) -> Iterator[Chunk]:
             table = pq.read_table(file, columns=COLUMNS)
         last = json.loads(table.schema.metadata[CHUNK_KEY])["last"]
         yield Chunk(shard.id, position, last, table.replace_schema_metadata(None))
+
+
+def captioned_samples(shard: Shard) -> Iterator[Sample]:
+    """The ids of one shard's rows, as samples without images. Raises OSError."""
+    folder = Folder(shard.url)
+    for position in range(int(shard.last) + 1):
+        with folder.open(file_name(shard.id, position)) as file:
+            ids = pq.read_table(file, columns=["image_id"])["image_id"]
+        yield from (Sample(image_id) for image_id in ids.to_pylist())

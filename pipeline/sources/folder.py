@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.files import locate, read_bytes
+from pipeline.files import locate, read_file
 from pipeline.retries import storage
 from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
 
@@ -63,14 +63,14 @@ def read_folder(shard: Shard) -> Iterator[Sample]:
     first, last = tuple(shard.first.split("/")), tuple(shard.last.split("/"))
     for parts, size in _walk(filesystem, root, (), first, last):
         path = posixpath.join(root, *parts)
-        yield Sample("/".join(parts), size, partial(read_bytes, filesystem, path))
+        yield Sample("/".join(parts), size, partial(read_file, filesystem, path))
 
 
 def _walk(
     filesystem: Any, root: str, folder: _Parts, first: _Parts | None, last: _Parts | None
 ) -> Iterator[tuple[_Parts, int]]:
-    """Image files below `folder` in sorted order with their sizes, entering only folders that reach [first,
-    last].
+    """Image files below `folder` in sorted order, each with its size, entering only folders that reach
+    [first, last].
     """
     entries = storage(filesystem.ls, posixpath.join(root, *folder), detail=True)
     named = {posixpath.basename(entry["name"].rstrip("/")): entry for entry in entries}

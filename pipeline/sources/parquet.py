@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
-from pipeline.files import locate, open_blocks, read_bytes
+from pipeline.files import locate, open_blocks, read_file
 from pipeline.redact import printable
 from pipeline.sources.sample import Sample, Shard
 from pipeline.sources.unique import UniqueIds
@@ -70,7 +70,7 @@ def image_at(root: str, path: str) -> Callable[[], bytes]:
     """What reads the image at a URL, or at a path below `root` (a folder that ends in a slash)."""
 
     def load() -> bytes:
-        return read_bytes(*locate(path if "://" in path else root + path.lstrip("/")))
+        return read_file(*locate(path if "://" in path else root + path.lstrip("/")))
 
     return load
 

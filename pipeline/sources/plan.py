@@ -3,8 +3,9 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from pipeline.errors import UserError
 from pipeline.files import file_kind, locate, read_bytes
 from pipeline.redact import describe, printable, redacted
 from pipeline.retries import storage
-from pipeline.sources.captioned import plan_captioned
+from pipeline.sources.captioned import captioned_samples, plan_captioned
 from pipeline.sources.coco import plan_coco, read_coco
 from pipeline.sources.folder import FILES_A_SHARD, plan_folder, read_folder
 from pipeline.sources.parquet import read_parquet
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard
+from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, Sample, Shard
 from pipeline.sources.webdataset import read_webdataset
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
@@ -70,13 +71,18 @@ def plan_source(
         raise UserError(f"SOURCE {_shown(source)} cannot be listed: {describe(error)}") from error
 
 
-def read_shard(shard: Shard) -> Iterator[Sample]:
-    """The samples of one shard, in order. Raises where the shard cannot be read further."""
-    readers = {
-        "webdataset": read_webdataset,
+def read_shard(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
+    """The samples of one shard, in order. Raises where the shard cannot be read further.
+
+    Of a tar, members of a sample that are more than `max_bytes` together are not read. Those of a run with
+    features have no image.
+    """
+    readers: dict[str, Callable[[Shard], Iterator[Sample]]] = {
+        "webdataset": partial(read_webdataset, max_bytes=max_bytes),
         "parquet": read_parquet,
         "coco": read_coco,
         "folder": read_folder,
+        "captioned": captioned_samples,
     }
     return islice(readers[shard.kind](shard), shard.limit)
 

@@ -14,6 +14,8 @@ from pipeline.redact import describe, printable
 
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"})
 
+MAX_BYTES = 256 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -62,7 +64,7 @@ class ChunkLimits:
 
     rows: int = 512
     bytes: int = 256 << 20
-    max_bytes: int = 256 << 20
+    max_bytes: int = MAX_BYTES
 
 
 def chunk_samples(
@@ -87,13 +89,18 @@ def chunk_samples(
             pending, position, rows, size = [], position + 1, 0, 0
         rows, size = rows + 1, size + sample.size
         if position not in skip:
-            pending.append(_source_row(shard, index, sample))
+            pending.append(_source_row(shard, index, sample, limits.max_bytes))
     yield from finish(last=True)
 
 
 def count_samples(shard: str, samples: Iterable[Sample], at_most: int) -> int:
     """How many rows the samples make, read no further than `at_most`."""
     return sum(1 for _ in islice(_ending_in_an_error_row(shard, samples), at_most))
+
+
+def row_ids(shard: str, samples: Iterable[Sample]) -> Iterator[str]:
+    """The image ids of the rows that these samples become, without loading their images."""
+    return (printable(sample.image_id) for sample in _ending_in_an_error_row(shard, samples))
 
 
 def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -105,8 +112,10 @@ def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[S
         yield Sample(shard, error=f"the rest of shard {printable(shard)} cannot be read: {describe(error)}")
 
 
-def _source_row(shard: str, index: int, sample: Sample) -> dict[str, object]:
+def _source_row(shard: str, index: int, sample: Sample, max_bytes: int) -> dict[str, object]:
     image, error = None, sample.error
+    if sample.size > max_bytes and error is None:
+        error = f"{sample.size} bytes are more than the limit of {max_bytes} (max_bytes); it was not read"
     if error is None and sample.load is not None:
         try:
             image = sample.load()

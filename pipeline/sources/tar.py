@@ -1,53 +1,207 @@
-"""The members of a tar, read once from front to back; nothing is unpacked to disk."""
+"""The members of a tar, read once from front to back; nothing is unpacked to disk.
 
+Python's `tarfile` takes a damaged header for the end of the archive, stops at the first end where several
+tars stand in one file, and believes what headers claim. Here the first is an error, the second is read on,
+and a header can neither send the reader backwards nor have it hold more than `_HEADER_BYTES`.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, BinaryIO, Protocol, cast
 
 import zstandard
 
-
-def unpacked(stream: Any, name: str) -> Any:
-    """`stream` without the Zstandard that a name ending in .zst stands for; tarfile knows the others."""
-    zst = name.partition("?")[0].lower().endswith(".zst")
-    return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) if zst else stream
+_HEADER_BYTES = 256 << 10  # the headers of one member: a name of 100,000 characters fits
+_DIGITS = re.compile(rb"\d{1000}")  # tarfile of Python before 3.11.10 searches such a run in quadratic time
+_PIECE = 1 << 20
 
 
-def tar_members(
-    stream: Any, mode: Literal["r|", "r|*"]
-) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
-    """Each regular file of the tar, and what reads its bytes before the next one is asked for.
+def _unpacked_zstd(stream: Any) -> Any:
+    return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
 
-    `mode` is tarfile's for a stream: `r|`, or `r|*` for compressed tars too. Raises `tarfile.ReadError` where
-    the tar ends early or is damaged.
+
+_PACKED: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+    b"\x28\xb5\x2f\xfd": _unpacked_zstd,
+}
+
+
+class MemberError(ValueError):
+    """Why one member cannot be read, while those after it can."""
+
+
+class Seekable(Protocol):
+    """A stream that a member is read from, where it stands."""
+
+    def seek(self, position: int, /) -> object: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a header says. `refusal` is why the member is not read, if it is no plain file."""
+
+    name: str
+    offset: int
+    size: int
+    refusal: str | None
+
+    def read(self, stream: Seekable) -> bytes:
+        """The member's bytes from the tar. Raises MemberError where it is refused, `tarfile.ReadError` where
+        the tar ends in it.
+        """
+        if self.refusal:
+            raise MemberError(self.refusal)
+        stream.seek(self.offset)
+        data = stream.read(self.size)
+        if len(data) != self.size:
+            raise tarfile.ReadError(f"unexpected end of data in {_short(self.name)}")
+        return data
+
+
+def unpacked(stream: io.BufferedReader) -> Any:
+    """`stream` itself, or decompressed if it begins as a gzip, bzip2, xz or Zstandard file does."""
+    head = stream.peek(6)
+    return next((opener(stream) for magic, opener in _PACKED.items() if head.startswith(magic)), stream)
+
+
+def tar_members(stream: Any) -> Iterator[tuple[Member, Callable[[], bytes]]]:
+    """Each member but folders, and what reads its bytes (see `Member.read`) before the next one is asked for.
+
+    The tar begins where the stream does. Raises `tarfile.ReadError`, or what a decompressor raises, where it
+    ends early or is damaged.
     """
-    with tarfile.open(fileobj=stream, mode=mode, tarinfo=StrictTarInfo, errors="surrogateescape") as tar:
-        for member in tar:
+    source = _Source(stream)
+    with _Tar(fileobj=cast(BinaryIO, source), errors="surrogateescape", ignore_zeros=True) as tar:
+        while header := tar.next():
             # else tarfile keeps the header of every member until the archive ends
             tar.members = []  # type: ignore[attr-defined]
-            if member.isreg():
-                yield member, partial(_content, tar, member)
+            source.in_header = False
+            if sum(map(len, tar.pax_headers.values())) > _HEADER_BYTES:
+                raise tarfile.ReadError("the archive is damaged: headers for all members, of absurd size")
+            if header.size < 0:
+                raise tarfile.ReadError(
+                    f"the archive is damaged: {_short(header.name)} has {header.size} bytes"
+                )
+            if not header.isdir():
+                member = Member(header.name, header.offset_data, header.size, _refusal(header))
+                yield member, partial(member.read, source)
+            source.next_header()
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    data = file.read() if file else b""
-    if len(data) != member.size:
-        raise tarfile.ReadError(f"unexpected end of data in {member.name}")
-    return data
+def _refusal(header: tarfile.TarInfo) -> str | None:
+    name = _short(header.name)
+    if header.issym() or header.islnk():
+        return f"{name} is a link (to {_short(header.linkname)}), and links are not followed"
+    if not header.isreg() or header.issparse():
+        kind = "a sparse file" if header.isreg() else "no file (a device, a pipe or the like)"
+        return f"{name} is {kind}, which is not read"
+    return None
 
 
-class StrictTarInfo(tarfile.TarInfo):
-    """Raises where `tarfile` would take a cut or damaged header for the end of the archive."""
+def _short(name: str) -> str:
+    return name if len(name) <= 100 else f"{name[:50]}...{name[-47:]}"
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """Raises where `tarfile` would take a cut or damaged header for the end of the archive.
+
+    The end is the end of the file after an empty block; what stands behind such a block is read on.
+    """
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "StrictTarInfo":
+    def fromtarfile(cls, tar: tarfile.TarFile) -> "_StrictTarInfo":
+        ended, tar.ended = getattr(tar, "ended", False), False  # type: ignore[attr-defined]
         try:
             return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block that ends every whole archive
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the empty block
+            tar.ended = True  # type: ignore[attr-defined]
             raise
-        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
+        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]  # the end of the file
+            if ended:
+                tar.ended = True  # type: ignore[attr-defined]
+                raise
             raise tarfile.ReadError("the archive ends early: it was cut short, or not closed") from error
-        except tarfile.HeaderError as error:
+        except (
+            tarfile.HeaderError,
+            ArithmeticError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise tarfile.ReadError(f"the archive is damaged or cut short ({error})") from error
+
+
+class _Tar(tarfile.TarFile):
+    tarinfo = _StrictTarInfo
+
+
+def _end(stream: Any) -> int | None:
+    """Where a stored file ends, in which members are passed over by seeking; any other is read through."""
+    if not isinstance(stream, io.BufferedReader) or not stream.seekable():
+        return None
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return end
+
+
+class _Source:
+    """What tarfile reads from: a stream that moves forward only and that no header makes it read all of."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._end = _end(stream)
+        self._at = 0
+        self._header_bytes = 0
+        self.in_header = True
+
+    def next_header(self) -> None:
+        self.in_header, self._header_bytes = True, 0
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        if position < self._at:
+            raise tarfile.ReadError("the archive is damaged: a header points backwards")
+        if self._end is not None and position > self._at:
+            self._at = self._stream.seek(min(position, self._end))
+        while self._at < position and self._read(min(_PIECE, position - self._at)):
+            pass
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, or what is left."""
+        if self.in_header and not 0 <= size <= _HEADER_BYTES:
+            raise tarfile.ReadError(f"the archive is damaged: a header claims {size} bytes")
+        pieces: list[bytes] = []
+        while size > 0 and (piece := self._read(min(size, _PIECE))):
+            pieces.append(piece)
+            size -= len(piece)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self.in_header:
+            self._check(data)
+        return data
+
+    def close(self) -> None:
+        """The stream is its owner's."""
+
+    def _read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._at += len(data)
+        return data
+
+    def _check(self, data: bytes) -> None:
+        self._header_bytes += len(data) if any(data) else 0  # empty blocks stand between tars, any number
+        if self._header_bytes > _HEADER_BYTES or _DIGITS.search(data):
+            raise tarfile.ReadError("the archive is damaged: a header of absurd size")

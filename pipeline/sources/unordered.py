@@ -7,38 +7,26 @@ stands. Memory is some hundred bytes a member; nothing is unpacked.
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pipeline.sources.tar import StrictTarInfo
+from pipeline.sources.tar import Member, tar_members
 
 HEAD = 256
 
 Key = tuple[str, str]
 """A sample's key, and a member's extension."""
 
-
-@dataclass
-class Place:
-    """Where a member's bytes are."""
-
-    offset: int
-    size: int
-
-    def read(self, stream: BinaryIO) -> bytes:
-        stream.seek(self.offset)
-        data = stream.read(self.size)
-        if len(data) != self.size:
-            raise tarfile.ReadError("unexpected end of data")
-        return data
+Places = dict[str, Member]
+"""A sample's members by extension."""
 
 
 @dataclass
 class Listing:
     """Samples in the order of their first members, and what broke the tar off, if anything did."""
 
-    samples: list[tuple[str, dict[str, Place]]] = field(default_factory=list)
+    samples: list[tuple[str, Places]] = field(default_factory=list)
     broken: Exception | None = None
 
 
@@ -58,35 +46,28 @@ def out_of_order(names: list[Key], is_image: Callable[[str], bool]) -> bool:
 
 def list_samples(stream: BinaryIO, split: Callable[[str], Key | None]) -> Listing:
     """Group all members by key; a member whose extension the sample has already begins another sample."""
-    listing, open_samples = Listing(), dict[str, dict[str, Place]]()
+    listing, open_samples = Listing(), dict[str, Places]()
     stream.seek(0)
     try:
-        for member in _headers(stream):
-            named = split(member.name) if member.isreg() else None
+        for member, _ in tar_members(stream):
+            named = split(member.name)
             if named is None:
                 continue
             key, extension = named
             if extension in open_samples.get(key, {extension: None}):
                 open_samples[key] = {}
                 listing.samples.append((key, open_samples[key]))
-            open_samples[key][extension] = Place(member.offset_data, member.size)
+            open_samples[key][extension] = member
     except (tarfile.TarError, OSError) as error:
         listing.broken = error
         listing.samples = _whole(listing.samples, stream.seek(0, io.SEEK_END))
     return listing
 
 
-def _whole(samples: list[tuple[str, dict[str, Place]]], end: int) -> list[tuple[str, dict[str, Place]]]:
+def _whole(samples: list[tuple[str, Places]], end: int) -> list[tuple[str, Places]]:
     """Without the member that the tar ends in."""
     inside = [
         (key, {extension: place for extension, place in places.items() if place.offset + place.size <= end})
         for key, places in samples
     ]
     return [(key, places) for key, places in inside if places]
-
-
-def _headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    with tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictTarInfo, errors="surrogateescape") as tar:
-        for member in tar:
-            tar.members = []  # type: ignore[attr-defined]
-            yield member

@@ -6,49 +6,36 @@ says, in an empty block: an archive that was cut short yields its samples and th
 `tarfile` (and webdataset on top of it) would take a damaged header for the end and stay silent.
 """
 
-import json
 import posixpath
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
 from pipeline.files import locate, open_stream
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
+from pipeline.redact import printable
+from pipeline.sources.members import SampleMembers, is_image
+from pipeline.sources.sample import MAX_BYTES, Sample, Shard
 from pipeline.sources.tar import tar_members, unpacked
 from pipeline.sources.unique import UniqueIds
 from pipeline.sources.unordered import HEAD, list_samples, out_of_order
 
-_TEXT_EXTENSIONS = frozenset({"txt", "text", "cls"})
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 
-
-@dataclass(frozen=True)
-class _Member:
-    """A member's size, and what reads it."""
-
-    size: int
-    read: Callable[[], bytes]
-
-
-_Members = dict[str, _Member]
-
-
-def read_webdataset(shard: Shard) -> Iterator[Sample]:
+def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The samples of one tar. Raises `tarfile.ReadError` or OSError where the tar ends early or cannot be
     read.
 
     Of a sample with several images each is a row, `key.jpg` and `key.mask.png`. A sample without an image is
-    an error row. Two samples with one key both get a row, the second as `key#2`.
+    an error row, and so is an image that is no plain file, or is of more than what `max_bytes` leaves for it
+    beside the other members; it is not read. Two samples with one key both get a row, the second as `key#2`.
     """
     prefix = tar_stem(shard.id)
     ids = UniqueIds()
-    for key, members in _samples(shard.url):
-        yield from _rows(ids, f"{prefix}/{printable(key)}", members)
+    for members in _samples(shard.url, max_bytes):
+        yield from _rows(ids, f"{prefix}/{printable(members.key)}", members)
 
 
 def tar_stem(name: str) -> str:
@@ -56,57 +43,60 @@ def tar_stem(name: str) -> str:
     return re.sub(r"(\.tar)?(\.(gz|zst))?$|\.tgz$", "", name, flags=re.IGNORECASE)
 
 
-def _samples(url: str) -> Iterator[tuple[str, _Members]]:
-    """Key, and member contents by extension. What was read whole before the tar broke still counts."""
-    with open_stream(*locate(url)) as stream:
-        if not _out_of_order(stream):
-            yield from _together(stream, url)
-            return
-        listing = list_samples(stream, _split)
-        for key, places in listing.samples:
-            if listing.broken and not any(map(_is_image, places)):
-                continue  # its image was in the part that is missing
-            yield key, {e: _Member(place.size, partial(place.read, stream)) for e, place in places.items()}
-        if listing.broken:
-            raise listing.broken
+def _samples(url: str, max_bytes: int) -> Iterator[SampleMembers]:
+    """What was read whole before the tar broke still counts."""
+    with open_stream(*locate(url)) as stored:
+        stream = unpacked(stored)
+        seekable = stream is stored and stored.seekable()
+        if seekable and _out_of_order(stored):
+            yield from _apart(stored, max_bytes)
+        else:
+            yield from _together(stream, max_bytes)
 
 
 def _out_of_order(stream: BinaryIO) -> bool:
-    """Whether to read by the headers; what cannot be read here and there is read front to back."""
-    if not stream.seekable():
-        return False
-    packed = stream.read(6).startswith(_PACKED)
-    stream.seek(0)
-    if packed:
-        return False
+    """Whether to read by the headers; a tar that breaks within the first is read front to back."""
     names: list[tuple[str, str]] = []
     with suppress(tarfile.TarError, OSError):
-        for member, _ in islice(tar_members(stream, "r|"), HEAD):
+        for member, _ in islice(tar_members(stream), HEAD):
             names += [named] if (named := _split(member.name)) else []
     stream.seek(0)
-    return out_of_order(names, _is_image)
+    return out_of_order(names, is_image)
 
 
-def _together(stream: BinaryIO, url: str) -> Iterator[tuple[str, _Members]]:
-    key: str | None = None
-    members: _Members = {}
+def _apart(stream: BinaryIO, max_bytes: int) -> Iterator[SampleMembers]:
+    listing = list_samples(stream, _split)
+    for key, places in listing.samples:
+        if listing.broken and not any(map(is_image, places)):
+            continue  # its image was in the part that is missing
+        members = SampleMembers(key, max_bytes)
+        for extension, place in places.items():
+            read = partial(place.read, stream)
+            members.add(extension, place.size, read, later=place.refusal is None)
+        yield members
+    if listing.broken:
+        raise listing.broken
+
+
+def _together(stream: Any, max_bytes: int) -> Iterator[SampleMembers]:
+    members: SampleMembers | None = None
     try:
-        for member, read in tar_members(unpacked(stream, url), "r|*"):
+        for member, read in tar_members(stream):
             named = _split(member.name)
             if named is None:
                 continue
-            if named[0] != key or named[1] in members:
-                if key is not None:
-                    yield key, members
-                key, members = named[0], {}
-            content = read() if _is_wanted(named[1]) else b""
-            members[named[1]] = _Member(len(content), partial(bytes, content))
+            key, extension = named
+            if members is None or key != members.key or extension in members:
+                if members is not None:
+                    yield members
+                members = SampleMembers(key, max_bytes)
+            members.add(extension, member.size, read)
     except Exception:
-        if key is not None and _images(members):
-            yield key, members
+        if members is not None and members.images:
+            yield members
         raise
-    if key is not None:
-        yield key, members
+    if members is not None:
+        yield members
 
 
 def _split(name: str) -> tuple[str, str] | None:
@@ -116,51 +106,17 @@ def _split(name: str) -> tuple[str, str] | None:
     return (posixpath.join(folder, stem), extension.lower()) if stem and dot else None
 
 
-def _is_image(extension: str) -> bool:
-    return extension.rsplit(".", 1)[-1] in IMAGE_EXTENSIONS
-
-
-def _is_wanted(extension: str) -> bool:
-    return _is_image(extension) or extension.rsplit(".", 1)[-1] in _TEXT_EXTENSIONS | {"json"}
-
-
-def _rows(ids: UniqueIds, image_id: str, members: _Members) -> Iterator[Sample]:
-    images = _images(members)
-    metadata = _metadata(members)
+def _rows(ids: UniqueIds, image_id: str, members: SampleMembers) -> Iterator[Sample]:
+    images, metadata, problem = members.images, members.metadata(), members.problem
+    size = len(metadata or "") + len(image_id)
     if not images:
-        found = ", ".join(sorted(members)) or "nothing"
-        error = f"the sample holds no image, only: {found}"
-        if ids.seen(image_id):
+        error = problem or f"the sample holds no image, only: {members.names}"
+        if not problem and ids.seen(image_id):
             error += "; other members of it stand elsewhere in the tar: write the tar sorted by name"
-        yield Sample(ids.unique(image_id), metadata=metadata, error=printable(error))
+        yield Sample(ids.unique(image_id), size, metadata=metadata, error=printable(error))
     for extension, image in images.items():
-        name = image_id if len(images) == 1 else f"{image_id}.{printable(extension)}"
-        yield Sample(ids.unique(name), image.size, image.read, metadata)
-
-
-def _images(members: _Members) -> _Members:
-    return {extension: member for extension, member in members.items() if _is_image(extension)}
-
-
-def _metadata(members: _Members) -> str | None:
-    """The sample's JSON, untouched; text members join it under their extension, unless that key is taken."""
-    texts = {
-        extension: member.read().decode("utf-8", "replace")
-        for extension, member in members.items()
-        if extension in _TEXT_EXTENSIONS
-    }
-    if "json" not in members:
-        return _dump(texts) if texts else None
-    text = members["json"].read().decode("utf-8", "replace")
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        return _dump({**texts, "json": text})
-    if not isinstance(fields, dict):
-        return _dump({**texts, "json": fields})
-    return _dump({**texts, **fields}) if texts.keys() - fields.keys() else text
-
-
-def _dump(value: dict[str, Any]) -> str:
-    # a lone surrogate, which JSON allows and UTF-8 does not, goes back to the \uXXXX it came from
-    return printable(json.dumps(value, ensure_ascii=False))
+        name = ids.unique(image_id if len(images) == 1 else f"{image_id}.{printable(extension)}")
+        if why := problem or image.problem:
+            yield Sample(name, size, metadata=metadata, error=printable(why))
+        else:
+            yield Sample(name, size + image.size, image.read, metadata)

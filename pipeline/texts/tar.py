@@ -19,9 +19,9 @@ def read_tar(stream: Any, name: str) -> Iterator[Found]:
     a .txt, and `tarfile.ReadError` where the tar ends early or is damaged.
     """
     endings: dict[str, None] = {}
-    for member, read in tar_members(stream, "r|"):
+    for member, read in tar_members(stream):
         base = posixpath.basename(member.name)
-        if base.startswith("."):
+        if base.startswith(".") or member.refusal:
             continue
         ending = posixpath.splitext(base)[1].lower()
         if ending == ".txt" or len(endings) < _ENDINGS_SHOWN:

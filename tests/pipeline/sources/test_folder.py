@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 from pipeline.sources.folder import plan_folder, read_folder
+from pipeline.sources.sample import ChunkLimits, chunk_samples
 
 
 def _touch(root: Path, *names: str) -> None:
@@ -66,3 +67,18 @@ def test_the_listing_changes_with_the_names_alone(tmp_path: Path) -> None:
     assert plan_folder(str(tmp_path)) == before
     _touch(tmp_path, "c.jpg")
     assert plan_folder(str(tmp_path)).listing != before.listing
+
+
+def test_a_pipe_or_device_by_the_name_of_an_image_is_an_error_row(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").symlink_to("/dev/zero")
+    (tmp_path / "c.jpg").write_bytes(b"c" * 101)
+    (tmp_path / "d.jpg").write_bytes(b"d")
+    (tmp_path / "e.jpg").symlink_to("d.jpg")
+    (shard,) = plan_folder(str(tmp_path)).shards
+    (chunk,) = chunk_samples(shard.id, read_folder(shard), ChunkLimits(max_bytes=100))
+    a, b, c, d, e = chunk.samples.to_pylist()
+    assert "no file" in a["error"]
+    assert "no file" in b["error"]
+    assert c["error"] == "101 bytes are more than the limit of 100 (max_bytes); it was not read"
+    assert (d["image"], e["image"]) == (b"d", b"d")

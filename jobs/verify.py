@@ -1,0 +1,40 @@
+"""`maccap verify RUN`: read a run's table back and compare it with the source."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The OUTPUT of `maccap caption`.")]
+NoSource = Annotated[
+    bool, typer.Option("--no-source", help="Check what can be checked without reading the source again.")
+]
+
+
+def main(run: Run, no_source: NoSource = False) -> None:
+    """Check that a run holds every sample of its source once, in files that are whole. Exit code 1 if not.
+
+    Each thing that is wrong is a line with the file and the fix; the last line is a summary as JSON.
+    """
+    import json
+
+    from pipeline.progress import shown
+    from pipeline.verify import verify_run
+
+    found = verify_run(run, not no_source, lambda problem: print(problem, flush=True), shown)
+    if found.unread_shards:
+        _say(f"{found.unread_shards:,} shards could not be read to their end; --retry-errors tries again.")
+    _say(f"{found.problems:,} problems in {found.run}" if found.problems else f"{found.run} is whole.")
+    print(json.dumps({"ok": not found.problems, **found.facts()}), flush=True)
+    if found.problems:
+        sys.exit(1)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import run_command
+
+    run_command(main)

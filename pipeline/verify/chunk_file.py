@@ -1,0 +1,94 @@
+"""One chunk's file: whole to the byte, of this run, and its rows those that were written."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.chunk import CAPTION_SCHEMA
+from pipeline.redact import describe
+from pipeline.run_folder import RunFacts
+from pipeline.storage import Folder
+from pipeline.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
+
+
+class ChunkFileError(ValueError):
+    """What is wrong with one file."""
+
+
+@dataclass(frozen=True)
+class ChunkFile:
+    """The rows of one sound file, and whether they end their shard."""
+
+    rows: pa.Table
+    last: bool
+
+
+def read_chunk_file(folder: Folder, name: str, position: int, facts: RunFacts) -> ChunkFile:
+    """Raises ChunkFileError for a file that is damaged, of another run, altered, or not where it was written.
+
+    Two checks find damage. The footer has a digest of the rows; and since a file's bytes come from its
+    content alone, writing the rows again must give the same file, where this is the pyarrow that wrote it.
+    """
+    try:
+        data = folder.read(name)
+        if data is None:
+            raise ChunkFileError("is not there any more")
+        file = pq.ParquetFile(pa.BufferReader(data))
+        rows = file.read()
+        rows.validate(full=True)
+    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
+        if isinstance(error, ChunkFileError):
+            raise
+        raise ChunkFileError(f"is damaged and cannot be read ({describe(error)})") from None
+    _check_columns(rows, facts.keep_features)
+    run, chunk = _footer(rows.schema.metadata or {})
+    ours = facts.for_footer()
+    if other := sorted(key for key in {*ours, *run} - {"version"} if ours.get(key) != run.get(key)):
+        raise ChunkFileError(f"is of another run, with another {', '.join(other)}")
+    if chunk.get("position") != position:
+        raise ChunkFileError(f"is a copy: it was written as number {chunk.get('position')} of its shard")
+    if chunk.get("digest") != content_digest(rows) or chunk.get("errors") != count_errors(rows):
+        raise ChunkFileError("holds other rows than were written: it is damaged or was altered")
+    last = bool(chunk.get("last"))
+    again = file_content(rows, rows.schema.metadata[RUN_KEY], position, last, facts.keep_features)
+    if pq.read_metadata(pa.BufferReader(again)).created_by == file.metadata.created_by and again != data:
+        raise ChunkFileError("is not the file that was written: its footer is damaged or was altered")
+    return ChunkFile(rows, last)
+
+
+def _check_columns(rows: pa.Table, keep_features: bool) -> None:
+    found, expected = rows.schema.remove_metadata(), CAPTION_SCHEMA
+    for name in FEATURES if keep_features else ():
+        kept = name in found.names and _is_half(found.field(name).type) and not rows[name].null_count
+        # how long they are is the model's, and so is a type of theirs
+        expected = expected.append(found.field(name) if kept else pa.field(name, pa.list_(pa.float16(), 1)))
+    if found.equals(expected):
+        return
+    lacking = [name for name in expected.names if name not in found.names]
+    foreign = [name for name in found.names if name not in expected.names]
+    other = [
+        name for name in expected.names if name in found.names and found.field(name) != expected.field(name)
+    ]
+    parts = [
+        f"{what} {', '.join(names)}"
+        for what, names in (("it lacks", lacking), ("foreign", foreign), ("of another type", other))
+        if names
+    ]
+    raise ChunkFileError(f"has other columns than a caption table ({'; '.join(parts) or 'in another order'})")
+
+
+def _is_half(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind) and pa.types.is_float16(kind.value_type))
+
+
+def _footer(metadata: dict[bytes, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        run, chunk = json.loads(metadata[RUN_KEY]), json.loads(metadata[CHUNK_KEY])
+        if isinstance(run, dict) and isinstance(chunk, dict):
+            return run, chunk
+    except (KeyError, ValueError):
+        pass
+    raise ChunkFileError("is not of a captioning run: its footer does not say of which")
