@@ -1,6 +1,7 @@
 """One chunk's file: whole to the byte, of this run, and its rows those that were written."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline.redact import describe
 from pipeline.run_folder import RunFacts
 from pipeline.storage import Folder
 from pipeline.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
+
+_ANY_PYARROW = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+(-\w+)?")
 
 
 class ChunkFileError(ValueError):
@@ -33,16 +36,20 @@ def read_chunk_file(folder: Folder, name: str, position: int, facts: RunFacts) -
     content alone, writing the rows again must give the same file, where this is the pyarrow that wrote it.
     """
     try:
-        data = folder.read(name)
-        if data is None:
-            raise ChunkFileError("is not there any more")
-        file = pq.ParquetFile(pa.BufferReader(data))
-        rows = file.read()
-        rows.validate(full=True)
-    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        if isinstance(error, ChunkFileError):
-            raise
+        return _read(folder, name, position, facts)
+    except ChunkFileError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, NotImplementedError, pa.ArrowException) as error:
         raise ChunkFileError(f"is damaged and cannot be read ({describe(error)})") from None
+
+
+def _read(folder: Folder, name: str, position: int, facts: RunFacts) -> ChunkFile:
+    data = folder.read(name)
+    if data is None:
+        raise ChunkFileError("is not there any more")
+    file = pq.ParquetFile(pa.BufferReader(data))
+    rows = file.read()
+    rows.validate(full=True)
     _check_columns(rows, facts.keep_features)
     run, chunk = _footer(rows.schema.metadata or {})
     ours = facts.for_footer()
@@ -54,7 +61,8 @@ def read_chunk_file(folder: Folder, name: str, position: int, facts: RunFacts) -
         raise ChunkFileError("holds other rows than were written: it is damaged or was altered")
     last = bool(chunk.get("last"))
     again = file_content(rows, rows.schema.metadata[RUN_KEY], position, last, facts.keep_features)
-    if pq.read_metadata(pa.BufferReader(again)).created_by == file.metadata.created_by and again != data:
+    writer, this_one = file.metadata.created_by, pq.read_metadata(pa.BufferReader(again)).created_by
+    if again != data if writer == this_one else not _ANY_PYARROW.fullmatch(writer):
         raise ChunkFileError("is not the file that was written: its footer is damaged or was altered")
     return ChunkFile(rows, last)
 
