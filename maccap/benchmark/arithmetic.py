@@ -93,10 +93,16 @@ class CandidateArithmetic:
 
 def language_model_blocks(lm: FrozenLanguageModel) -> Transformer:
     """Every matrix that is neither an embedding nor the head."""
-    model: nn.Module = lm.model
-    outside = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
-    outside.add(id(lm.model.get_output_embeddings().weight))
-    weights = sum(p.numel() for p in model.parameters() if p.dim() == 2 and id(p) not in outside)
+    head, weights = lm.model.get_output_embeddings(), 0
+    for part in lm.model.modules():
+        weight = getattr(part, "weight", None)
+        if (
+            part is not head
+            and not isinstance(part, nn.Embedding)
+            and weight is not None
+            and weight.dim() == 2
+        ):
+            weights += weight.numel()
     config = lm.model.config
     heads = config.num_attention_heads
     head_width = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -3,7 +3,7 @@
 Images come in batches of 16. For each of K candidates the batch is encoded by CLIP again, gets new noise,
 goes through the adaptor and into Hugging Face's `generate`, with 4 beams or with sampling; CLIP then scores
 the candidates, each padded to its whole context. What is not the scheme is ours and as fast as ours:
-decoding of files, attention asked of CLIP's last block alone, the kernels.
+decoding of files, attention asked of CLIP's last block alone.
 """
 
 import io
@@ -19,6 +19,7 @@ from transformers import GenerationConfig
 
 from maccap.as_seen import as_seen
 from maccap.bundle import Bundle
+from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
 from maccap.pixels import resize_and_crop
 
@@ -39,15 +40,20 @@ class AuthorsCaptioning:
         max_new_tokens: int,
     ) -> None:
         self.extract = bundle.load_features(device, dtype)
-        self.sampler = bundle.load_sampler(device, dtype)
+        self.adaptor = bundle.load_adaptor(device).eval()
+        self.noise_variance = bundle.config.noise_variance
+        # as it comes: what `load_sampler` does to a language model to make it faster is not the scheme
+        own = bundle.folder / bundle.config.llm.name
+        self.lm = FrozenLanguageModel.load(
+            str(own if own.is_dir() else bundle.config.llm.name), device, dtype
+        )
         self.candidates = candidates
-        lm = self.sampler.lm
         beams = {"num_beams": BEAMS, "do_sample": False}
         sampling = {"num_beams": 1, "do_sample": True, "top_k": 0}
         self._generation = GenerationConfig(
             max_new_tokens=max_new_tokens,
-            eos_token_id=lm.eos_ids,
-            pad_token_id=lm.padding_id,
+            eos_token_id=self.lm.eos_ids,
+            pad_token_id=self.lm.padding_id,
             **(beams if search == "beams" else sampling),
         )
 
@@ -66,10 +72,10 @@ class AuthorsCaptioning:
 
     def _candidate(self, pixels: Tensor) -> tuple[list[str], Tensor]:
         """One text for each image, and their cosines."""
-        clip, lm = self.extract.clip, self.sampler.lm
+        clip, lm = self.extract.clip, self.lm
         global_, features = self.extract(pixels)
-        noisy = add_noise(features, torch.randn_like(features), self.sampler.noise_variance)
-        prefix = self.sampler.adaptor(noisy).to(lm.dtype)
+        noisy = add_noise(features, torch.randn_like(features), self.noise_variance)
+        prefix = self.adaptor(noisy).to(lm.dtype)
         prompt = lm.embed(torch.tensor(lm.prompt_ids())).expand(len(prefix), -1, -1)
         embeddings = torch.cat([prefix, prompt], dim=1)
         mask = torch.ones(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)

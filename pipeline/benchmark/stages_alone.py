@@ -12,6 +12,7 @@ from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
 from pipeline.local import local_steps
 
+_ROWS = {"cpu": 64, "cuda": 2048}  # candidates in one batch of the language model
 _TIMES = 2  # each stage is timed, after a first time that warms up; the least counts
 
 
@@ -63,7 +64,7 @@ class _Bench:
         times = [
             self._time("file to pixels, one core", images, lambda: self.pixels(read)),
             self._time("CLIP image tower and regions", images, lambda: self.features(with_pixels), image),
-            *self._language_model(min(images, self.candidates.batch)),
+            *self._language_model(images),
             self._time("rerank: CLIP text tower", images, lambda: self.rerank(with_candidates), text),
         ]
         k, regions = decoding.candidates, self.features.regions
@@ -77,14 +78,14 @@ class _Bench:
         )
 
     def _language_model(self, images: int) -> list[StageTime]:
-        """Adaptor, prefill and steps, for the rows that `images` have together."""
+        """Adaptor, prefill and steps, for as many rows at once as the sampler takes."""
         import torch
 
         from maccap.decoding import decode
 
         sampler, length = self.candidates.sample, self.setup.decoding.max_new_tokens
         k, regions = self.setup.decoding.candidates, self.features.regions
-        rows = images * k
+        rows = min(images * k, _ROWS[self.setup.device])
         noisy = torch.randn(rows, regions, self.features.dim, device=self.setup.device)
         numbers = torch.rand(rows, length, dtype=torch.float64)
         with torch.inference_mode():
@@ -100,12 +101,12 @@ class _Bench:
 
         prefill = self._least(lambda: text(1))
         steps = max(self._least(lambda: text(length)) - prefill, 1e-9)
-        traffic = self.arithmetic.step_bytes(rows, length - 1) * (length - 1) / images
+        traffic = self.arithmetic.step_bytes(rows, length - 1) * (length - 1) * k / rows
         step_flop = k * self.arithmetic.steps(length - 1)
         return [
-            self._time("adaptor", images, adaptor, k * self.arithmetic.prefix(regions)),
-            self._stage("prefill", prefill / images, k * self.arithmetic.prefill()),
-            self._stage(f"decode, {length - 1} steps of {rows} rows", steps / images, step_flop, traffic),
+            self._time("adaptor", rows / k, adaptor, k * self.arithmetic.prefix(regions)),
+            self._stage("prefill", prefill * k / rows, k * self.arithmetic.prefill()),
+            self._stage(f"decode, {length - 1} steps of {rows} rows", steps * k / rows, step_flop, traffic),
         ]
 
     def _text_flop(self, samples: pa.Table) -> float:
@@ -117,7 +118,7 @@ class _Bench:
         return self.setup.decoding.candidates * one
 
     def _time(
-        self, stage: str, images: int, work: Callable[[], object], flop: float | None = None
+        self, stage: str, images: float, work: Callable[[], object], flop: float | None = None
     ) -> StageTime:
         return self._stage(stage, self._least(work) / images, flop)
 

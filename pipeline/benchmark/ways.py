@@ -89,7 +89,7 @@ class Straightforward:
         return self._caption([file for chunk in chunks for file in chunk.samples["image"].to_pylist()])[1]
 
     def tokens(self, text: str) -> int:
-        return len(self._caption.sampler.lm.tokenizer.encode(text, add_special_tokens=False))
+        return len(self._caption.lm.tokenizer.encode(text, add_special_tokens=False))
 
 
 def _chunks(stages: CaptionStages, source: str) -> Iterator[Chunk]:
