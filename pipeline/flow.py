@@ -79,7 +79,7 @@ def connect_to_ray() -> bool:
         with _stderr_muted():
             # left to itself Ray would also join a cluster whose address lies in /tmp, alive or not
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # a node that comes up too slowly is a bare one
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a local Ray"
         raise RunError(f"cannot start on {where}: {describe(error)}") from None
     if threading.current_thread() is threading.main_thread():
