@@ -26,7 +26,9 @@ def caption_locally(stages: CaptionStages, work: Iterable[ShardWork]) -> Iterato
 def local_steps(stages: CaptionStages, resources: ActorResources) -> list[Stage]:
     """The stages from decoding to reranking, weights loaded; of `resources`, device and threads count."""
     builders = stages.builders(dict.fromkeys(stages.model_stages(), resources))
-    return [*stages.pixel_stages(), *(build() for build in builders.values())]
+    # the language model last: a CLIP takes twice its size while it loads, when little else should be held
+    loaded = {name: builders[name]() for name in sorted(builders, key=lambda name: name == "candidates")}
+    return [*stages.pixel_stages(), *(loaded[name] for name in builders)]
 
 
 def captioned(chunk: Chunk, steps: Sequence[Stage]) -> Chunk:
