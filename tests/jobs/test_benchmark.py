@@ -1,23 +1,20 @@
 """`maccap benchmark` as a person runs it, on a tiny model and a real Ray."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from jobs.benchmark import main
 from pipeline.errors import UserError
+from tests.commands import maccap, run
 
 
 def test_the_last_line_is_json_and_tables_stand_above(small_bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     sizes = ("--images", "8", "--rounds", "1", "--candidates", "2", "--new-tokens", "4", "--image-size", "64")
-    command = [sys.executable, "-m", "jobs.cli", "benchmark", "--model", str(small_bundle), *sizes]
-    done = subprocess.run(
-        [*command, "--json", str(file)], check=False, capture_output=True, text=True, timeout=580
-    )
+    command = maccap("benchmark", "--model", small_bundle, *sizes, "--json", file)
+    done = run(command, timeout=580)
     assert done.returncode == 0, done.stderr
     *tables, line = done.stdout.splitlines()
     assert json.loads(line) == json.loads(file.read_text())

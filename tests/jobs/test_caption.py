@@ -28,10 +28,9 @@ from pipeline.run import open_bundle, run_facts
 from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork
+from tests.commands import SCRIPTS, ctrl_c, environment, interrupted, run
 from tests.images import BAD_FILES, encoded, hostile_files, picture, write_shard, write_tar
 
-REPOSITORY = Path(__file__).parents[2]
-SCRIPTS = Path(sys.executable).parent
 GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
 
 
@@ -73,28 +72,9 @@ def finished(
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The run folder of an uninterrupted run, and the process that made it."""
     output = tmp_path_factory.mktemp("finished") / "run"
-    done = _run(command(output))
+    done = run(command(output))
     assert done.returncode == 0, done.stderr
     return output, done
-
-
-def _environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    # Ray's workers are at the lowest priority but for this, and starve beside anything else on a busy machine
-    own = {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", "PATH": f"{SCRIPTS}:{kept['PATH']}"}
-    return {**kept, **own}
-
-
-def _run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments,
-        check=False,
-        cwd=REPOSITORY,
-        env={**_environment(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
 
 
 def _tables(output: Path) -> dict[str, str]:
@@ -165,7 +145,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_table(
     assert _chunk_names(output) > after_stop
     assert not (output / "_SUCCESS").exists()
 
-    resumed = _run(command(output))
+    resumed = run(command(output))
     assert resumed.returncode == 0, resumed.stderr
     assert _tables(output) == expected
     assert not [path for path in (output / "captions").iterdir() if path.suffix != ".parquet"]
@@ -176,29 +156,12 @@ def test_stopped_and_killed_runs_resume_to_the_same_table(
 def _stop_after(
     arguments: list[str], output: Path, files: int, how: signal.Signals
 ) -> subprocess.CompletedProcess[str]:
-    """Start, wait for `files` chunks, send a signal: Ctrl-C to the whole group, as a terminal does."""
-    with subprocess.Popen(
+    """Start, wait for `files` chunks, send a signal."""
+    return interrupted(
         arguments,
-        cwd=REPOSITORY,
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 300
-            while len(_chunk_names(output)) < files and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            if how == signal.SIGINT:
-                os.killpg(process.pid, how)
-            else:
-                process.send_signal(how)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        lambda: len(_chunk_names(output)) >= files,
+        ctrl_c if how == signal.SIGINT else lambda process: process.send_signal(how),
+    )
 
 
 def test_a_finished_run_again_changes_nothing(
@@ -206,7 +169,7 @@ def test_a_finished_run_again_changes_nothing(
 ) -> None:
     output, _ = finished
     before = _contents(output)
-    again = _run(command(output))
+    again = run(command(output))
     assert again.returncode == 0, again.stderr
     stored = json.loads((output / "summary.json").read_text())
     assert json.loads(again.stdout.splitlines()[-1]) == {**stored, "new_rows": 0}
@@ -316,7 +279,7 @@ def test_a_file_that_cannot_be_written_says_why_on_one_line(
 
 
 def _check_breaks(source: str, output: Path, model: Path, message: str) -> None:
-    broken = _run([sys.executable, "-m", "jobs.caption", source, str(output), "--model", str(model)])
+    broken = run([sys.executable, "-m", "jobs.caption", source, str(output), "--model", str(model)])
     assert broken.returncode == 1, broken.stderr
     assert "Traceback" not in broken.stderr
     assert broken.stdout == ""
@@ -340,7 +303,7 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
     before = {path: path.stat().st_mtime_ns for path in output.glob("captions/s-0-*")}
     write_shard(tars / "s-1.tar", 5)
     arguments = [source, str(output), "--model", model, "--chunk-rows", "2", "--retry-errors"]
-    again = _run([sys.executable, "-m", "jobs.caption", *arguments])
+    again = run([sys.executable, "-m", "jobs.caption", *arguments])
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout.splitlines()[-1])
     assert (summary["rows"], summary["new_rows"], summary["errors"]) == (10, 5, 0)
@@ -364,8 +327,9 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
     command += [f"--temp-dir={home}"]  # else a local Ray started without an address joins this one
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
     with log.open("wb") as output:
+        variables = {**environment(), **access, "RAY_worker_niceness": "0"}
         process = subprocess.Popen(
-            command, env={**_environment(), **access}, stdout=output, stderr=output, start_new_session=True
+            command, env=variables, stdout=output, stderr=output, start_new_session=True
         )
     try:
         deadline = time.monotonic() + 300
@@ -402,6 +366,6 @@ def test_a_ray_job_gives_the_same_table(
     output = tmp_path / "run"
     entry = ["python", *command(output)[1:]]
     submit = [str(SCRIPTS / "ray"), "job", "submit", "--address", address, "--working-dir", ".", "--"]
-    done = _run([*submit, *entry], **access)
+    done = run([*submit, *entry], **access)
     assert done.returncode == 0, done.stdout + done.stderr
     assert _tables(output) == _tables(finished[0])

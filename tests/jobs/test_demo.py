@@ -1,9 +1,6 @@
 """`maccap demo`: the whole of it with a tiny model, and what a second one may remove."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ from PIL import Image
 
 from jobs.demo import start_afresh
 from pipeline.errors import UserError
+from tests.commands import maccap, run
 
 
 def _put(folder: Path, *names: str) -> None:
@@ -30,15 +28,7 @@ def _files(folder: Path) -> list[str]:
 
 def test_the_demo_shows_the_whole_product(tmp_path: Path, small_bundle: Path) -> None:
     folder = tmp_path / "demo"
-    arguments = [str(folder), "--count", "6", "--model", str(small_bundle)]
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "demo", *arguments],
-        check=False,
-        env={**os.environ, "RAY_worker_niceness": "0"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run(maccap("demo", folder, "--count", "6", "--model", small_bundle))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["summary"]["rows"], told["summary"]["captioned"]) == (6, 6)

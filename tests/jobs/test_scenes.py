@@ -1,11 +1,7 @@
 """`maccap scenes` as a person runs it."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +10,11 @@ from jobs.scenes import main
 from maccap.world.facts import split_captions
 from maccap.world.mentions import parse
 from pipeline.errors import UserError
+from tests.commands import ctrl_c, interrupted, maccap, run
 
 
 def _scenes(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jobs.scenes", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return run(maccap("scenes", *arguments))
 
 
 def test_scenes_are_written_and_again_the_same(tmp_path: Path) -> None:
@@ -44,23 +40,9 @@ def test_scenes_are_written_and_again_the_same(tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [str(out), "--count", "5000", "--seed", "1", "--size", "64", "--per-shard", "5"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "jobs.cli", "scenes", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 100
-            while not list(out.glob("*.tar")) and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            os.killpg(process.pid, signal.SIGINT)
-            told, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, told) == (130, "")
-    lines = [line for line in err.splitlines() if not line.startswith('{"progress"')]
+    done = interrupted(maccap("scenes", *arguments), lambda: bool(list(out.glob("*.tar"))), ctrl_c)
+    assert (done.returncode, done.stdout) == (130, "")
+    lines = [line for line in done.stderr.splitlines() if not line.startswith('{"progress"')]
     assert lines == [f"stopped. The same command completes the scenes in {out}."]
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from maccap import Captioner
 from pipeline.train.history import History, StepRecord
+from tests.commands import ctrl_c, interrupted, run
 from tests.sentences import SENTENCES, write_sentences
 
-REPOSITORY = Path(__file__).parents[2]
 STEPS = 60
 
 Command = Callable[..., list[str]]
@@ -49,52 +49,16 @@ def command(caption_file: Path, small_bundle: Path, tmp_path_factory: pytest.Tem
 def through(command: Command, tmp_path_factory: pytest.TempPathFactory) -> list[StepRecord]:
     """The steps of a run in one process that nothing interrupted."""
     output = tmp_path_factory.mktemp("through") / "bundle"
-    done = _run(command(output, "--local"))
+    done = run(command(output, "--local"))
     assert done.returncode == 0, done.stderr
     return History(str(output)).read()
-
-
-def _environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    # Ray's workers are at the lowest priority but for this, and starve beside anything else on a busy machine
-    return {**kept, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
-
-
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments,
-        check=False,
-        cwd=REPOSITORY,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
 
 
 def _interrupted(
     arguments: list[str], output: Path, files: int, interrupt: Callable[[subprocess.Popen[str]], None]
 ) -> subprocess.CompletedProcess[str]:
     """Start, and call `interrupt` once the figures of so many checkpoints are there."""
-    with subprocess.Popen(
-        arguments,
-        cwd=REPOSITORY,
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 300
-            while len(list(output.glob("metrics/*.jsonl"))) < files and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            interrupt(process)
-            out, err = process.communicate(timeout=300)
-        finally:
-            process.kill()
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    return interrupted(arguments, lambda: len(list(output.glob("metrics/*.jsonl"))) >= files, interrupt)
 
 
 def _assert_same_curve(output: Path, expected: list[StepRecord], tolerance: float) -> None:
@@ -122,9 +86,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_curve(
         process.kill()
 
     stop = numbers.randint(1, 4)
-    stopped = _interrupted(
-        command(output, "--local"), output, stop, lambda process: os.killpg(process.pid, signal.SIGINT)
-    )
+    stopped = _interrupted(command(output, "--local"), output, stop, ctrl_c)
     assert stopped.returncode == 130, stopped.stderr
     assert "the same command goes on" in stopped.stderr
     assert "Traceback" not in stopped.stderr
@@ -134,7 +96,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_curve(
     assert killed.returncode == -signal.SIGKILL
     assert not (output / "_SUCCESS").exists()
 
-    resumed = _run(command(output, "--local"))
+    resumed = run(command(output, "--local"))
     assert resumed.returncode == 0, resumed.stderr
     summary = json.loads(resumed.stdout.splitlines()[-1])
     assert 0 < summary["new_steps"] < STEPS
@@ -172,7 +134,7 @@ def test_two_workers_learn_what_one_learns(tmp_path: Path, command: Command, cap
     config.write_text(json.dumps({**_settings(command), "adaptor": {"dropout": 0.0}}))
     options = ["--steps", "50", "--config", str(config)]
     one, two = tmp_path / "one", tmp_path / "two"
-    done = [_run(command(one, *options, "--local")), _run(command(two, *options, "--workers", "2"))]
+    done = [run(command(one, *options, "--local")), run(command(two, *options, "--workers", "2"))]
     assert [run.returncode for run in done] == [0, 0], done[1].stderr
     _assert_same_curve(two, History(str(one)).read(), 1e-3)
 
@@ -212,7 +174,7 @@ def _training_worker(ancestor: int) -> int:
 def test_what_cannot_be_is_one_line_and_exit_code_2(
     tmp_path: Path, command: Command, options: list[str], message: str
 ) -> None:
-    done = _run(command(tmp_path / "bundle", "--local", *options))
+    done = run(command(tmp_path / "bundle", "--local", *options))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
@@ -221,7 +183,7 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(
 
 
 def test_an_output_that_cannot_be_written_is_one_line(command: Command, caption_file: Path) -> None:
-    done = _run(command(caption_file / "below", "--local"))
+    done = run(command(caption_file / "below", "--local"))
     assert done.returncode == 2
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: OUTPUT")

@@ -1,9 +1,7 @@
 """`maccap verify` as a person runs it: exit code, what is said where, and the JSON line."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from pipeline.config import CaptionJobConfig
@@ -12,16 +10,14 @@ from pipeline.run import caption_archive, open_bundle, run_facts
 from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork
+from tests.commands import maccap, run
 from tests.images import write_shard
 
 CONFIG = CaptionJobConfig(chunk_rows=2)
 
 
 def _verify(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jobs.cli", "verify", *arguments]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=environment)
+    return run(maccap("verify", *arguments))
 
 
 def test_verify_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, small_bundle: Path) -> None:
