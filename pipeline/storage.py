@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RunError
-from pipeline.files import is_local, locate, open_blocks, read_bytes
+from pipeline.files import file_kind, is_local, locate, open_blocks, read_bytes
 from pipeline.redact import describe, redacted
 from pipeline.retries import storage
 
@@ -81,7 +81,7 @@ class Folder:
 
     def remove_all(self) -> None:
         """Remove the folder and all that is in it."""
-        if self._filesystem.exists(self._path):
+        if file_kind(self._filesystem, self._path):
             storage(self._filesystem.rm, self._path, recursive=True)
 
     def remove_temporaries(self, of: Callable[[str], bool] = lambda name: True) -> None:

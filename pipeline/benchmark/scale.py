@@ -37,7 +37,7 @@ class Point(Config):
     shards: int
     rows_per_second: float  # since the point before
     driver_mb: int
-    object_store_mb: int
+    object_store_mb: float
 
 
 class Scale(Config):
@@ -153,8 +153,8 @@ def _resident_mb() -> int:
     return int(status.split("VmRSS:")[1].split()[0]) >> 10
 
 
-def _object_store_mb() -> int:
+def _object_store_mb() -> float:
     from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
     state = get_state_from_address()
-    return int(get_memory_info_reply(state).store_stats.object_store_bytes_used) >> 20
+    return round(get_memory_info_reply(state).store_stats.object_store_bytes_used / (1 << 20), 1)

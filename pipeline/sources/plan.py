@@ -14,6 +14,7 @@ from braceexpand import braceexpand
 
 from pipeline.errors import UserError
 from pipeline.files import file_kind, locate, read_bytes
+from pipeline.listing import GLOB, files_below, matching_files
 from pipeline.redact import describe, printable, redacted
 from pipeline.retries import storage
 from pipeline.sources.captioned import captioned_samples, plan_captioned
@@ -25,7 +26,6 @@ from pipeline.sources.webdataset import read_webdataset
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _ARCHIVES = (*_TARS, ".parquet")
-_GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
 _WEB = ("http://", "https://")
 
@@ -128,10 +128,9 @@ def _matched(filesystem: Any, source: str) -> list[str]:
         raise UserError(f"SOURCE {_shown(source)} has an opening brace without a closing one.") from None
     urls: list[str] = []
     for url in expanded:
-        if _GLOB.search(url) and not url.startswith(_WEB):
-            found = storage(filesystem.glob, filesystem._strip_protocol(url))
-            matches = sorted(match for match in found if _is_archive(match))
-            urls += [_as_given(filesystem, source, match) for match in matches]
+        if GLOB.search(url) and not url.startswith(_WEB):
+            found = matching_files(filesystem, filesystem._strip_protocol(url))
+            urls += [_as_given(filesystem, source, path) for path in found if _is_archive(path)]
         else:
             urls.append(url)
     # one that exists is enough: a shard missing from a written-out range becomes an error row of its own
@@ -174,7 +173,7 @@ def _plan_directory(
         folder = plan_folder(source, files_a_shard)
         if folder.images:
             return SourcePlan(folder.shards, folder.images, folder.listing)
-        archives = [name for name in storage(filesystem.find, path) if _is_archive(name)]
+        archives = [name for name in files_below(filesystem, path) if _is_archive(name)]
     if not archives:
         raise UserError(
             f"SOURCE {_shown(source)} is empty: no tar, Parquet file or image in it or below it "

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import fsspec
 from braceexpand import braceexpand
 
 from pipeline.errors import UserError
+from pipeline.files import file_kind, locate
+from pipeline.listing import GLOB, files_below, matching_files
 from pipeline.sources.sample import describe, printable
 
 _PACKABLE = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar")
 _ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".parquet")
 UNDERSTOOD = f"{', '.join(_PACKABLE)} (these also as .gz), .tgz and .parquet"
-_GLOB = re.compile(r"[*?\[]")
 _PATTERN = re.compile(r"[*?\[{]")
 _WEB = ("http://", "https://")
 
@@ -61,12 +61,13 @@ def caption_files(sources: Sequence[str]) -> list[CaptionFile]:
 
 
 def _files(source: str) -> Iterator[CaptionFile]:
-    filesystem, path = fsspec.core.url_to_fs(source)
+    filesystem, path = locate(source)
     # an HTTP server is asked for a file as a file: whether it is a folder would need all of its text
     direct = source.startswith(_WEB) and CaptionFile(source, filesystem, path).ending
-    if not direct and filesystem.isdir(path):
+    kind = "file" if direct else file_kind(filesystem, path)
+    if kind == "directory":
         yield from _folder(filesystem, path, source)
-    elif filesystem.exists(path):
+    elif kind is not None:
         yield _one_file(filesystem, path, source)
     elif _PATTERN.search(source):
         yield from _pattern(source)
@@ -87,7 +88,7 @@ def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
 
 
 def _folder(filesystem: Any, path: str, source: str) -> Iterator[CaptionFile]:
-    files = _understood(filesystem, filesystem.find(path), path, source)
+    files = _understood(filesystem, list(files_below(filesystem, path)), path, source)
     if not files:
         raise UserError(
             f"CAPTIONS {printable(source)} is a folder without caption files (names ending in {UNDERSTOOD})."
@@ -102,12 +103,11 @@ def _pattern(source: str) -> Iterator[CaptionFile]:
         raise UserError(f"CAPTIONS {printable(source)} has an opening brace without a closing one.") from None
     files: list[CaptionFile] = []
     for url in expanded:
-        filesystem, path = fsspec.core.url_to_fs(url)
-        if _GLOB.search(url):
-            matches = filesystem.glob(path, detail=True)
-            plain = [name for name in matches if matches[name]["type"] != "directory"]
-            files += _understood(filesystem, plain, posixpath.dirname(_GLOB.split(path)[0]), url)
-        elif filesystem.exists(path):
+        filesystem, path = locate(url)
+        if GLOB.search(url):
+            matches = matching_files(filesystem, path)
+            files += _understood(filesystem, matches, posixpath.dirname(GLOB.split(path)[0]), url)
+        elif file_kind(filesystem, path):
             files.append(_one_file(filesystem, path, url))
         else:
             raise UserError(f"CAPTIONS {printable(source)} names {printable(url)}, which does not exist.")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.files import open_stream
 from pipeline.sources.sample import describe, printable
 from pipeline.texts.annotations import read_json
 from pipeline.texts.files import CaptionFile
@@ -36,7 +37,7 @@ def read_file(file: CaptionFile, column: str) -> Iterator[Found]:
     name = printable(file.name)
     reader = _READERS[file.ending][1]
     try:
-        with file.filesystem.open(file.path, "rb") as stored:
+        with open_stream(file.filesystem, file.path) as stored:
             if file.packed:
                 with gzip.GzipFile(fileobj=stored) as stream:
                     yield from reader(stream, name, column)

@@ -1,9 +1,11 @@
 """Caption one archive again and again while drivers, workers and nodes are killed at random moments.
 
-    python -m tests.faults.suite --kills 100      (make soak)
+    python -m tests.faults.suite --kills 100 [--s3]      (make soak)
 
 Every run is started again until it says it is finished. Its table must then equal the undisturbed one: the
-same rows, each once, with the same captions, and `maccap verify` finds nothing wrong.
+same rows, each once, with the same captions, and `maccap verify` finds nothing wrong. With `--s3` the archive
+and the runs lie on an S3 server that refuses 5 % of the requests, cuts 2 % of the answers short, and is late
+by seconds with 2 %.
 """
 
 import argparse
@@ -15,49 +17,53 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from maccap.bundle import embedded_bundle_path
 from maccap.world.archive import ArchiveConfig, write_archive
+from pipeline.files import locate
 from pipeline.resources import default_resources
+from tests.commands import REPOSITORY, environment, maccap, run
 from tests.faults.nodes import Nodes
+from tests.faulty_proxy import Faults, FaultyProxy
+from tests.s3_server import s3_environment, s3_server
+from tests.tables import differences, table_of
 
-REPOSITORY = Path(__file__).parents[2]
+S3_FAULTS = Faults(slow_down=0.05, cut=0.02, late=0.02, late_seconds=3.0)
 KINDS = ("driver", "worker", "worker", "node")
 _STARTS = 60  # more restarts of one run than its kills explain mean that it cannot finish
 
 
 class Suite:
-    """Runs of `archive` with the bundle at `model`, on `nodes`, in folders under `work`."""
+    """Runs of the archive in `place`/archive on `nodes`, with the bundle at `model`, into folders beside the
+    archive; `work` is a folder for logs.
+    """
 
-    def __init__(self, nodes: Nodes, archive: str, model: Path, work: Path, seed: int) -> None:
-        self.nodes, self.archive, self.model, self.work = nodes, archive, model, work
+    def __init__(self, nodes: Nodes, place: str, model: Path, work: Path, seed: int) -> None:
+        self.nodes, self.place, self.model, self.work = nodes, place, model, work
         self.rng = Random(seed)
         self.kills: Counter[str] = Counter()
         self.gave_up: list[str] = []  # last lines of drivers that ended in an error by themselves
         self._config = work / "job.json"
         self._config.write_text(json.dumps({"resources": default_resources(2, 0).model_dump()}))
-        self._environment = {
-            **os.environ, "RAY_ADDRESS": nodes.address, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY),
-        }  # fmt: skip
+        self._environment = {**environment(), "RAY_ADDRESS": nodes.address}
 
     def undisturbed(self) -> pa.Table:
         """The table of a run that nothing happens to."""
-        output = self.work / "undisturbed"
-        self._start(output).wait()
-        return table_of(output)
+        self._start("undisturbed").wait()
+        return self.table("undisturbed")
 
-    def disturbed(self, name: str, kills: int, between: tuple[float, float]) -> Path:
+    def disturbed(self, name: str, kills: int, between: tuple[float, float]) -> None:
         """A run in which `kills` things are killed, or fewer if it is finished before, `between` seconds
-        apart; its folder.
+        apart.
         """
-        output = self.work / name
         for _ in range(_STARTS + kills):
-            driver = self._start(output)
+            driver = self._start(name)
             killed = False
             while not killed:
                 try:
@@ -68,17 +74,18 @@ class Suite:
                     kills -= 1
             driver.wait()
             if driver.returncode == 0:
-                return output
+                return
             if not killed:
-                self.gave_up.append(self._log(output).read_text().splitlines()[-1])
+                self.gave_up.append(self._log(name).read_text().splitlines()[-1])
         raise AssertionError(f"{name} was started {_STARTS + kills} times and is not finished")
 
-    def verified(self, output: Path) -> str:
+    def table(self, name: str) -> pa.Table:
+        """All rows of a run, in the order of the archive."""
+        return table_of(f"{self.place}/{name}")
+
+    def verified(self, name: str) -> str:
         """What `maccap verify` says, empty where all is well."""
-        command = [sys.executable, "-m", "jobs.cli", "verify", str(output)]
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=self._environment, capture_output=True, text=True, check=False
-        )
+        done = run(maccap("verify", f"{self.place}/{name}"), timeout=600)
         return "" if done.returncode == 0 else done.stdout + done.stderr
 
     def _kill(self, driver: subprocess.Popen[bytes]) -> bool:
@@ -93,37 +100,18 @@ class Suite:
             self.kills[what.split("(")[0]] += 1
         return False
 
-    def _start(self, output: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "jobs.caption", self.archive, str(output)]
-        command += ["--model", str(self.model), "--config", str(self._config), "--chunk-rows", "4"]
-        with self._log(output).open("ab") as log:
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        command = maccap(
+            "caption", f"{self.place}/archive/*.tar", f"{self.place}/{name}", "--model", self.model
+        )
+        command += ["--config", str(self._config), "--chunk-rows", "4"]
+        with self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command, cwd=REPOSITORY, env=self._environment, stdout=subprocess.DEVNULL, stderr=log
             )
 
-    def _log(self, output: Path) -> Path:
-        return output.with_suffix(".log")
-
-
-def table_of(output: Path) -> pa.Table:
-    """All rows of a run, in the order of the archive."""
-    return pq.read_table(output / "captions").sort_by([("shard", "ascending"), ("index", "ascending")])
-
-
-def differences(expected: pa.Table, found: pa.Table) -> list[str]:
-    """What is lost, doubled or different, one line each."""
-    ids, wanted = Counter(found["image_id"].to_pylist()), Counter(expected["image_id"].to_pylist())
-    lines = [f"lost: {image_id}" for image_id in wanted - ids]
-    lines += [f"doubled: {image_id}" for image_id in ids - wanted]
-    if lines:
-        return lines
-    for column in ("image_id", "shard", "index", "caption", "error", "metadata"):
-        if expected[column] != found[column]:
-            lines.append(f"{column} differs")
-    texts = [
-        [[c["text"] for c in row or []] for row in t["candidates"].to_pylist()] for t in (expected, found)
-    ]
-    return lines if texts[0] == texts[1] else [*lines, "candidates differ"]
+    def _log(self, name: str) -> Path:
+        return self.work / f"{name}.log"
 
 
 def main() -> int:
@@ -132,26 +120,50 @@ def main() -> int:
     parser.add_argument("--a-run", type=int, default=10, help="kills in each run")
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--s3", action="store_true")
     options = parser.parse_args()
-    wrong = 0
-    with tempfile.TemporaryDirectory() as folder, Nodes() as nodes:
-        work = Path(folder)
-        scenes = ArchiveConfig(split="test", count=options.images, seed=options.seed, per_shard=30)
-        list(write_archive(work / "archive", scenes))
-        suite = Suite(nodes, str(work / "archive" / "*.tar"), embedded_bundle_path(), work, options.seed)
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        list(
+            write_archive(
+                work / "archive", ArchiveConfig(split="test", count=options.images, seed=0, per_shard=30)
+            )
+        )
+        proxy = stack.enter_context(_faulty_s3()) if options.s3 else None
+        place = "s3://bucket" if proxy else str(work)
+        if proxy:
+            fs, bucket = locate(place)
+            fs.put(str(work / "archive"), f"{bucket}/archive", recursive=True)
+        nodes = stack.enter_context(Nodes())
+        suite = Suite(nodes, place, embedded_bundle_path(), work, options.seed)
         began = time.monotonic()
         expected = suite.undisturbed()
-        print(f"undisturbed: {expected.num_rows} rows in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        number = 0
+        _say(rows=expected.num_rows, undisturbed_seconds=round(time.monotonic() - began))
+        if proxy:
+            proxy.faults = S3_FAULTS
+        runs = wrong = 0
         while suite.kills.total() < options.kills:
             left = options.kills - suite.kills.total()
-            output = suite.disturbed(f"run-{number}", min(options.a_run, left), (2.0, 12.0))
-            problems = differences(expected, table_of(output)) + suite.verified(output).splitlines()
-            wrong += bool(problems)
-            print(json.dumps({"run": number, "kills": suite.kills, "wrong": problems[:10]}), file=sys.stderr)
-            number += 1
-    print(json.dumps({"runs": number, "kills": suite.kills, "wrong": wrong, "gave_up": suite.gave_up}))
+            name = f"run-{runs}"
+            suite.disturbed(name, min(options.a_run, left), (2.0, 12.0))
+            problems = differences(expected, suite.table(name)) + suite.verified(name).splitlines()
+            runs, wrong = runs + 1, wrong + bool(problems)
+            _say(run=name, kills=suite.kills, wrong=problems[:10], requests=proxy.counts if proxy else None)
+        print(json.dumps({"runs": runs, "kills": suite.kills, "wrong": wrong, "gave_up": suite.gave_up}))
     return 1 if wrong else 0
+
+
+@contextmanager
+def _faulty_s3() -> Iterator[FaultyProxy]:
+    """An S3 server with the bucket `bucket`, which this process and those it starts from now on talk to."""
+    with s3_server() as url, FaultyProxy(url) as proxy:
+        os.environ.update(s3_environment(proxy.url))
+        locate("s3://bucket")[0].makedirs("bucket", exist_ok=True)
+        yield proxy
+
+
+def _say(**what: object) -> None:
+    print(json.dumps(what), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
 """`maccap caption` as a person runs it: a process of its own, a real Ray, a tiny random model."""
 
 import contextlib
-import hashlib
 import json
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,59 +23,12 @@ from pipeline.run import open_bundle, run_facts
 from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages import CaptionStages, ShardWork
-from tests.commands import SCRIPTS, ctrl_c, environment, interrupted, run
-from tests.images import BAD_FILES, encoded, hostile_files, picture, write_shard, write_tar
+from tests.commands import ctrl_c, interrupted, run
+from tests.images import BAD_FILES, encoded, picture, write_shard
+from tests.jobs.conftest import Command, Finished
+from tests.tables import differences, file_hashes, table_of
 
 GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good shards, one cut short, hostile images, two samples of one key, an empty shard and one missing."""
-    folder = tmp_path_factory.mktemp("archive")
-    for number in range(2):
-        write_shard(folder / f"scenes-{number:03d}.tar", GOOD_SAMPLES, 100 * number)
-    cut = write_shard(folder / "scenes-002.tar", 4)
-    cut.write_bytes(cut.read_bytes()[:-12_000])
-    twice = [("same.jpg", encoded(picture(n))) for n in range(2)]
-    hostile = [(f"{n:02d}.{name}", data) for n, (name, data) in enumerate(hostile_files().items())]
-    hostile = [(name.replace(".bad-", "-bad-"), data) for name, data in hostile]
-    write_tar(folder / "scenes-003.tar", [*twice, *hostile, ("meta-only.json", b"{}")])
-    write_tar(folder / "scenes-004.tar", [])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def command(
-    archive: Path, small_bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., list[str]]:
-    """The same threads of torch wherever it runs, and so the same bits: resources are given, not fitted."""
-    config = tmp_path_factory.mktemp("config") / "job.json"
-    config.write_text(json.dumps({"resources": default_resources(1, 0).model_dump()}))
-
-    def build(output: Path, *options: str) -> list[str]:
-        source = str(archive / "scenes-{000..005}.tar")
-        settings = ["--model", str(small_bundle), "--config", str(config), "--chunk-rows", "2", *options]
-        return [sys.executable, "-m", "jobs.caption", source, str(output), *settings]
-
-    return build
-
-
-@pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, command: Callable[..., list[str]]
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The run folder of an uninterrupted run, and the process that made it."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    done = run(command(output))
-    assert done.returncode == 0, done.stderr
-    return output, done
-
-
-def _tables(output: Path) -> dict[str, str]:
-    """File names and hashes of a run's captions."""
-    files = sorted((output / "captions").glob("*.parquet"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _chunk_names(output: Path) -> set[str]:
@@ -95,7 +43,7 @@ def _contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_a_hostile_archive_is_captioned_row_by_row(
-    finished: tuple[Path, subprocess.CompletedProcess[str]],
+    finished: Finished,
 ) -> None:
     output, done = finished
     assert "Traceback" not in done.stderr
@@ -112,24 +60,24 @@ def test_a_hostile_archive_is_captioned_row_by_row(
     assert all((row["caption"] is None) == (row["error"] is not None) for row in rows)
 
 
-def test_the_counts_add_up(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_counts_add_up(finished: Finished) -> None:
     output, done = finished
     summary = json.loads(done.stdout.splitlines()[-1])
     rows = pq.read_table(output / "captions").to_pylist()
     errors = sum(row["error"] is not None for row in rows)
     assert summary["rows"] == summary["new_rows"] == len(rows)
     assert (summary["errors"], summary["captioned"]) == (errors, len(rows) - errors)
-    assert summary["chunks"] == len(_tables(output))
+    assert summary["chunks"] == len(file_hashes(output))
     assert summary == json.loads((output / "summary.json").read_text())
     assert (output / "_SUCCESS").exists()
 
 
 def test_stopped_and_killed_runs_resume_to_the_same_table(
     tmp_path: Path,
-    command: Callable[..., list[str]],
-    finished: tuple[Path, subprocess.CompletedProcess[str]],
+    command: Command,
+    finished: Finished,
 ) -> None:
-    expected = _tables(finished[0])
+    expected = file_hashes(finished[0])
     output = tmp_path / "run"
 
     stopped = _stop_after(command(output), output, 2, signal.SIGINT)
@@ -147,10 +95,31 @@ def test_stopped_and_killed_runs_resume_to_the_same_table(
 
     resumed = run(command(output))
     assert resumed.returncode == 0, resumed.stderr
-    assert _tables(output) == expected
+    assert file_hashes(output) == expected
     assert not [path for path in (output / "captions").iterdir() if path.suffix != ".parquet"]
     summary = json.loads(resumed.stdout.splitlines()[-1])
     assert summary["new_rows"] < summary["rows"] == pq.read_table(output / "captions").num_rows
+
+
+def test_other_batches_actors_and_an_interruption_give_the_same_rows(
+    tmp_path: Path, command: Command, finished: Finished
+) -> None:
+    one = default_resources(1, 0)
+    actors = {"features": 2, "candidates": 3, "rerank": 1}
+    crowd = {
+        stage: {**resources.model_dump(), "num_cpus": 0.05, "actors": actors[stage]}
+        for stage, resources in one.actor_stages().items()
+    }
+    sizes = {"feature_batch": 7, "candidate_batch": 3, "rerank_batch": 5}
+    config = tmp_path / "job.json"
+    config.write_text(json.dumps({"resources": {**one.model_dump(), **crowd}, **sizes}))
+    output = tmp_path / "run"
+    other = command(output, "--config", str(config), "--chunk-rows", "3")
+    stopped = _stop_after(other, output, 4, signal.SIGKILL)
+    assert stopped.returncode == -signal.SIGKILL, stopped.stderr
+    done = run(other)
+    assert done.returncode == 0, done.stderr
+    assert differences(table_of(str(finished[0])), table_of(str(output))) == []
 
 
 def _stop_after(
@@ -164,9 +133,7 @@ def _stop_after(
     )
 
 
-def test_a_finished_run_again_changes_nothing(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], command: Callable[..., list[str]]
-) -> None:
+def test_a_finished_run_again_changes_nothing(finished: Finished, command: Command) -> None:
     output, _ = finished
     before = _contents(output)
     again = run(command(output))
@@ -195,14 +162,14 @@ def maccap_caption(
 
 
 def test_other_settings_are_refused_with_what_differs(
-    finished: tuple[Path, subprocess.CompletedProcess[str]],
-    command: Callable[..., list[str]],
+    finished: Finished,
+    command: Command,
     maccap_caption: Callable[..., tuple[int, str, str]],
     tmp_path: Path,
     small_bundle: Path,
 ) -> None:
     output, _ = finished
-    before = _tables(output)
+    before = file_hashes(output)
     other_model = shutil.copytree(small_bundle, tmp_path / "other")
     config = json.loads((other_model / "config.json").read_text())
     (other_model / "config.json").write_text(json.dumps({**config, "noise_variance": 0.5}))
@@ -215,7 +182,7 @@ def test_other_settings_are_refused_with_what_differs(
         assert (code, out) == (2, "")
         assert message in err
         assert "choose another OUTPUT" in err
-    assert _tables(output) == before
+    assert file_hashes(output) == before
 
 
 @pytest.mark.parametrize(
@@ -308,64 +275,3 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
     summary = json.loads(again.stdout.splitlines()[-1])
     assert (summary["rows"], summary["new_rows"], summary["errors"]) == (10, 5, 0)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-@pytest.fixture(scope="module")
-def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Dashboard address of a Ray head of our own, started and stopped by its process id, and how to enter.
-
-    Once a local Ray has run under a user, `ray start` asks for the token it left in their home, but
-    `ray job submit` sends it only if told to. The head has a token of its own, and both are told.
-    """
-    port, dashboard = _free_port(), _free_port()
-    folder = tmp_path_factory.mktemp("head")
-    log, token = folder / "log", folder / "token"
-    token.write_text(secrets.token_hex(32))
-    home = tempfile.mkdtemp(prefix="ray-")  # short: Ray's sockets lie in it
-    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    command = [str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
-    command += [f"--temp-dir={home}"]  # else a local Ray started without an address joins this one
-    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
-    with log.open("wb") as output:
-        variables = {**environment(), **access, "RAY_worker_niceness": "0"}
-        process = subprocess.Popen(
-            command, env=variables, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 300
-        while not _answers(dashboard):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{dashboard}", access
-    finally:
-        process.terminate()
-        process.wait(120)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_a_ray_job_gives_the_same_table(
-    tmp_path: Path,
-    ray_head: tuple[str, dict[str, str]],
-    command: Callable[..., list[str]],
-    finished: tuple[Path, subprocess.CompletedProcess[str]],
-) -> None:
-    address, access = ray_head
-    output = tmp_path / "run"
-    entry = ["python", *command(output)[1:]]
-    submit = [str(SCRIPTS / "ray"), "job", "submit", "--address", address, "--working-dir", ".", "--"]
-    done = run([*submit, *entry], **access)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert _tables(output) == _tables(finished[0])
