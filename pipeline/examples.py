@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pipeline.captions import read_captions
 from pipeline.errors import UserError
+from pipeline.redact import printable
 from pipeline.run_folder import RunFolder
 from pipeline.sources import SourceOptions, absolute_source, plan_source, read_shard
-from pipeline.sources.sample import Sample, Shard, printable
+from pipeline.sources.sample import Sample, Shard
 
 _COLUMNS = ("image_id", "shard", "index", "caption", "error", "metadata")
 

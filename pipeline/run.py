@@ -8,9 +8,10 @@ from maccap import __version__
 from maccap.bundle import Bundle
 from maccap.config import Config
 from pipeline.chunk import shard_file_stem
+from pipeline.cluster import Cluster
 from pipeline.config import CaptionJobConfig
 from pipeline.errors import RunError, UserError
-from pipeline.flow import Cluster, caption_on_ray
+from pipeline.flow import caption_on_ray
 from pipeline.progress import Progress, shown
 from pipeline.redact import describe, redacted
 from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder

@@ -19,8 +19,9 @@ from maccap.bundle import embedded_bundle_path
 from maccap.config import Config
 from maccap.pixels import PixelSpec
 from pipeline.chunk import CANDIDATE, spread, valid_rows
+from pipeline.cluster import Cluster
 from pipeline.config import CaptionJobConfig
-from pipeline.flow import Cluster, caption_on_ray
+from pipeline.flow import caption_on_ray
 from pipeline.run import open_bundle, run_facts
 from pipeline.run_folder import RunFolder
 from pipeline.sources import plan_source

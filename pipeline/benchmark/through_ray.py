@@ -43,7 +43,7 @@ _setup: Setup
 
 def _start(setup: Setup) -> None:
     global _setup
-    from pipeline.flow import connect_to_ray
+    from pipeline.cluster import connect_to_ray
 
     _setup = setup
     connect_to_ray()

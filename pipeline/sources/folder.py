@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any
 
 from pipeline.files import locate, read_file
+from pipeline.redact import printable
 from pipeline.retries import storage
-from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard, printable
+from pipeline.sources.sample import IMAGE_EXTENSIONS, Sample, Shard
 
 FILES_A_SHARD = 4096
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.sources.sample import printable
+from pipeline.redact import printable
 from pipeline.texts.found import Found, captions_in
 from pipeline.texts.json_stream import JsonStream
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16

@@ -13,7 +13,7 @@ from braceexpand import braceexpand
 from pipeline.errors import UserError
 from pipeline.files import file_kind, locate
 from pipeline.listing import GLOB, files_below, matching_files
-from pipeline.sources.sample import describe, printable
+from pipeline.redact import describe, printable
 
 _PACKABLE = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar")
 _ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".parquet")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.errors import UserError
-from pipeline.sources.sample import printable
+from pipeline.redact import printable
 from pipeline.texts.caption_set import CaptionSet, Dropped
 from pipeline.texts.clean import Reason, clean
 from pipeline.texts.config import TextConfig

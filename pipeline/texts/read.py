@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import open_stream
-from pipeline.sources.sample import describe, printable
+from pipeline.redact import describe, printable
 from pipeline.texts.annotations import read_json
 from pipeline.texts.files import CaptionFile
 from pipeline.texts.found import Found

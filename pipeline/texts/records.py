@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.sources.sample import printable
+from pipeline.redact import printable
 from pipeline.texts.found import Found, captions_in
 from pipeline.texts.lines import text_lines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.sources.sample import printable
+from pipeline.redact import printable
 from pipeline.sources.tar import tar_members
 from pipeline.texts.found import Found
 

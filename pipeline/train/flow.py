@@ -21,10 +21,10 @@ from fsspec.implementations.local import LocalFileSystem
 from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from pipeline.cluster import connect_to_ray
 from pipeline.errors import RunError, UserError
-from pipeline.flow import connect_to_ray
+from pipeline.redact import describe
 from pipeline.resources import ActorResources
-from pipeline.sources.sample import describe
 from pipeline.storage import Folder
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.config import TrainJobConfig, WorkerResources

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from pipeline.errors import RunError, UserError
-from pipeline.sources.sample import describe
+from pipeline.redact import describe
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.chart import draw
 from pipeline.train.checkpoint import Checkpoint, Checkpoints

@@ -10,8 +10,8 @@ from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.errors import RunError, UserError
 from pipeline.progress import shown
+from pipeline.redact import describe
 from pipeline.sources import absolute_source
-from pipeline.sources.sample import describe
 from pipeline.texts import CaptionSet, Division, hold_out
 from pipeline.torch_runtime import Precision
 from pipeline.train.config import TrainJobConfig

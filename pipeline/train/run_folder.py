@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import RunError, UserError
+from pipeline.redact import describe
 from pipeline.run_folder import SUCCESS_FILE, SUMMARY_FILE, differing
-from pipeline.sources.sample import describe
 from pipeline.storage import Folder
 from pipeline.train.facts import MAY_DIFFER, TrainFacts
 

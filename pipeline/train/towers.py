@@ -10,8 +10,8 @@ from maccap.bundle import Bundle, embedded_bundle_path
 from maccap.config import ClipSource, LanguageModelSource
 from maccap.pixels import LOCAL_PREFIX, load_pixel_spec
 from pipeline.errors import UserError
+from pipeline.redact import describe
 from pipeline.sources import absolute_source
-from pipeline.sources.sample import describe
 
 if TYPE_CHECKING:
     import torch

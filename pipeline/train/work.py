@@ -10,7 +10,7 @@ from maccap.language_model import FrozenLanguageModel
 from maccap.sampler import CandidateSampler
 from maccap.training import AdaptorTrainer, TrainingText
 from pipeline.errors import UserError
-from pipeline.sources.sample import describe
+from pipeline.redact import describe
 from pipeline.texts import hold_out
 from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.facts import TrainFacts

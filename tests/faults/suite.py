@@ -118,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--a-run", type=int, default=10, help="kills in each run")
-    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--s3", action="store_true")
     options = parser.parse_args()
