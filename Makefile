@@ -37,5 +37,6 @@ lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-soak: $(STAMP) ## caption while drivers, workers and nodes are killed, 100 times; about half an hour
+soak: $(STAMP) ## caption while drivers, workers and nodes are killed, 100 times on disk and on S3; an hour
 	@$(BIN)/python -m tests.faults.suite --kills 100
+	@$(BIN)/python -m tests.faults.suite --kills 100 --s3
