@@ -2,9 +2,8 @@
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.every import every
 from pipeline.write import Receipt
 
 
@@ -111,26 +111,9 @@ def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
     def report() -> None:
         print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
 
-    with _every(interval, report):
+    with every(interval, report):
         yield
     report()
-
-
-@contextmanager
-def _every(interval: float, report: Callable[[], None]) -> Iterator[None]:
-    stop = threading.Event()
-
-    def loop() -> None:
-        while not stop.wait(interval):
-            report()
-
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def duration(seconds: float) -> str:

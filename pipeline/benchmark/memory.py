@@ -1,11 +1,11 @@
 """Peak memory: of this process, and of a process with its children while something runs."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from maccap.config import Config
+from pipeline.every import every
 
 _PROC = Path("/proc")
 
@@ -40,21 +40,10 @@ class TreeMemory:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Look while the block runs, and at its beginning and end."""
-        done = threading.Event()
-
-        def watch() -> None:
-            while not done.wait(self.interval):
-                self._look()
-
         self._look()
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
+        with every(self.interval, self._look):
             yield
-        finally:
-            done.set()
-            thread.join()
-            self._look()
+        self._look()
 
     def _look(self) -> None:
         self.peak_mb = max(self.peak_mb, sum(map(_proportional_kb, _tree())) >> 10)
