@@ -29,6 +29,7 @@ def test_names_what_is_there(outcome: Outcome) -> None:
     assert outcome.reranked.recall >= 0.8
     assert outcome.reranked.background >= 0.98
     assert outcome.reranked.count >= 0.9
+    assert outcome.reranked.relation >= 0.75
     assert outcome.reranked.cider_d >= 2.5
 
 

@@ -7,6 +7,7 @@ from maccap.world.lexicon import NOUNS, RELATIONS
 from maccap.world.scene import (
     MAX_KINDS,
     MAX_OBJECTS,
+    Placed,
     Scene,
     Split,
     holds_unseen_pair,
@@ -64,6 +65,15 @@ def test_a_relation_is_named_only_where_it_is_clear_and_turns_round() -> None:
                 assert scene.gap(a, relation, b) > 0
                 assert scene.relation(b, a) == opposite[relation]
     assert related > 50
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "relation"),
+    [(0.8, 0.2, "above"), (0.2, 0.8, "below"), (0.8, 0.6, "to the right of"), (0.3, 0.4, None)],
+)
+def test_of_two_that_stand_diagonally_height_is_told(x: float, y: float, relation: str | None) -> None:
+    scene = Scene(0, (Placed(3, x, y, 0.3, mirrored=False), Placed(7, 0.3, 0.5, 0.3, mirrored=False)), 0)
+    assert scene.relation(3, 7) == relation
 
 
 def test_training_has_no_unseen_pairs() -> None:
