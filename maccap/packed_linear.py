@@ -5,6 +5,8 @@ On a CPU `nn.Linear` rearranges its weight anew for every product. Done once, th
 result no longer depends on how many rows there are.
 """
 
+import ctypes
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ def pack_linears(model: nn.Module) -> None:
     """
     if not _has_kernels():
         return
+    # weights that were loaded lie in the mapped file, which stays in memory whole while one of them does
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
     owners: dict[int, int] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
@@ -27,6 +32,7 @@ def pack_linears(model: nn.Module) -> None:
         for name, child in module.named_children():
             if type(child) is nn.Linear and _packable(child.weight):
                 setattr(module, name, PackedLinear(child, shared=owners[id(child.weight)] > 1))
+    _give_back_what_is_free()
 
 
 class PackedLinear(nn.Module):
@@ -52,6 +58,12 @@ class PackedLinear(nn.Module):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[prefix + "weight"] = self.weight.detach()
+
+
+def _give_back_what_is_free() -> None:
+    """To the system, what glibc keeps of the many weights that were loaded, copied and freed."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_kernels() -> bool:
