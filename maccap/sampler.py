@@ -17,8 +17,8 @@ from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
 
 # On a CPU 40 rows keep the matrix products near their best (at OPT-125m's size 160 are 5 % faster and take
-# 800 MB more); more help a small model alone, whose steps are short against what surrounds them. On a GPU a step
-# reads all weights and launches all kernels however few.
+# 800 MB more); more help a small model alone, whose steps are short against what surrounds them. On a GPU a
+# step reads all weights and launches all kernels however few.
 _ROWS_ON_CPU, _SMALL_ROWS_ON_CPU, _SMALL_BYTES = 40, 512, 128 << 20
 _ROWS_ON_GPU = 2048
 
