@@ -21,6 +21,8 @@ def pack_linears(model: nn.Module) -> None:
     """
     if not _has_kernels():
         return
+    if not any(_packable(parameter) for parameter in model.parameters()):
+        return
     # weights that were loaded lie in the mapped file, which stays in memory whole while one of them does
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()

@@ -8,12 +8,28 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from braceexpand import braceexpand
 from fsspec.utils import glob_translate
 
 from pipeline.files import file_kind
 from pipeline.retries import storage
 
 GLOB = re.compile(r"[*?\[]")
+PATTERN = re.compile(r"[*?\[{]")
+WEB = ("http://", "https://")
+
+
+def alternatives(pattern: str) -> list[str]:
+    """The braces written out, each result once. Raises ValueError for one that is not closed."""
+    return list(dict.fromkeys(braceexpand(pattern)))
+
+
+def as_given(filesystem: Any, source: str, path: str) -> str:
+    """The path as whoever wrote `source` would write it: with protocol and archive, if that has them."""
+    if "://" not in source:
+        return path
+    _, chained, archive = source.partition("::")
+    return f"{filesystem.unstrip_protocol(path)}{chained}{archive}"
 
 
 def files_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[str]:

@@ -18,6 +18,7 @@ from PIL import Image
 from maccap.bundle import embedded_bundle_path
 from maccap.config import Config
 from maccap.pixels import PixelSpec
+from pipeline.benchmark.memory import resident_mb
 from pipeline.chunk import CANDIDATE, spread, valid_rows
 from pipeline.cluster import Cluster
 from pipeline.config import CaptionJobConfig
@@ -84,7 +85,7 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
                 Point(
                     shards=done,
                     rows_per_second=round(rate),
-                    driver_mb=_resident_mb(),
+                    driver_mb=resident_mb(),
                     object_store_mb=_object_store_mb(),
                 )
             )
@@ -147,11 +148,6 @@ def constant_caption(samples: pa.Table) -> pa.Table:
         .append_column("caption", pa.array(spread(["a red dot"] * len(rows), rows, total), pa.string()))
         .append_column("clip_score", pa.array(spread([1.0] * len(rows), rows, total), pa.float32()))
     )
-
-
-def _resident_mb() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) >> 10
 
 
 def _object_store_mb() -> float:

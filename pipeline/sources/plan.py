@@ -1,7 +1,6 @@
 """From what a person wrote as SOURCE to shards: files, patterns, lists and folders of them."""
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from braceexpand import braceexpand
-
 from pipeline.errors import UserError
 from pipeline.files import file_kind, locate, read_bytes
-from pipeline.listing import GLOB, files_below, matching_files
+from pipeline.listing import GLOB, PATTERN, WEB, alternatives, as_given, files_below, matching_files
 from pipeline.redact import describe, printable, redacted
 from pipeline.retries import storage
 from pipeline.sources.captioned import captioned_samples, plan_captioned
@@ -26,8 +23,6 @@ from pipeline.sources.webdataset import read_webdataset
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _ARCHIVES = (*_TARS, ".parquet")
-_PATTERN = re.compile(r"[*?\[{]")
-_WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -92,10 +87,10 @@ def _plan(source: str, options: SourceOptions, files_a_shard: int) -> SourcePlan
         return _archives(source, _listed(source[1:]), options)
     filesystem, path = locate(source)
     if _is_pattern(source):
-        base = _parent(source[: _PATTERN.search(source).start()])  # type: ignore[union-attr]
+        base = _parent(source[: PATTERN.search(source).start()])  # type: ignore[union-attr]
         return _archives(source, _matched(filesystem, source), options, base)
     # an HTTP server is asked for an archive as a file: whether it is a folder would need all of its text
-    direct = source.startswith(_WEB) and _is_archive(source)
+    direct = source.startswith(WEB) and _is_archive(source)
     kind = "file" if direct else file_kind(filesystem, path)
     if kind is None:
         raise UserError(f"SOURCE {_shown(source)} does not exist. Check the path.")
@@ -116,21 +111,21 @@ def _plan(source: str, options: SourceOptions, files_a_shard: int) -> SourcePlan
 
 def _is_pattern(source: str) -> bool:
     """A path that exists as written is no pattern, whatever characters its name holds."""
-    if source.startswith(_WEB):
+    if source.startswith(WEB):
         return "{" in source
-    return bool(_PATTERN.search(source)) and ("://" in source or not Path(source).exists())
+    return bool(PATTERN.search(source)) and ("://" in source or not Path(source).exists())
 
 
 def _matched(filesystem: Any, source: str) -> list[str]:
     try:
-        expanded = list(dict.fromkeys(braceexpand(source)))
+        expanded = alternatives(source)
     except ValueError:
         raise UserError(f"SOURCE {_shown(source)} has an opening brace without a closing one.") from None
     urls: list[str] = []
     for url in expanded:
-        if GLOB.search(url) and not url.startswith(_WEB):
+        if GLOB.search(url) and not url.startswith(WEB):
             found = matching_files(filesystem, filesystem._strip_protocol(url))
-            urls += [_as_given(filesystem, source, path) for path in found if _is_archive(path)]
+            urls += [as_given(filesystem, source, path) for path in found if _is_archive(path)]
         else:
             urls.append(url)
     # one that exists is enough: a shard missing from a written-out range becomes an error row of its own
@@ -179,7 +174,7 @@ def _plan_directory(
             f"SOURCE {_shown(source)} is empty: no tar, Parquet file or image in it or below it "
             f"(looked for {', '.join(_ARCHIVES)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))})."
         )
-    urls = sorted(_as_given(filesystem, source, name) for name in archives)
+    urls = sorted(as_given(filesystem, source, name) for name in archives)
     return _archives(source, urls, options, source.rstrip("/") + "/")
 
 
@@ -213,7 +208,7 @@ def _root(options: SourceOptions, url: str) -> str:
 
 def _name(url: str) -> str:
     """In small letters, and of a web address without its query."""
-    return (url.partition("?")[0] if url.startswith(_WEB) else url).lower()
+    return (url.partition("?")[0] if url.startswith(WEB) else url).lower()
 
 
 def _is_archive(url: str) -> bool:
@@ -221,12 +216,8 @@ def _is_archive(url: str) -> bool:
 
 
 def _parent(url: str) -> str:
-    path = url.partition("?")[0] if url.startswith(_WEB) else url
+    path = url.partition("?")[0] if url.startswith(WEB) else url
     return path[: path.rfind("/") + 1]
-
-
-def _as_given(filesystem: Any, source: str, path: str) -> str:
-    return str(filesystem.unstrip_protocol(path)) if "://" in source else path
 
 
 def _shown(source: str) -> str:

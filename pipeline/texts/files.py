@@ -1,25 +1,20 @@
 """The caption files that CAPTIONS stand for: files, folders, and patterns, local or behind any fsspec URL."""
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from braceexpand import braceexpand
-
 from pipeline.errors import UserError
 from pipeline.files import file_kind, locate
-from pipeline.listing import GLOB, files_below, matching_files
+from pipeline.listing import GLOB, PATTERN, WEB, alternatives, as_given, files_below, matching_files
 from pipeline.redact import describe, printable
 
 _PACKABLE = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar")
 _ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".parquet")
 UNDERSTOOD = f"{', '.join(_PACKABLE)} (these also as .gz), .tgz and .parquet"
-_PATTERN = re.compile(r"[*?\[{]")
-_WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -63,13 +58,13 @@ def caption_files(sources: Sequence[str]) -> list[CaptionFile]:
 def _files(source: str) -> Iterator[CaptionFile]:
     filesystem, path = locate(source)
     # an HTTP server is asked for a file as a file: whether it is a folder would need all of its text
-    direct = source.startswith(_WEB) and CaptionFile(source, filesystem, path).ending
+    direct = source.startswith(WEB) and CaptionFile(source, filesystem, path).ending
     kind = "file" if direct else file_kind(filesystem, path)
     if kind == "directory":
         yield from _folder(filesystem, path, source)
     elif kind is not None:
         yield _one_file(filesystem, path, source)
-    elif _PATTERN.search(source):
+    elif PATTERN.search(source):
         yield from _pattern(source)
     else:
         raise UserError(f"CAPTIONS {printable(source)} does not exist. Check the path.")
@@ -98,7 +93,7 @@ def _folder(filesystem: Any, path: str, source: str) -> Iterator[CaptionFile]:
 
 def _pattern(source: str) -> Iterator[CaptionFile]:
     try:
-        expanded = list(dict.fromkeys(braceexpand(source)))
+        expanded = alternatives(source)
     except ValueError:
         raise UserError(f"CAPTIONS {printable(source)} has an opening brace without a closing one.") from None
     files: list[CaptionFile] = []
@@ -122,15 +117,8 @@ def _pattern(source: str) -> Iterator[CaptionFile]:
 def _understood(filesystem: Any, paths: list[str], root: str, source: str) -> list[CaptionFile]:
     """The caption files among the paths, sorted, without what is hidden below the root."""
     shown = [path for path in sorted(paths) if not _hidden(path[len(root) :])]
-    files = [CaptionFile(_as_given(filesystem, source, path), filesystem, path) for path in shown]
+    files = [CaptionFile(as_given(filesystem, source, path), filesystem, path) for path in shown]
     return [file for file in files if file.ending]
-
-
-def _as_given(filesystem: Any, source: str, path: str) -> str:
-    if "://" not in source:
-        return path
-    _, chained, archive = source.partition("::")
-    return f"{filesystem.unstrip_protocol(path)}{chained}{archive}"
 
 
 def _hidden(path: str) -> bool:
@@ -138,4 +126,4 @@ def _hidden(path: str) -> bool:
 
 
 def _without_query(path: str) -> str:
-    return (urlsplit(path).path if path.startswith(_WEB) else path).lower()
+    return (urlsplit(path).path if path.startswith(WEB) else path).lower()
