@@ -20,6 +20,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from maccap.heap import give_back
 from maccap.pixels import CLIP_CONFIG_FILE, LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -140,6 +141,7 @@ class FrozenClip(nn.Module):
         of_text -= {*of_image, "logit_scale", "logit_bias"}
         for name in of_text if tower == "image" else of_image:
             delattr(model, name)
+        give_back()
         return self
 
     @torch.no_grad()

@@ -5,13 +5,13 @@ On a CPU `nn.Linear` rearranges its weight anew for every product. Done once, th
 result no longer depends on how many rows there are.
 """
 
-import ctypes
-from contextlib import suppress
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from maccap.heap import give_back
 
 
 def pack_linears(model: nn.Module) -> None:
@@ -30,11 +30,12 @@ def pack_linears(model: nn.Module) -> None:
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             owners[id(parameter)] = owners.get(id(parameter), 0) + 1
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if type(child) is nn.Linear and _packable(child.weight):
-                setattr(module, name, PackedLinear(child, shared=owners[id(child.weight)] > 1))
-    _give_back_what_is_free()
+    # one by one and by name: a list of the layers would keep their weights beside the packed ones
+    for name in [name for name, module in model.named_modules() if type(module) is nn.Linear]:
+        linear: Any = model.get_submodule(name)
+        if _packable(linear.weight):
+            model.set_submodule(name, PackedLinear(linear, shared=owners[id(linear.weight)] > 1))
+    give_back()
 
 
 class PackedLinear(nn.Module):
@@ -60,12 +61,6 @@ class PackedLinear(nn.Module):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[prefix + "weight"] = self.weight.detach()
-
-
-def _give_back_what_is_free() -> None:
-    """To the system, what glibc keeps of the many weights that were loaded, copied and freed."""
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_kernels() -> bool:

@@ -16,10 +16,11 @@ from maccap.keyed_random import normals, uniforms
 from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
 
-# On a CPU 40 rows keep the matrix products near their best (at OPT-125m's size 160 are 5 % faster and take
-# 800 MB more); more help a small model alone, whose steps are short against what surrounds them. On a GPU a
-# step reads all weights and launches all kernels however few.
-_ROWS_ON_CPU, _SMALL_ROWS_ON_CPU, _SMALL_BYTES = 40, 512, 128 << 20
+# On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
+# memory, and help a small model alone, whose steps are short against what surrounds them. On a GPU a step
+# reads all weights and launches all kernels however few.
+_DRAWS_ON_CPU, _ROWS_ON_CPU = 32, 64
+_SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 128 << 20
 _ROWS_ON_GPU = 2048
 
 
@@ -72,7 +73,7 @@ class CandidateSampler(nn.Module):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
         jobs = [(row, draw) for row in range(len(features)) for draw in range(decoding.draws)]
         prompt_ids = self.lm.prompt_ids(prompt)
-        size = self._draws_at_once(decoding, len(prompt_ids), batch_rows)
+        size = self.draws_at_once(decoding, len(prompt_ids), batch_rows)
 
         def texts_of(part: slice) -> list[Decoded]:
             batch = jobs[part]
@@ -88,12 +89,14 @@ class CandidateSampler(nn.Module):
             candidates[row].append(Candidate(self.lm.text(text.token_ids), text.logprob))
         return candidates
 
-    def _draws_at_once(self, decoding: DecodingConfig, prompt: int, batch_rows: int | None) -> int:
+    def draws_at_once(self, decoding: DecodingConfig, prompt: int = 1, batch_rows: int | None = None) -> int:
+        """Noise draws in one batch, as `forward` explains; `prompt` is in tokens, BOS included."""
         row_bytes = self.lm.row_bytes(self.adaptor.config.queries + prompt + decoding.max_new_tokens)
         if batch_rows is None and self.lm.device.type == "cuda":
             batch_rows = _ROWS_ON_GPU
         elif batch_rows is None:
-            batch_rows = max(_ROWS_ON_CPU, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))
+            few = min(_ROWS_ON_CPU, _DRAWS_ON_CPU * decoding.rows_per_draw)
+            batch_rows = max(few, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))
         return max(1, rows_that_fit(row_bytes, self.lm.device, batch_rows) // decoding.rows_per_draw)
 
     def _prefix(

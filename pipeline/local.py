@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from maccap.heap import give_back
 from pipeline.chunk import Chunk
 from pipeline.resources import ActorResources
 from pipeline.stages import CaptionStages, ShardWork, Stage
@@ -36,4 +37,5 @@ def captioned(chunk: Chunk, steps: Sequence[Stage]) -> Chunk:
     samples = chunk.samples
     for step in steps:
         samples = step(samples)
+        give_back()  # the next stage's memory is not to come on top of what this one no longer holds
     return chunk.with_samples(samples)

@@ -52,8 +52,10 @@ def random_opt(name: str, seed: int = 0) -> FrozenLanguageModel:
     return FrozenLanguageModel(model, tokenizer)
 
 
-def write_random_bundle(folder: Path, clip: str, llm: str, decoding: DecodingConfig, *, half: bool) -> None:
-    """A bundle of random models, with the paper's adaptor, noise and regions."""
+def write_random_bundle(folder: Path, clip: str, llm: str, decoding: DecodingConfig) -> None:
+    """A bundle of random models, in half precision as OPT's and CLIP's own are published, with the paper's
+    adaptor, noise and regions.
+    """
     config = open_clip.get_model_config(clip)
     lm = random_opt(llm)
     adaptor = Adaptor(AdaptorConfig(clip_dim=config["embed_dim"], llm_dim=lm.embedding_dim))
@@ -63,7 +65,7 @@ def write_random_bundle(folder: Path, clip: str, llm: str, decoding: DecodingCon
         adaptor=adaptor.config,
         decoding=decoding,
     )
-    write_bundle(folder, bundle, random_clip(clip), lm, adaptor, half=half)
+    write_bundle(folder, bundle, random_clip(clip), lm, adaptor, half=True)
 
 
 def _never_say(model: OPTForCausalLM, token: int) -> None:

@@ -81,8 +81,7 @@ def _setup(options: Options, work: Path) -> Setup:
     model = options.model
     if model is None:
         model = str(work / "model")
-        half = options.precision != "float32"
-        write_random_bundle(Path(model), options.clip, options.llm, decoding, half=half)
+        write_random_bundle(Path(model), options.clip, options.llm, decoding)
     return Setup(
         model=model,
         source=str(work / "images"),

@@ -12,7 +12,6 @@ from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
 from pipeline.local import local_steps
 
-_ROWS = {"cpu": 64, "cuda": 2048}  # candidates in one batch of the language model
 _TIMES = 2  # each stage is timed, after a first time that warms up; the least counts
 
 
@@ -85,7 +84,7 @@ class _Bench:
 
         sampler, length = self.candidates.sample, self.setup.decoding.max_new_tokens
         k, regions = self.setup.decoding.candidates, self.features.regions
-        rows = min(images * k, _ROWS[self.setup.device])
+        rows = min(images * k, sampler.draws_at_once(self.setup.decoding))
         noisy = torch.randn(rows, regions, self.features.dim, device=self.setup.device)
         numbers = torch.rand(rows, length, dtype=torch.float64)
         with torch.inference_mode():

@@ -51,7 +51,7 @@ def test_sizes_are_those_of_the_name(lm: FrozenLanguageModel) -> None:
 
 def test_a_random_bundle_captions(lm: FrozenLanguageModel, tmp_path: Path) -> None:
     decoding = DecodingConfig(candidates=2, max_new_tokens=4)
-    write_random_bundle(tmp_path, "ViT-B-32-quickgelu", "tiny", decoding, half=True)
+    write_random_bundle(tmp_path, "ViT-B-32-quickgelu", "tiny", decoding)
     bundle = Bundle.open(tmp_path)
     assert bundle.config.decoding == decoding
     features = torch.randn(3, 10, 512)
