@@ -36,8 +36,14 @@ class Nodes:
         """Kill a raylet and with it all its workers, and add another node in its place."""
         place = rng.randrange(len(self._others))
         self._cluster.remove_node(self._others[place], allow_graceful=False)
-        self._others[place] = self._cluster.add_node(**_NODE)
+        self._others[place] = self._added()
         return f"node {place}"
+
+    def _added(self) -> Any:
+        try:
+            return self._cluster.add_node(**_NODE)
+        except Exception:  # Ray gives a raylet 30 s to start, which a busy machine may not have for it
+            return self._cluster.add_node(**_NODE)
 
     def kill_worker(self, rng: Random) -> str | None:
         """kill -9 a process that reads, decodes, computes or writes; None where none does."""
