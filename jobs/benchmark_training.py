@@ -18,7 +18,7 @@ def main(
     clip: Clip = "ViT-B-32",
     llm: Llm = "opt-125m",
     most: Most = 5000,
-    batch: Batch = 64,
+    batch: Batch = 16,
     rounds: Rounds = 6,
 ) -> None:
     """Time training steps of models with random weights, our way and the authors', turn by turn."""
