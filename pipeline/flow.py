@@ -109,7 +109,7 @@ class StageActor:
     def __init__(self, build: Callable[[], Callable[[pa.Table], pa.Table]]) -> None:
         self.stage: Callable[[pa.Table], pa.Table] | Exception
         # before torch is imported: a thread that waits for its fellows by spinning takes a core from other
-        # stages. On two cores, at real sizes, a run made 0.68 of the bare process's pace, and so makes 0.89.
+        # stages. On two cores, at real sizes, this made a run a third faster.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             self.stage = build()
