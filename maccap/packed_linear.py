@@ -26,6 +26,7 @@ def pack_linears(model: nn.Module) -> None:
     # weights that were loaded lie in the mapped file, which stays in memory whole while one of them does
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
+    give_back()
     owners: dict[int, int] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
@@ -35,7 +36,8 @@ def pack_linears(model: nn.Module) -> None:
         linear: Any = model.get_submodule(name)
         if _packable(linear.weight):
             model.set_submodule(name, PackedLinear(linear, shared=owners[id(linear.weight)] > 1))
-    give_back()
+            del linear
+            give_back()  # each time, or the heap grows by what the packed layers took before
 
 
 class PackedLinear(nn.Module):
