@@ -19,9 +19,7 @@ def pack_linears(model: nn.Module) -> None:
 
     The weights are kept once, packed, but for those that another module shares (tied embeddings).
     """
-    if not _has_kernels():
-        return
-    if not any(_packable(parameter) for parameter in model.parameters()):
+    if not (_has_kernels() and any(map(_packable, model.parameters()))):
         return
     # weights that were loaded lie in the mapped file, which stays in memory whole while one of them does
     for parameter in model.parameters():
