@@ -4,7 +4,6 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from maccap.benchmark.authors_training import BATCH, AuthorsTraining
 from maccap.benchmark.random_models import random_clip, random_opt
 from maccap.caption_tokens import CaptionTokens
 from maccap.config import AdaptorConfig, Config, TrainingConfig
+from maccap.heap import peak_mb
 from maccap.language_model import FrozenLanguageModel
 from maccap.training import AdaptorTrainer, TrainingText
 
@@ -106,6 +106,4 @@ def _peak_memory(what: str, captions: Sequence[str], sizes: Sizes) -> int:
     step = _way(what, captions, sizes, random_opt(sizes.lm))
     for number in range(2):
         step(number)
-    # not getrusage: a new process starts with the peak of the one that made it
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+    return peak_mb()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maccap.config import Config
+from maccap.heap import peak_mb
 from pipeline.every import every
 
 _PROC = Path("/proc")
@@ -22,18 +23,7 @@ def own_peak() -> Peak:
     import torch
 
     gpu = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_initialized() else None
-    return Peak(memory_mb=_of_this_process("VmHWM"), gpu_mb=gpu)
-
-
-def resident_mb() -> int:
-    """What this process holds now."""
-    return _of_this_process("VmRSS")
-
-
-def _of_this_process(field: str) -> int:
-    # not getrusage: a new process starts with the peak of the one that made it
-    status = (_PROC / "self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) >> 10
+    return Peak(memory_mb=peak_mb(), gpu_mb=gpu)
 
 
 class TreeMemory:

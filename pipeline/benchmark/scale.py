@@ -17,8 +17,8 @@ from PIL import Image
 
 from maccap.bundle import embedded_bundle_path
 from maccap.config import Config
+from maccap.heap import resident_mb
 from maccap.pixels import PixelSpec
-from pipeline.benchmark.memory import resident_mb
 from pipeline.chunk import CANDIDATE, spread, valid_rows
 from pipeline.cluster import Cluster
 from pipeline.config import CaptionJobConfig
