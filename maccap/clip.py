@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from maccap.heap import give_back
+from maccap.packed_linear import pack_linears
 from maccap.pixels import CLIP_CONFIG_FILE, LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -134,7 +135,7 @@ class FrozenClip(nn.Module):
         return super().train(False)
 
     def keep(self, tower: Literal["image", "text"]) -> Self:
-        """Give up the other tower's weights, in a process that encodes one kind alone and saves nothing."""
+        """Give up the other tower's weights and pack this one's, in a process that encodes one kind alone."""
         model = self.model
         of_image = {"visual"}
         of_text = {name for name, _ in [*model.named_children(), *model.named_parameters(recurse=False)]}
@@ -142,6 +143,7 @@ class FrozenClip(nn.Module):
         for name in of_text if tower == "image" else of_image:
             delattr(model, name)
         give_back()
+        pack_linears(model)
         return self
 
     @torch.no_grad()

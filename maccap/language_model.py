@@ -70,11 +70,11 @@ class FrozenLanguageModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.model.get_input_embeddings().weight.device
+        return next(self.model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.model.get_input_embeddings().weight.dtype
+        return next(self.model.parameters()).dtype
 
     def train(self, mode: bool = True) -> Self:
         """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
@@ -160,5 +160,8 @@ class FrozenLanguageModel(nn.Module):
             weights = {
                 key: value.half() if value.is_floating_point() else value for key, value in weights.items()
             }
+        # one tensor again, which is saved once: rounded or packed, each key has its own
+        for tied, source in self.model.all_tied_weights_keys.items():
+            weights[tied] = weights[source]
         self.model.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)

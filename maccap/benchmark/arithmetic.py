@@ -13,6 +13,7 @@ from torch import nn
 from maccap.adaptor import Adaptor
 from maccap.clip import FrozenClip
 from maccap.language_model import FrozenLanguageModel
+from maccap.packed_linear import HalfEmbedding
 
 _EMBEDDED_PROMPT = 1  # BOS, all that follows the prefix of a caption
 
@@ -96,13 +97,9 @@ def language_model_blocks(lm: FrozenLanguageModel) -> Transformer:
     head, weights = lm.model.get_output_embeddings(), 0
     for part in lm.model.modules():
         weight = getattr(part, "weight", None)
-        if (
-            part is not head
-            and not isinstance(part, nn.Embedding)
-            and weight is not None
-            and weight.dim() == 2
-        ):
-            weights += weight.numel()
+        if weight is None or part is head or isinstance(part, nn.Embedding | HalfEmbedding):
+            continue
+        weights += weight.numel() if weight.dim() == 2 else 0
     config = lm.model.config
     heads = config.num_attention_heads
     head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -112,6 +109,7 @@ def language_model_blocks(lm: FrozenLanguageModel) -> Transformer:
 
 def _clip_blocks(transformer: Any) -> Transformer:
     blocks = transformer.resblocks
-    weights = sum(parameter.numel() for parameter in blocks.parameters() if parameter.dim() == 2)
+    # of the state dict, as packed layers have no parameters
+    weights = sum(weight.numel() for weight in blocks.state_dict().values() if weight.dim() == 2)
     width = blocks[0].attn.embed_dim
     return Transformer(weights, len(blocks), width, width)

@@ -71,8 +71,8 @@ def test_short_texts_are_cut_to_their_longest_and_lose_nothing(make_clip: Callab
 def test_one_tower_alone_encodes_the_same(clip: FrozenClip, photos: list[Image.Image]) -> None:
     pixels = as_pixels(clip, photos)
     image, text = deepcopy(clip).keep("image"), deepcopy(clip).keep("text")
-    torch.testing.assert_close(image.encode_image(pixels), clip.encode_image(pixels), rtol=0, atol=0)
-    torch.testing.assert_close(text.encode_text(TEXTS), clip.encode_text(TEXTS), rtol=0, atol=0)
+    torch.testing.assert_close(image.encode_image(pixels), clip.encode_image(pixels), rtol=0, atol=1e-6)
+    torch.testing.assert_close(text.encode_text(TEXTS), clip.encode_text(TEXTS), rtol=0, atol=1e-6)
     held = [sum(p.numel() for p in part.parameters()) for part in (image, text, clip)]
     assert held[0] + held[1] <= held[2] + 2  # logit scale and bias are in both
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from maccap.caption_tokens import CaptionTokens
 from maccap.language_model import FrozenLanguageModel
@@ -74,6 +75,15 @@ def test_saved_model_is_the_same(lm: FrozenLanguageModel, tmp_path: Path) -> Non
         )
         assert loaded.prompt_ids("a dog") == lm.prompt_ids("a dog")
         assert loaded.eos_ids == lm.eos_ids
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_tied_weights_are_saved_once(
+    half: bool, make_lm: Callable[..., FrozenLanguageModel], tmp_path: Path
+) -> None:
+    make_lm("opt").save(tmp_path, half=half)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert sum("embed_tokens" in key or "lm_head" in key for key in saved) == 1
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

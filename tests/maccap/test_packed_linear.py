@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from maccap.language_model import FrozenLanguageModel
-from maccap.packed_linear import PackedLinear, pack_linears
+from maccap.packed_linear import HalfEmbedding, PackedLinear, pack_linears
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="packs on x86 alone"
@@ -57,11 +58,38 @@ def test_gradients_still_flow(pair: tuple[FrozenLanguageModel, FrozenLanguageMod
 def test_shared_weights_are_saved_once(
     pair: tuple[FrozenLanguageModel, FrozenLanguageModel], tmp_path
 ) -> None:
+    for half in (False, True):
+        for name, lm in zip(("plain", "packed"), pair, strict=True):
+            lm.save(tmp_path / name, half=half)
+        plain, packed = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", "packed"))
+        assert plain.keys() == packed.keys()
+        assert all(torch.equal(plain[key], packed[key]) for key in plain)
+
+
+def test_an_embedding_takes_half_the_memory_where_nothing_is_lost(
+    make_lm: Callable[..., FrozenLanguageModel],
+) -> None:
+    plain, packed = make_lm("opt"), make_lm("opt")
+    for lm in (plain, packed):
+        for parameter in lm.parameters():
+            parameter.data = parameter.data.half().float()
+    pack_linears(packed)
+    assert isinstance(packed.model.get_input_embeddings(), HalfEmbedding)
+    assert packed.dtype == torch.float32
+    assert packed.embedding_dim == plain.embedding_dim
+    ids = torch.tensor([[0, 3], [5, 1]])
+    assert torch.equal(packed.embed(ids), plain.embed(ids))
+    ours, theirs = packed.state_dict(), plain.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_an_embedding_that_half_precision_would_round_stays(
+    pair: tuple[FrozenLanguageModel, FrozenLanguageModel],
+) -> None:
     plain, packed = pair
-    plain.save(tmp_path / "plain")
-    packed.save(tmp_path / "packed")
-    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("plain", "packed")]
-    assert sizes[0] == sizes[1]
+    ids = torch.tensor([0, 3, 5])
+    assert torch.equal(packed.embed(ids), plain.embed(ids))
 
 
 def test_what_learns_or_is_not_float32_stays() -> None:

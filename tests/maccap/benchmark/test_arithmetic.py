@@ -1,6 +1,7 @@
 """The counted arithmetic against torch's own count of what the models run."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 import pytest
 import torch
@@ -8,11 +9,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from maccap.adaptor import Adaptor
-from maccap.benchmark.arithmetic import CandidateArithmetic, image_flops, text_flops
+from maccap.benchmark.arithmetic import (
+    CandidateArithmetic,
+    image_flops,
+    language_model_blocks,
+    text_flops,
+)
 from maccap.clip import FrozenClip
 from maccap.config import RegionConfig
 from maccap.features import FeatureExtractor
 from maccap.language_model import FrozenLanguageModel
+from maccap.packed_linear import pack_linears
 
 IMAGES = 3
 
@@ -53,3 +60,19 @@ def test_every_part_is_counted(
     )
     last = range(arithmetic.prefill_tokens - 1, arithmetic.prefill_tokens)
     assert arithmetic.prefill() == pytest.approx(counted(lambda: lm.logits(prefix, last)), rel=0.1)
+
+
+@pytest.mark.parametrize("family", ["opt", "llama", "gpt2"])
+def test_packed_layers_count_as_before(
+    family: str,
+    make_clip: Callable[..., FrozenClip],
+    make_adaptor: Callable[..., Adaptor],
+    make_lm: Callable[..., FrozenLanguageModel],
+) -> None:
+    clip, lm = make_clip(), make_lm(family)
+    for parameter in lm.parameters():
+        parameter.data = parameter.data.half().float()
+    before = language_model_blocks(lm), image_flops(clip), text_flops(clip, 9)
+    pack_linears(lm)
+    image, text = deepcopy(clip).keep("image"), deepcopy(clip).keep("text")
+    assert (language_model_blocks(lm), image_flops(image), text_flops(text, 9)) == before
