@@ -27,7 +27,7 @@ _GROUPS: dict[str, Callable[["SceneFacts"], bool]] = {
     "2 kinds": lambda facts: len(facts.objects) == 2,
     "3 kinds": lambda facts: len(facts.objects) == 3,
 }
-_SHARES = ("precision", "recall", "background", "count", "relation")
+_HEADS = ("scenes", "precision", "recall", "background", "count", "relation", "CIDEr-D")
 
 
 def main(run: Run, json_only: JsonOnly = False) -> None:
@@ -59,14 +59,14 @@ def score_run(run: str) -> Report:
 
 
 def as_table(report: Report) -> str:
-    """The report to read: shares of 1, and CIDEr-D from 0 to 10."""
-    heads = ("scenes", *_SHARES, "CIDEr-D")
+    """The report to read: shares of 1, a dash where nothing was said, and CIDEr-D from 0 to 10."""
     lines = []
     for kind, groups in report.items():
-        lines += ["", f"{kind:15}" + "".join(f"{head:>11}" for head in heads)]
+        lines += ["", f"{kind:15}" + "".join(f"{head:>11}" for head in _HEADS)]
         for name, scores in groups.items():
-            shares = "".join(f"{getattr(scores, share):11.3f}" for share in _SHARES)
-            lines.append(f"{name:15}{scores.captions:11,}{shares}{scores.cider_d:11.2f}")
+            lines.append(
+                f"{name:15}{scores.captions:11,}" + "".join(f"{cell:>11}" for cell in scores.shown())
+            )
     return "\n".join(lines[1:])
 
 

@@ -140,9 +140,5 @@ def markdown(rows: list[Row]) -> str:
     head = (
         "| variant | precision | recall | background | count | relation | CIDEr-D |\n" + "|---|" + "---|" * 6
     )
-    lines = [
-        f"| {row.what} | {row.scores.precision:.3f} | {row.scores.recall:.3f} | {row.scores.background:.3f} "
-        f"| {row.scores.count:.3f} | {row.scores.relation:.3f} | {row.scores.cider_d:.2f} |"
-        for row in rows
-    ]
+    lines = [f"| {' | '.join([row.what, *row.scores.shown()])} |" for row in rows]
     return "\n".join([head, *lines])

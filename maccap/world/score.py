@@ -12,19 +12,24 @@ from maccap.world.mentions import Mentions, parse
 
 
 class Scores(Config):
-    """All are shares of 1 except CIDEr-D (0 to 10); a share of nothing is 0.
+    """All are shares of 1 except CIDEr-D (0 to 10); None where nothing of the kind was said.
 
     precision: objects named that are there. recall: objects there, and named by a reference, that are named.
     background and count: right among those stated. relation: true among those stated.
     """
 
     captions: int
-    precision: float
-    recall: float
-    background: float
-    count: float
-    relation: float
+    precision: float | None
+    recall: float | None
+    background: float | None
+    count: float | None
+    relation: float | None
     cider_d: float
+
+    def shown(self) -> list[str]:
+        """All but the number of captions, in order, to read in a table."""
+        shares = (self.precision, self.recall, self.background, self.count, self.relation)
+        return [*("-" if share is None else f"{share:.3f}" for share in shares), f"{self.cider_d:.2f}"]
 
 
 def score(captions: Sequence[str | None], facts: Sequence[SceneFacts]) -> Scores:
@@ -85,5 +90,5 @@ class _Tally:
             self.relations_right += bool(rest) and (first, said.relation, rest[0]) in scene.relations
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -41,7 +41,7 @@ def test_reranked_and_first_candidates_are_scored_apart(tmp_path: Path, facts: l
     report = score_run(_write_run(tmp_path, rows))
     assert report["reranked"]["all"].captions == 60
     assert report["reranked"]["all"].precision == 1.0
-    assert report["first candidate"]["all"].precision == 0.0
+    assert report["first candidate"]["all"].recall == 0.0
     groups = {name: scores.captions for name, scores in report["reranked"].items()}
     assert groups["unseen pairs"] == groups["seen pairs"] == 30
     assert groups["1 kind"] + groups["2 kinds"] + groups["3 kinds"] == 60

@@ -44,10 +44,9 @@ def test_references_are_right() -> None:
 )
 def test_each_mistake_lowers_its_own_score(caption: str, lower: set[str]) -> None:
     right, scores = _scores(RIGHT).model_dump(), _scores(caption).model_dump()
-    shares = right.keys() - {"captions", "cider_d"}
-    assert {name for name in shares if scores[name] < right[name]} - {"relation"} == lower - {"relation"}
-    if "relation" in lower or " above " in caption:
-        assert (scores["relation"] < 1) == ("relation" in lower)
+    said = {name for name in right.keys() - {"captions", "cider_d"} if scores[name] is not None}
+    assert {name for name in said if scores[name] < right[name]} == lower
+    assert ("relation" in said) == (" above " in caption or " below " in caption)
     if caption != RIGHT:
         assert scores["cider_d"] < right["cider_d"]
 
@@ -72,3 +71,10 @@ def test_two_scenes_are_needed() -> None:
         score(["a dog"], [DOG_AND_CATS])
     with pytest.raises(ValueError, match="1 captions for 2 scenes"):
         score(["a dog"], [DOG_AND_CATS, OWL])
+
+
+def test_there_is_no_share_of_what_nobody_said() -> None:
+    scores = score(["an owl", "a dog"], [OWL, DOG_AND_CATS])
+    assert (scores.background, scores.relation) == (None, None)
+    _, _, background, count, relation, _ = scores.shown()
+    assert (background, count, relation) == ("-", "1.000", "-")
