@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from maccap.heap import give_back
 from maccap.packed_linear import pack_linears
 from maccap.pixels import CLIP_CONFIG_FILE, LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
+from maccap.rows_at_once import rows_at_once
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
 _BPE_FILE = "bpe.txt.gz"
@@ -61,6 +62,7 @@ class FrozenClip(nn.Module):
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.pixels = pixels
+        self.embed_dim: int = model_config["embed_dim"]  # D
         self._model_config = model_config
         self._bpe_path = bpe_path
 
@@ -117,11 +119,6 @@ class FrozenClip(nn.Module):
         )
 
     @property
-    def embed_dim(self) -> int:
-        """D."""
-        return self.model.visual.output_dim
-
-    @property
     def context_length(self) -> int:
         """Tokens of a text, start and end included; longer texts are cut."""
         return self.model.context_length
@@ -135,13 +132,15 @@ class FrozenClip(nn.Module):
         return super().train(False)
 
     def keep(self, tower: Literal["image", "text"]) -> Self:
-        """Give up the other tower's weights and pack this one's, in a process that encodes one kind alone."""
+        """Give up what the other tower needs and pack this one's weights, where one kind alone is encoded."""
         model = self.model
         of_image = {"visual"}
         of_text = {name for name, _ in [*model.named_children(), *model.named_parameters(recurse=False)]}
         of_text -= {*of_image, "logit_scale", "logit_bias"}
         for name in of_text if tower == "image" else of_image:
             delattr(model, name)
+        if tower == "image":
+            del self.tokenizer  # 17 MB
         give_back()
         pack_linears(model)
         return self
@@ -164,7 +163,12 @@ class FrozenClip(nn.Module):
         )
         # one pass from bytes to normalised numbers, on the device
         images = pixels.to(self.device).permute(0, 3, 1, 2)
-        return self.encode_normalised(torch.addcmul(-mean / std, images, 1 / (255 * std)))
+        length, width = self.model.visual.positional_embedding.shape
+        parts = [
+            self.encode_normalised(torch.addcmul(-mean / std, some, 1 / (255 * std)))
+            for some in images.split(rows_at_once(length, width, self.device))
+        ]
+        return ImageTokens(*map(torch.cat, zip(*parts, strict=True)))
 
     @torch.no_grad()
     def encode_normalised(self, images: Tensor) -> ImageTokens:
@@ -191,10 +195,14 @@ class FrozenClip(nn.Module):
         """Text features [R, D], float32, unit length, of token ids [R, context_length]."""
         tokens, model = tokens.to(self.device), self.model
         causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
-        if causal and model.text_pool_type == "argmax" and len(tokens):
-            features = _encode_causal_text(model, tokens)
-        else:
-            features = model.encode_text(tokens)
+        cut = causal and model.text_pool_type == "argmax" and len(tokens) > 0
+        length = int(tokens.argmax(dim=-1).max()) + 1 if cut else tokens.shape[1]
+        features = torch.cat(
+            [
+                _encode_causal_text(model, some) if cut else model.encode_text(some)
+                for some in tokens.split(rows_at_once(length, self.embed_dim, self.device))
+            ]
+        )
         return F.normalize(features.float(), dim=-1)
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from maccap.kv_cache import FixedCache
+from maccap.rows_at_once import rows_at_once
 
 
 class FrozenLanguageModel(nn.Module):
@@ -102,10 +103,14 @@ class FrozenLanguageModel(nn.Module):
 
         The cache has `room` for that many steps, and `copies` rows side by side for each row of embeddings.
         """
-        cache = FixedCache(self.model.config, embeddings.shape[1] + room, copies)
-        logits = self._last_logits(cache, inputs_embeds=embeddings.to(self.dtype))
-        cache.copy_rows(len(embeddings))
-        return logits, cache
+        rows, length, width = embeddings.shape
+        cache = FixedCache(self.model.config, rows, length + room, copies)
+        part = rows_at_once(length, width, self.device) if cache.takes_parts else rows
+        logits = [
+            self._last_logits(cache, inputs_embeds=some) for some in embeddings.to(self.dtype).split(part)
+        ]
+        cache.copy_rows()
+        return torch.cat(logits), cache
 
     def step(self, ids: Tensor, cache: FixedCache) -> Tensor:
         """Logits [R, V] after one more token a row, ids [R], which takes a place in the cache."""

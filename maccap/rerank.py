@@ -11,9 +11,8 @@ from maccap.clip import FrozenClip
 class Reranker:
     """Scores candidates against the image's global feature, in CLIP's text encoder."""
 
-    def __init__(self, clip: FrozenClip, *, batch_texts: int = 512) -> None:
+    def __init__(self, clip: FrozenClip) -> None:
         self.clip = clip
-        self.batch_texts = batch_texts
 
     def __call__(self, candidates: Sequence[Sequence[str]], global_: Tensor) -> list[list[float]]:
         """Cosine of each candidate's text feature with its image's `global_` [R, D]; R lists, in their order.
@@ -22,16 +21,11 @@ class Reranker:
         """
         if len(candidates) != len(global_):
             raise ValueError(f"candidates of {len(candidates)} images, but features of {len(global_)}")
-        # texts of like length share a batch, which the text encoder cuts to its longest
+        # neighbours are of like length: those that the text encoder takes together, it cuts to their longest
         texts = sorted({text for row in candidates for text in row}, key=lambda text: (len(text), text))
         if not texts:
             return [[] for _ in candidates]
-        features = torch.cat(
-            [
-                self.clip.encode_text(texts[start : start + self.batch_texts])
-                for start in range(0, len(texts), self.batch_texts)
-            ]
-        )
+        features = self.clip.encode_text(texts)
         place = {text: index for index, text in enumerate(texts)}
         flat = [place[text] for row in candidates for text in row]
         owner = [index for index, row in enumerate(candidates) for _ in row]

@@ -12,6 +12,7 @@ from maccap.adaptor import Adaptor
 from maccap.config import DecodingConfig
 from maccap.decoding import Decoded, decode
 from maccap.fitting_batch import FittingBatch, rows_that_fit
+from maccap.heap import give_back
 from maccap.keyed_random import normals, uniforms
 from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
@@ -19,7 +20,7 @@ from maccap.noise import add_noise
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
 # memory, and help a small model alone, whose steps are short against what surrounds them. On a GPU a step
 # reads all weights and launches all kernels however few.
-_DRAWS_ON_CPU, _ROWS_ON_CPU = 32, 64
+_DRAWS_ON_CPU, _ROWS_ON_CPU = 32, 40
 _SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 128 << 20
 _ROWS_ON_GPU = 2048
 
@@ -78,6 +79,7 @@ class CandidateSampler(nn.Module):
         def texts_of(part: slice) -> list[Decoded]:
             batch = jobs[part]
             prefix = self._prefix(features, image_ids, seed, batch)
+            give_back()  # keys and values are not to come on top of what the adaptor took
             return decode(
                 self.lm, prefix, prompt_ids, decoding, _sampling_numbers(image_ids, seed, batch, decoding)
             )

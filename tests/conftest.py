@@ -76,6 +76,7 @@ def make_clip(bpe_path: Path) -> Callable[..., FrozenClip]:
         quick_gelu: bool = True,
         patch_size: int = 8,
         custom_text: bool = False,
+        proj_bias: bool = False,
         seed: int = 0,
         **vision: object,
     ) -> FrozenClip:
@@ -90,7 +91,14 @@ def make_clip(bpe_path: Path) -> Callable[..., FrozenClip]:
                 "patch_size": patch_size,
                 **vision,
             },
-            "text_cfg": {"context_length": 32, "vocab_size": 1014, "width": 32, "heads": 2, "layers": 2},
+            "text_cfg": {
+                "context_length": 32,
+                "vocab_size": 1014,
+                "width": 32,
+                "heads": 2,
+                "layers": 2,
+                "proj_bias": proj_bias,
+            },
         }
         torch.manual_seed(seed)
         model = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**config)

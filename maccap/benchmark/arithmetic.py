@@ -13,7 +13,6 @@ from torch import nn
 from maccap.adaptor import Adaptor
 from maccap.clip import FrozenClip
 from maccap.language_model import FrozenLanguageModel
-from maccap.packed_linear import HalfEmbedding
 
 _EMBEDDED_PROMPT = 1  # BOS, all that follows the prefix of a caption
 
@@ -97,7 +96,7 @@ def language_model_blocks(lm: FrozenLanguageModel) -> Transformer:
     head, weights = lm.model.get_output_embeddings(), 0
     for part in lm.model.modules():
         weight = getattr(part, "weight", None)
-        if weight is None or part is head or isinstance(part, nn.Embedding | HalfEmbedding):
+        if weight is None or part is head or isinstance(part, nn.Embedding):
             continue
         weights += weight.numel() if weight.dim() == 2 else 0
     config = lm.model.config

@@ -19,11 +19,13 @@ class Peak(Config):
 
 
 def own_peak() -> Peak:
-    """Of this process since it began, loading of weights included."""
+    """Of this process since it began, loading of weights included, and of those it started, each at its own
+    peak: the most they can have held together.
+    """
     import torch
 
     gpu = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_initialized() else None
-    return Peak(memory_mb=peak_mb(), gpu_mb=gpu)
+    return Peak(memory_mb=sum(map(peak_mb, _tree())), gpu_mb=gpu)
 
 
 class TreeMemory:

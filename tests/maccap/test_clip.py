@@ -22,6 +22,7 @@ KINDS = {
     "no norm before": {"no_ln_pre": True},
     "layer scale": {"ls_init_value": 0.1, "final_ln_after_pool": True},
     "custom text": {"custom_text": True, "quick_gelu": False},
+    "text projection with a bias": {"proj_bias": True},
 }
 TEXTS = ["a dog", "", "a small red cup sits on the large green desk in the street " * 3]
 
@@ -66,6 +67,17 @@ def test_short_texts_are_cut_to_their_longest_and_lose_nothing(make_clip: Callab
     assert seen == [(3, longest), (3, 32)]
     assert longest < 16
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_few_at_a_time_encode_the_same(
+    clip: FrozenClip, photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = as_pixels(clip, photos)
+    images, texts = clip.encode_image(pixels), clip.encode_text(TEXTS)
+    monkeypatch.setattr("maccap.rows_at_once._NUMBERS_ON_CPU", 60 * 32)
+    for parts, together in zip(clip.encode_image(pixels), images, strict=True):
+        torch.testing.assert_close(parts, together, rtol=0, atol=1e-6)
+    torch.testing.assert_close(clip.encode_text(TEXTS), texts, rtol=0, atol=1e-6)
 
 
 def test_one_tower_alone_encodes_the_same(clip: FrozenClip, photos: list[Image.Image]) -> None:

@@ -48,6 +48,19 @@ def test_steps_continue_the_prefill(lm: FrozenLanguageModel) -> None:
             torch.testing.assert_close(logits, whole[:, 5 + position], rtol=1e-4, atol=1e-4)
 
 
+def test_a_prefill_in_parts_is_a_prefill(lm: FrozenLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    embeddings, ids = torch.randn(5, 4, 48), torch.randint(5, 20, (10,))
+    found = []
+    for rows in (5, 2):  # all at once, and two at a time
+        monkeypatch.setattr("maccap.rows_at_once._NUMBERS_ON_CPU", rows * 4 * 48)
+        with torch.no_grad():
+            first, cache = lm.prefill(embeddings, room=2, copies=2)
+            found.append((first, lm.step(ids, cache), lm.step(ids, cache)))
+    for together, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, together, rtol=1e-5, atol=1e-5)
+
+
 def test_loss_does_not_see_padding(lm: FrozenLanguageModel) -> None:
     torch.manual_seed(0)
     prefix = torch.randn(2, 4, 48, requires_grad=True)

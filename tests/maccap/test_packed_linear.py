@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from maccap.language_model import FrozenLanguageModel
-from maccap.packed_linear import HalfEmbedding, PackedLinear, pack_linears
+from maccap.packed_linear import HalfEmbedding, PackedLinear, TiedEmbedding, pack_linears
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="packs on x86 alone"
@@ -66,30 +66,58 @@ def test_shared_weights_are_saved_once(
         assert all(torch.equal(plain[key], packed[key]) for key in plain)
 
 
-def test_an_embedding_takes_half_the_memory_where_nothing_is_lost(
-    make_lm: Callable[..., FrozenLanguageModel],
-) -> None:
-    plain, packed = make_lm("opt"), make_lm("opt")
-    for lm in (plain, packed):
-        for parameter in lm.parameters():
-            parameter.data = parameter.data.half().float()
-    pack_linears(packed)
-    assert isinstance(packed.model.get_input_embeddings(), HalfEmbedding)
-    assert packed.dtype == torch.float32
-    assert packed.embedding_dim == plain.embedding_dim
+@pytest.mark.parametrize(("vocabulary", "dimension"), [(5, 3), (300, 48), (1037, 30), (2048, 64)])
+def test_a_tied_embedding_is_looked_up_in_the_packed_head(vocabulary: int, dimension: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(vocabulary, dimension), nn.Linear(dimension, vocabulary, bias=False))
+    model[1].weight = model[0].weight
+    model.requires_grad_(False)
+    weight = model[0].weight.clone()
+    pack_linears(model)
+    assert isinstance(model[0], TiedEmbedding)
+    ids = torch.randint(vocabulary, (4, 7))
+    assert torch.equal(model[0](ids), weight[ids])
+    assert torch.equal(model.state_dict()["0.weight"], weight)
+    assert f"{vocabulary}, {dimension}" in repr(model)
+
+
+def test_an_embedding_stays_where_the_packed_layout_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maccap.packed_linear._memory", lambda packed: torch.zeros(1 << 14))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(100, 48), nn.Linear(48, 100, bias=False))
+    model[1].weight = model[0].weight
+    model.requires_grad_(False)
+    weight = model[0].weight.clone()
+    pack_linears(model)
+    assert type(model[0]) is nn.Embedding
+    assert torch.equal(model[0](torch.tensor([0, 99])), weight[[0, 99]])
+
+
+def test_an_embedding_takes_half_the_memory_where_nothing_is_lost() -> None:
+    torch.manual_seed(0)
+    kept, halved = nn.Embedding(20, 8), nn.Embedding(20, 8)
+    halved.weight.data = halved.weight.data.half().float()
+    model = nn.Sequential(kept, halved).requires_grad_(False)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    pack_linears(model)
+    assert type(model[0]) is nn.Embedding
+    assert isinstance(model[1], HalfEmbedding)
     ids = torch.tensor([[0, 3], [5, 1]])
-    assert torch.equal(packed.embed(ids), plain.embed(ids))
-    ours, theirs = packed.state_dict(), plain.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    for layer, key in zip(model, before, strict=True):
+        assert torch.equal(layer(ids), before[key][ids])
+        assert torch.equal(model.state_dict()[key], before[key])
 
 
-def test_an_embedding_that_half_precision_would_round_stays(
+def test_packed_layers_are_what_they_stand_for(
     pair: tuple[FrozenLanguageModel, FrozenLanguageModel],
 ) -> None:
+    """Whoever asks for the kind of a layer, as open_clip does of its text projection, is answered."""
     plain, packed = pair
-    ids = torch.tensor([0, 3, 5])
-    assert torch.equal(packed.embed(ids), plain.embed(ids))
+    for kind in (nn.Linear, nn.Embedding):
+        names = [[n for n, m in lm.named_modules() if isinstance(m, kind)] for lm in (plain, packed)]
+        assert names[0] == names[1]
+    assert packed.dtype == torch.float32
+    assert packed.embedding_dim == plain.embedding_dim
 
 
 def test_what_learns_or_is_not_float32_stays() -> None:

@@ -12,12 +12,15 @@ from maccap.rerank import Reranker, best
 ROWS = [["a dog", "a red cup on the desk", "a dog"], ["trees in the street", "a dog", ""], []]
 
 
-def test_scores_are_cosines_in_order(make_clip: Callable[..., FrozenClip]) -> None:
+def test_scores_are_cosines_in_order(
+    make_clip: Callable[..., FrozenClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip = make_clip()
     torch.manual_seed(0)
     global_ = F.normalize(torch.randn(3, 32), dim=-1)
-    for batch_texts in (1, 2, 512):
-        scores = Reranker(clip, batch_texts=batch_texts)(ROWS, global_)
+    for numbers_at_once in (1, 20 * 32, 1 << 20):
+        monkeypatch.setattr("maccap.rows_at_once._NUMBERS_ON_CPU", numbers_at_once)
+        scores = Reranker(clip)(ROWS, global_)
         assert [len(row) for row in scores] == [3, 3, 0]
         for row, texts, image in zip(scores, ROWS, global_, strict=True):
             for score, text in zip(row, texts, strict=True):
