@@ -20,8 +20,8 @@ from maccap.noise import add_noise
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
 # memory, and help a small model alone, whose steps are short against what surrounds them. On a GPU a step
 # reads all weights and launches all kernels however few.
-_DRAWS_ON_CPU, _ROWS_ON_CPU = 32, 40
-_SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 128 << 20
+_DRAWS_ON_CPU, _ROWS_ON_CPU = 24, 35
+_SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 96 << 20
 _ROWS_ON_GPU = 2048
 
 
