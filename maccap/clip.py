@@ -62,7 +62,8 @@ class FrozenClip(nn.Module):
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.pixels = pixels
-        self.embed_dim: int = model_config["embed_dim"]  # D
+        visual: Any = model.visual
+        self.embed_dim: int = visual.output_dim  # D
         self._model_config = model_config
         self._bpe_path = bpe_path
 
