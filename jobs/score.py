@@ -27,7 +27,6 @@ _GROUPS: dict[str, Callable[["SceneFacts"], bool]] = {
     "2 kinds": lambda facts: len(facts.objects) == 2,
     "3 kinds": lambda facts: len(facts.objects) == 3,
 }
-_HEADS = ("scenes", "precision", "recall", "background", "count", "relation", "CIDEr-D")
 
 
 def main(run: Run, json_only: JsonOnly = False) -> None:
@@ -60,9 +59,12 @@ def score_run(run: str) -> Report:
 
 def as_table(report: Report) -> str:
     """The report to read: shares of 1, a dash where nothing was said, and CIDEr-D from 0 to 10."""
+    from maccap.world.score import Scores
+
+    heads = "".join(f"{head:>11}" for head in ("scenes", *Scores.SHOWN))
     lines = []
     for kind, groups in report.items():
-        lines += ["", f"{kind:15}" + "".join(f"{head:>11}" for head in _HEADS)]
+        lines += ["", f"{kind:15}{heads}"]
         for name, scores in groups.items():
             lines.append(
                 f"{name:15}{scores.captions:11,}" + "".join(f"{cell:>11}" for cell in scores.shown())

@@ -63,7 +63,7 @@ class FrozenClip(nn.Module):
         self.tokenizer = tokenizer
         self.pixels = pixels
         visual: Any = model.visual
-        self.embed_dim: int = visual.output_dim  # D
+        self.embed_dim: int = visual.output_dim  # D, known whichever tower is kept
         self._model_config = model_config
         self._bpe_path = bpe_path
 

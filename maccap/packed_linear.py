@@ -33,27 +33,22 @@ def pack_linears(model: nn.Module) -> None:
         _take_from_file(parameter)
     # one by one and by name: a list of the layers would keep their weights beside the packed ones
     for name in _names(model, nn.Linear):
-        linear: Any = model.get_submodule(name)
-        if not _packable(linear.weight):
-            continue
-        packed = PackedLinear(linear)
-        model.set_submodule(name, packed)
-        for tied in _names(model, nn.Embedding):
-            embedding: Any = model.get_submodule(tied)
-            if embedding.weight is linear.weight and (rows := TiedEmbedding.of(embedding, packed)):
-                model.set_submodule(tied, rows)
-            del embedding
-        del linear
+        _pack(model, name)
         give_back()  # each time, or the heap grows by what the packed layers took before
     for name in _names(model, nn.Embedding):
-        other: Any = model.get_submodule(name)
-        if half := HalfEmbedding.of(other):
-            model.set_submodule(name, half)
-        del other
+        _halve(model, name)
     give_back()
 
 
-class PackedLinear(nn.Linear):
+class _ComputedWeight(nn.Module):
+    """A layer that computes its `weight` when asked for it, and is saved with it."""
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "weight"] = self.weight
+
+
+class PackedLinear(_ComputedWeight, nn.Linear):
     """A linear layer with its weight in oneDNN's order."""
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -73,13 +68,9 @@ class PackedLinear(nn.Linear):
             return F.linear(inputs, self.weight, self.bias)
         return torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + "weight"] = self.weight
 
-
-class _ComputedEmbedding(nn.Embedding):
-    """An embedding whose `weight` is not what it holds."""
+class _ComputedEmbedding(_ComputedWeight, nn.Embedding):
+    """Of the sizes of the embedding that it stands for."""
 
     def __init__(self, embedding: nn.Embedding) -> None:
         nn.Module.__init__(self)  # no weight of its own
@@ -87,10 +78,6 @@ class _ComputedEmbedding(nn.Embedding):
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}"
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + "weight"] = self.weight
 
 
 class TiedEmbedding(_ComputedEmbedding):
@@ -152,6 +139,24 @@ class HalfEmbedding(_ComputedEmbedding):
 
 def _names(model: nn.Module, kind: type[nn.Module]) -> list[str]:
     return [name for name, module in model.named_modules() if type(module) is kind]
+
+
+def _pack(model: nn.Module, name: str) -> None:
+    linear: Any = model.get_submodule(name)
+    if not _packable(linear.weight):
+        return
+    packed = PackedLinear(linear)
+    model.set_submodule(name, packed)
+    for tied in _names(model, nn.Embedding):
+        embedding: Any = model.get_submodule(tied)
+        if embedding.weight is linear.weight and (rows := TiedEmbedding.of(embedding, packed)):
+            model.set_submodule(tied, rows)
+
+
+def _halve(model: nn.Module, name: str) -> None:
+    embedding: Any = model.get_submodule(name)
+    if half := HalfEmbedding.of(embedding):
+        model.set_submodule(name, half)
 
 
 def _take_from_file(parameter: Tensor) -> None:

@@ -54,7 +54,7 @@ class CaptionJobConfig(Config):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )
-    feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once")
+    feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once, at most")
     candidate_batch: int | None = Field(
         default=None,
         ge=1,

@@ -11,7 +11,7 @@ from maccap.config import DecodingConfig, RegionConfig, TrainingConfig
 from maccap.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.world.build import Towers, cached_tensors
-from maccap.world.evaluation import Outcome, encode_images, evaluate, render_test_set, retrieve
+from maccap.world.evaluation import Outcome, evaluate, render_test_set, retrieve
 from maccap.world.scene import Split
 from maccap.world.score import Scores, score
 
@@ -52,7 +52,7 @@ class Ablation:
         self.clip = bundle.load_clip()
         self.sampler = bundle.load_sampler()
         self.test = render_test_set(split, count, seed, self.clip.pixels)
-        self.images = encode_images(self.clip, self.test.pixels)
+        self.images = self.clip.encode_image(self.test.pixels)
 
     def parts(self) -> Iterator[Row]:
         """The bundle's own adaptor with other regions, other decoding, and without reranking."""
@@ -137,8 +137,6 @@ class Ablation:
 
 def markdown(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    head = (
-        "| variant | precision | recall | background | count | relation | CIDEr-D |\n" + "|---|" + "---|" * 6
-    )
-    lines = [f"| {' | '.join([row.what, *row.scores.shown()])} |" for row in rows]
-    return "\n".join([head, *lines])
+    cells = [["variant", *Scores.SHOWN], ["---"] * (1 + len(Scores.SHOWN))]
+    cells += [[row.what, *row.scores.shown()] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

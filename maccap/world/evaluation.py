@@ -44,12 +44,6 @@ def render_test_set(split: Split, count: int, seed: int, spec: PixelSpec, side: 
     return HeldOutScenes(ids, torch.from_numpy(pixels), [facts for _, facts in scenes])
 
 
-def encode_images(clip: FrozenClip, pixels: Tensor, batch: int = 64) -> ImageTokens:
-    """CLIP's view of all images; kept, since ablations aggregate the same tokens in several ways."""
-    parts = [clip.encode_image(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
-    return ImageTokens(*(torch.cat(values) for values in zip(*parts, strict=True)))
-
-
 def evaluate(
     test: HeldOutScenes,
     images: ImageTokens,
@@ -58,7 +52,7 @@ def evaluate(
     decoding: DecodingConfig,
     seed: int = 0,
 ) -> Outcome:
-    """Caption the test set's `images` with these parts and score the captions."""
+    """Caption the test set, whose pixels CLIP encoded as `images`, with these parts; score the captions."""
     global_, features = extract.of_tokens(images)
     candidates = [
         [candidate.text for candidate in row] for row in sampler(features, test.ids, seed, decoding)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pycocoevalcap.cider.cider import Cider
 
@@ -26,8 +27,10 @@ class Scores(Config):
     relation: float | None
     cider_d: float
 
+    SHOWN: ClassVar = ("precision", "recall", "background", "count", "relation", "CIDEr-D")
+
     def shown(self) -> list[str]:
-        """All but the number of captions, in order, to read in a table."""
+        """The scores that `SHOWN` names, to read in a table."""
         shares = (self.precision, self.recall, self.background, self.count, self.relation)
         return [*("-" if share is None else f"{share:.3f}" for share in shares), f"{self.cider_d:.2f}"]
 

@@ -6,7 +6,7 @@ from maccap.config import TrainingConfig
 from maccap.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.world.build import DECODING, REGIONS, BuildConfig, Towers
-from maccap.world.evaluation import encode_images, evaluate, render_test_set, retrieve
+from maccap.world.evaluation import evaluate, render_test_set, retrieve
 
 TOY = BuildConfig(language_model_steps=2, clip_text_steps=2, clip_image_steps=2, caption_scenes=8)
 
@@ -32,7 +32,7 @@ def test_evaluation_scores_every_scene(towers: Towers) -> None:
     sampler = CandidateSampler(adaptor, towers.lm, 0.016)
     test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
     assert sum(facts.unseen_pair for facts in test.facts) == 3
-    images = encode_images(towers.clip, test.pixels, batch=4)
+    images = towers.clip.encode_image(test.pixels)
     decoding = DECODING.model_copy(update={"candidates": 2})
     outcome = evaluate(test, images, FeatureExtractor(towers.clip, REGIONS), sampler, decoding)
     assert outcome.reranked.captions == len(outcome.captions) == 6

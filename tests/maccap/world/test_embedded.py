@@ -5,7 +5,7 @@ scenes and candidates, so that it takes seconds.
 import pytest
 
 from maccap.bundle import Bundle, embedded_bundle_path
-from maccap.world.evaluation import HeldOutScenes, Outcome, encode_images, evaluate, render_test_set
+from maccap.world.evaluation import HeldOutScenes, Outcome, evaluate, render_test_set
 
 SCENES = 160
 
@@ -20,7 +20,7 @@ def outcome(test_set: HeldOutScenes) -> Outcome:
     bundle = Bundle.open(embedded_bundle_path())
     extract = bundle.load_features()
     decoding = bundle.config.decoding.model_copy(update={"candidates": 5})
-    images = encode_images(extract.clip, test_set.pixels)
+    images = extract.clip.encode_image(test_set.pixels)
     return evaluate(test_set, images, extract, bundle.load_sampler(), decoding)
 
 
