@@ -4,8 +4,10 @@ fsspec's own `glob`, `find` and `walk` take a folder they cannot list for an emp
 is busy they give a part of an archive, or none, without a word.
 """
 
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from braceexpand import braceexpand
@@ -32,14 +34,56 @@ def as_given(filesystem: Any, source: str, path: str) -> str:
     return f"{filesystem.unstrip_protocol(path)}{chained}{archive}"
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder as its storage lists it: `name` in its folder, `path` in the filesystem, bytes, and
+    what tells one version of a file from another (ETag, checksum, version or time of change; empty where the
+    storage tells none).
+    """
+
+    name: str
+    path: str
+    size: int
+    state: str
+    is_folder: bool
+
+
+_STATES = ("ETag", "etag", "md5Hash", "md5", "checksum", "blob_id", "sha", "content_md5", "version_id")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
+
+
+def entry_of(info: Mapping[str, Any]) -> Entry:
+    """From what fsspec's `info` or detailed `ls` says of one path."""
+    path = str(info["name"])
+    told = next((info[key] for key in (*_STATES, *_TIMES) if info.get(key) not in (None, "")), "")
+    return Entry(
+        name=posixpath.basename(path.rstrip("/")),
+        path=path.rstrip("/"),
+        size=int(info.get("size") or 0),
+        state=str(told).strip('"'),
+        is_folder=info["type"] == "directory",
+    )
+
+
+def entries(filesystem: Any, folder: str) -> list[Entry]:
+    """What lies in the folder itself, sorted by name; hidden ones too. Raises OSError."""
+    listed = (entry_of(info) for info in storage(filesystem.ls, folder, detail=True))
+    # an object store may hold a folder as a file in it
+    return sorted((e for e in listed if e.path != folder.rstrip("/")), key=lambda entry: entry.name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's: `.cache`, `._photo.jpg`, `.DS_Store`."""
+    return name.startswith(".")
+
+
 def files_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[str]:
     """Paths of all files in the folder and below it, at most `depth` levels down. Raises OSError."""
-    for entry in storage(filesystem.ls, folder, detail=True):
-        path = entry["name"].rstrip("/")
-        if entry["type"] != "directory":
-            yield path
-        elif depth != 1 and path != folder.rstrip("/"):  # an object store may hold a folder as a file in it
-            yield from files_below(filesystem, path, depth and depth - 1)
+    for entry in entries(filesystem, folder):
+        if not entry.is_folder:
+            yield entry.path
+        elif depth != 1:
+            yield from files_below(filesystem, entry.path, depth and depth - 1)
 
 
 def matching_files(filesystem: Any, pattern: str) -> list[str]:
