@@ -77,6 +77,12 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
+def is_hidden_member(path: str) -> bool:
+    """Whether any part of a path inside an archive is hidden, or macOS's own: `a/._b.jpg`, `__MACOSX/b`."""
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    return any(is_hidden(part) or part == "__MACOSX" for part in parts)
+
+
 def files_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[str]:
     """Paths of all files in the folder and below it, at most `depth` levels down. Raises OSError."""
     for entry in entries(filesystem, folder):

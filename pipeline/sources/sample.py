@@ -12,9 +12,15 @@ from pipeline.chunk import SOURCE_SCHEMA, Chunk
 from pipeline.errors import CredentialsError
 from pipeline.redact import describe, printable
 
-IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"})
+IMAGE_EXTENSIONS = frozenset(
+    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"}
+)
 
 MAX_BYTES = 256 << 20
+
+KeyRule = Literal["first-dot", "last-dot"]
+KeySetting = Literal["auto", "first-dot", "last-dot"]
+"""Where the names of a tar's members split into a sample's key and an extension (`pipeline.sources.keys`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class Shard:
     root: str = ""
     column: str = ""
     limit: int | None = None
+    keys: KeySetting = "auto"
+    size: int = 0
+    prefix: str = ""
+    state: str = ""
+    repeats: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> str:
         """ASCII, so that file names which are not valid Unicode survive the journey."""
@@ -42,7 +53,8 @@ class Shard:
 
     @classmethod
     def from_json(cls, text: str) -> "Shard":
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        return cls(**{**fields, "repeats": tuple(map(tuple, fields["repeats"]))})
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ stands. Memory is some hundred bytes a member; nothing is unpacked.
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from pipeline.sources.keys import is_image
 from pipeline.sources.tar import Member, tar_members
-
-HEAD = 256
 
 Key = tuple[str, str]
 """A sample's key, and a member's extension."""
@@ -30,7 +29,7 @@ class Listing:
     broken: Exception | None = None
 
 
-def out_of_order(names: list[Key], is_image: Callable[[str], bool]) -> bool:
+def out_of_order(names: Sequence[Key]) -> bool:
     """Whether a tar that begins with these members has samples that do not stand together."""
     groups: list[tuple[str, set[str]]] = []
     for key, extension in names:

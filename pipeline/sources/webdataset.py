@@ -1,4 +1,4 @@
-"""WebDataset tars: members that share a key (the path up to the first dot of the name) are a sample.
+"""WebDataset tars: members whose names share a key (`pipeline.sources.keys`) are a sample.
 
 A tar is read once, front to back, from any fsspec URL, and nothing is unpacked to disk; one whose samples'
 members do not stand together is read through its headers first (`unordered.py`). It must end as the format
@@ -6,22 +6,32 @@ says, in an empty block: an archive that was cut short yields its samples and th
 `tarfile` (and webdataset on top of it) would take a damaged header for the end and stay silent.
 """
 
-import posixpath
+import io
 import re
 import tarfile
-from collections.abc import Iterator
-from contextlib import suppress
+import zlib
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from lzma import LZMAError
 from typing import Any, BinaryIO
 
+from zstandard import ZstdError
+
 from pipeline.files import locate, open_stream
+from pipeline.listing import is_hidden_member
 from pipeline.redact import printable
-from pipeline.sources.members import SampleMembers, is_image
-from pipeline.sources.sample import MAX_BYTES, Sample, Shard
+from pipeline.retries import StorageError
+from pipeline.sources.keys import key_rule, split_name
+from pipeline.sources.members import SampleMembers
+from pipeline.sources.sample import MAX_BYTES, KeyRule, Sample, Shard
 from pipeline.sources.tar import tar_members, unpacked
 from pipeline.sources.unique import UniqueIds
-from pipeline.sources.unordered import HEAD, list_samples, out_of_order
+from pipeline.sources.unordered import list_samples, out_of_order
+
+_HEAD = 256  # names by which a tar is judged
+_HEAD_BYTES = 32 << 20  # that are read of one that cannot be read here and there, to see its first names
+
+_Splitter = Callable[[str], tuple[str, str] | None]
 
 
 def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
@@ -29,60 +39,89 @@ def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample
     read.
 
     Of a sample with several images each is a row, `key.jpg` and `key.mask.png`. A sample without an image is
-    an error row, and so is an image that is no plain file, or is of more than what `max_bytes` leaves for it
-    beside the other members; it is not read. Two samples with one key both get a row, the second as `key#2`.
+    an error row, and so is an image that is no plain file, or of more than `max_bytes`; it is not read. Two
+    samples with one key both get a row, the second as `key#2`.
     """
-    prefix = tar_stem(shard.id)
+    prefix = shard.prefix or tar_stem(shard.id)
     ids = UniqueIds()
-    for members in _samples(shard.url, max_bytes):
+    for members in _samples(shard, max_bytes):
         yield from _rows(ids, f"{prefix}/{printable(members.key)}", members)
+
+
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 
 
 def tar_stem(name: str) -> str:
     """A tar's name without the endings that say what it is."""
-    return re.sub(r"(\.tar)?(\.(gz|zst))?$|\.tgz$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"(\.tar)?(\.(gz|bz2|xz|zst))?$|\.(tgz|tbz2|txz|tzst)$", "", name, flags=re.IGNORECASE)
 
 
-def _samples(url: str, max_bytes: int) -> Iterator[SampleMembers]:
+def key_rule_of(shard: Shard) -> KeyRule:
+    """How the names of this tar's members split, as it is read. Raises OSError where it is out of reach."""
+    if shard.keys != "auto":
+        return shard.keys
+    with open_stream(*locate(shard.url)) as stored:
+        return key_rule(_first_names(unpacked(stored), _seeks(stored, unpacked(stored))))
+
+
+def _samples(shard: Shard, max_bytes: int) -> Iterator[SampleMembers]:
     """What was read whole before the tar broke still counts."""
-    with open_stream(*locate(url)) as stored:
+    with open_stream(*locate(shard.url)) as stored:
         stream = unpacked(stored)
-        seekable = stream is stored and stored.seekable()
-        if seekable and _out_of_order(stored):
-            yield from _apart(stored, max_bytes)
-        else:
-            yield from _together(stream, max_bytes)
+        if _seeks(stored, stream):
+            names = _first_names(stored, seeks=True)
+            stored.seek(0)
+            split = partial(_split, rule=key_rule(names) if shard.keys == "auto" else shard.keys)
+            named = [named for name in names if (named := split(name))]
+            read = _apart if out_of_order(named) else _together
+            yield from read(stored, split, max_bytes)
+            return
+        # from here on its bytes come but once: its names were looked at by themselves
+        split = partial(_split, rule=key_rule_of(shard))
+        yield from _together(stream, split, max_bytes)
 
 
-def _out_of_order(stream: BinaryIO) -> bool:
-    """Whether to read by the headers; a tar that breaks within the first is read front to back."""
-    names: list[tuple[str, str]] = []
-    with suppress(tarfile.TarError, OSError):
-        for member, _ in islice(tar_members(stream), HEAD):
-            names += [named] if (named := _split(member.name)) else []
-    stream.seek(0)
-    return out_of_order(names, is_image)
+def _split(name: str, rule: KeyRule) -> tuple[str, str] | None:
+    return None if is_hidden_member(name) else split_name(name, rule)
 
 
-def _apart(stream: BinaryIO, max_bytes: int) -> Iterator[SampleMembers]:
-    listing = list_samples(stream, _split)
+def _seeks(stored: io.BufferedReader, stream: Any) -> bool:
+    return stream is stored and stored.seekable()
+
+
+def _first_names(stream: Any, seeks: bool) -> list[str]:
+    """Of the members that a tar begins with; of one that breaks among them, those before."""
+    names: list[str] = []
+    try:
+        for member, _ in tar_members(stream):
+            names.append(member.name)
+            if len(names) == _HEAD or (member.offset > _HEAD_BYTES and not seeks):
+                break
+    except StorageError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError, ZstdError):
+        pass  # whoever reads the tar to there says it
+    return names
+
+
+def _apart(stream: BinaryIO, split: _Splitter, max_bytes: int) -> Iterator[SampleMembers]:
+    listing = list_samples(stream, split)
     for key, places in listing.samples:
-        if listing.broken and not any(map(is_image, places)):
-            continue  # its image was in the part that is missing
         members = SampleMembers(key, max_bytes)
         for extension, place in places.items():
             read = partial(place.read, stream)
             members.add(extension, place.size, read, later=place.refusal is None)
-        yield members
+        if members.images or not listing.broken:  # else its image was in the part that is missing
+            yield members
     if listing.broken:
         raise listing.broken
 
 
-def _together(stream: Any, max_bytes: int) -> Iterator[SampleMembers]:
+def _together(stream: Any, split: _Splitter, max_bytes: int) -> Iterator[SampleMembers]:
     members: SampleMembers | None = None
     try:
         for member, read in tar_members(stream):
-            named = _split(member.name)
+            named = split(member.name)
             if named is None:
                 continue
             key, extension = named
@@ -90,6 +129,10 @@ def _together(stream: Any, max_bytes: int) -> Iterator[SampleMembers]:
                 if members is not None:
                     yield members
                 members = SampleMembers(key, max_bytes)
+            elif not members.has_room(extension, member.size):
+                if members.images:
+                    yield members
+                members = members.continued()
             members.add(extension, member.size, read)
     except Exception:
         if members is not None and members.images:
@@ -99,24 +142,18 @@ def _together(stream: Any, max_bytes: int) -> Iterator[SampleMembers]:
         yield members
 
 
-def _split(name: str) -> tuple[str, str] | None:
-    """Key and extension; None for a hidden file, which has no stem, and one without extension."""
-    folder, base = posixpath.split(name)
-    stem, dot, extension = base.partition(".")
-    return (posixpath.join(folder, stem), extension.lower()) if stem and dot else None
-
-
 def _rows(ids: UniqueIds, image_id: str, members: SampleMembers) -> Iterator[Sample]:
-    images, metadata, problem = members.images, members.metadata(), members.problem
+    images, metadata = members.images, members.metadata()
     size = len(metadata or "") + len(image_id)
-    if not images:
-        error = problem or f"the sample holds no image, only: {members.names}"
-        if not problem and ids.seen(image_id):
+    if not images and not members.is_continuation:
+        error = f"the sample holds no image, only: {members.names}"
+        if ids.seen(image_id):
             error += "; other members of it stand elsewhere in the tar: write the tar sorted by name"
         yield Sample(ids.unique(image_id), size, metadata=metadata, error=printable(error))
+    alone = len(images) == 1 and not members.is_continuation
     for extension, image in images.items():
-        name = ids.unique(image_id if len(images) == 1 else f"{image_id}.{printable(extension)}")
-        if why := problem or image.problem:
-            yield Sample(name, size, metadata=metadata, error=printable(why))
+        name = ids.unique(image_id if alone else f"{image_id}.{printable(extension)}")
+        if image.problem:
+            yield Sample(name, size, metadata=metadata, error=printable(image.problem))
         else:
             yield Sample(name, size + image.size, image.read, metadata)

@@ -1,0 +1,50 @@
+"""The texts that come with an image, as its row's metadata."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.redact import printable
+
+MAX_TEXT = 4 << 20  # bytes of a text or JSON: parsed, JSON may take twenty times its size
+NOTE = "metadata_error"
+"""The key that says, in a row's metadata, what of it could not be told."""
+
+
+def metadata_of(texts: Mapping[str, bytes], notes: Sequence[str] = ()) -> str | None:
+    """One JSON object of all `texts`, by extension; None where there are none.
+
+    The one of extension `json` stays as it is, NaN and doubled keys included, if it is an object; others are
+    put in front of it under their extension, unless that key is taken. `notes` say what is missing.
+    """
+    fields: dict[str, Any] = {name: _parsed(name, text) for name, text in texts.items() if name != "json"}
+    if notes:
+        fields[NOTE] = "; ".join(notes)
+    if "json" not in texts:
+        return as_json(fields) if fields else None
+    text = texts["json"].decode("utf-8", "replace")
+    try:
+        own = json.loads(text)
+    except (ValueError, RecursionError):
+        return as_json({**fields, "json": text})
+    if not isinstance(own, dict):
+        return as_json({**fields, "json": own})
+    new = {name: value for name, value in fields.items() if name not in own}
+    if not new or not own:
+        return as_json(new) if new else text
+    return f"{as_json(new)[:-1]}, {text.strip()[1:]}"
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    # a lone surrogate, which JSON allows and UTF-8 does not, goes back to the \uXXXX it came from
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def _parsed(name: str, content: bytes) -> Any:
+    text = content.decode("utf-8", "replace")
+    if not name.endswith("json"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
