@@ -2,13 +2,14 @@
 
     transient    503 SlowDown, other 5xx, 429, timeouts, cut connections: tried again, after growing waits
     credentials  missing, expired or refused: ends the run, for no shard can be read
-    permanent    403, 404, no such bucket, and all else: raised at once
+    permanent    403, 404, no such bucket, a bad certificate, and all else: raised at once
 
 This is the one place that tries again: `pipeline.files` turns off what s3fs and botocore do on their own.
 """
 
 import errno
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
@@ -23,7 +24,7 @@ from tenacity import (
 )
 
 from pipeline.errors import CredentialsError, RunError, UserError
-from pipeline.redact import describe
+from pipeline.redact import describe, redacted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,14 @@ _TRANSIENT_ERRNO = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errn
 _TRANSIENT_NAMES = {"HTTPClientError", "ResponseParserError", "RequestException", "ClientConnectionError"}
 _TRANSIENT_NAMES |= {"ClientPayloadError", "TransportError", "IncompleteRead", "IncompleteReadError"}
 _TRANSIENT_NAMES |= {"ProtocolError", "ChecksumError", "ConnectionError"}
-_CERTIFICATE_NAMES = {"SSLCertVerificationError", "ClientConnectorCertificateError", "SSLError"}
+# a connection that TLS lost is a lost connection; what the two sides cannot agree on stays so
+_TLS_NAMES = {"SSLError", "ClientSSLError"}
+_CERTIFICATE_NAMES = {"SSLCertVerificationError", "ClientConnectorCertificateError"}
+_TLS_REFUSED = re.compile(
+    r"\[SSL: \w*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|PROTOCOL|NO_SHARED_CIPHER|WRONG_VERSION_NUMBER"
+    r"|UNRECOGNIZED_NAME|INSUFFICIENT_SECURITY|LEGACY_RENEGOTIATION|KEY_TOO_SMALL|MD_TOO_WEAK)"
+)
+_WHY_UNVERIFIED = re.compile(r"certificate verify failed: (.*?)(?= \(_ssl| \(Caused|['\"\]]|$)")
 
 _CREDENTIAL_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _CREDENTIAL_CODES |= {"InvalidToken", "TokenRefreshRequired", "RequestExpired", "InvalidClientTokenId"}
@@ -50,6 +58,10 @@ _CREDENTIAL_NAMES |= {"GoogleAuthError", "LocalTokenNotFoundError", "ProfileNotF
 
 class StorageError(OSError):
     """What a storage's own client raised, on one line."""
+
+
+class FileChangedError(StorageError):
+    """A file was replaced while it was read: what was read of it belongs to another version."""
 
 
 @dataclass
@@ -80,6 +92,8 @@ class Retries:
         except Exception as error:
             if trouble(error) == "credentials":
                 raise CredentialsError(_about_credentials(error)) from error
+            if certificate := _about_certificate(error):
+                raise StorageError(certificate) from error
             if isinstance(error, OSError):
                 raise
             raise StorageError(describe(error)) from error
@@ -87,10 +101,10 @@ class Retries:
 
 def trouble(error: BaseException) -> Trouble:
     """What to make of an exception from fsspec, a storage's client or the operating system."""
-    for cause in _causes(error):
-        if (found := _trouble(cause)) is not None:
-            return found
-    return "permanent"
+    causes = list(_causes(error))
+    if any(map(_is_refused_tls, causes)):
+        return "permanent"
+    return next((found for cause in causes if (found := _trouble(cause)) is not None), "permanent")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -103,18 +117,26 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _trouble(error: BaseException) -> Trouble | None:
     code, status = _answer(error)
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = _names(error)
     if code in _CREDENTIAL_CODES or names & _CREDENTIAL_NAMES:
         return "credentials"
-    if names & _CERTIFICATE_NAMES:
-        return "permanent"
     if code in _TRANSIENT_CODES or status in _TRANSIENT_STATUS:
         return "transient"
     if status is not None and status >= 300:
         return "permanent"
-    if isinstance(error, TimeoutError | ConnectionError) or names & _TRANSIENT_NAMES:
+    if isinstance(error, TimeoutError | ConnectionError) or names & (_TRANSIENT_NAMES | _TLS_NAMES):
         return "transient"
     return "transient" if isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO else None
+
+
+def _names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _is_refused_tls(error: BaseException) -> bool:
+    names = _names(error)
+    refused = names & (_TLS_NAMES | _TRANSIENT_NAMES) and _TLS_REFUSED.search(str(error))
+    return bool(refused or names & _CERTIFICATE_NAMES)
 
 
 def _answer(error: BaseException) -> tuple[str | None, int | None]:
@@ -154,6 +176,19 @@ def _about_credentials(error: BaseException) -> str:
         "Renew them (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `aws sso login`), and start the "
         "same command again: it resumes."
     )
+
+
+def _about_certificate(error: BaseException) -> str | None:
+    for cause in _causes(error):
+        why = _WHY_UNVERIFIED.search(str(cause))
+        if why or _names(cause) & _CERTIFICATE_NAMES:
+            host = getattr(cause, "host", None) or getattr(cause, "kwargs", {}).get("endpoint_url")
+            return (
+                f"the certificate of {redacted(host or 'the server')} is not accepted: "
+                f"{why[1].rstrip('. ') if why else describe(cause)}. "
+                "For an authority of your own, name its file in SSL_CERT_FILE (for S3 in AWS_CA_BUNDLE)."
+            )
+    return None
 
 
 storage = Retries()

@@ -1,0 +1,39 @@
+"""What is a URL, what a chain or a list of them, and what a local path."""
+
+import re
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)")
+# fsspec's that stand before another URL: `simplecache::s3://bucket/x`, `zip://x::s3://bucket/y.zip`
+_LINKS = {"zip", "tar", "libarchive", "simplecache", "filecache", "blockcache", "cached", "dir", "reference"}
+
+
+def scheme(url: str) -> str | None:
+    """Of a URL, in small letters; None for a local path."""
+    found = _SCHEME.match(url)
+    return found[0].lower() if found else None
+
+
+def canonical(url: str) -> str:
+    """The URL with its scheme in small letters; a local path as it is."""
+    found = scheme(url)
+    return f"{found}{url[len(found) :]}" if found else url
+
+
+def split_list(url: str) -> list[str]:
+    """The URLs of a list with `::` between them, as webdataset writes it; a chain of fsspec's is one."""
+    found: list[str] = []
+    for part in url.split("::"):
+        if found and _is_link(found[-1].rpartition("::")[2]) and "://" in url:
+            found[-1] += f"::{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def is_chained(url: str) -> bool:
+    """Whether it is a chain of fsspec's, as `simplecache::s3://bucket/x`: no name of a file, and no list."""
+    return "::" in url and split_list(url) == [url]
+
+
+def _is_link(part: str) -> bool:
+    return (scheme(part) or part).lower() in _LINKS
