@@ -74,7 +74,7 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
 
 def file_info(filesystem: Any, path: str, retries: Callable[..., Any] = storage) -> dict[str, Any]:
     """What the storage says of exactly this name (never a pattern), as fsspec's `info`. Raises OSError."""
-    with _naming(filesystem, path):
+    with naming(filesystem, path):
         if is_web(filesystem):
             return dict(retries(web_info, filesystem, path))
         return dict(retries(_explained, filesystem, path, filesystem.info))
@@ -94,7 +94,7 @@ def read_bytes(filesystem: Any, path: str) -> bytes:
     if is_web(filesystem):
         with open_stream(filesystem, path) as stream:
             return stream.read()
-    with _naming(filesystem, path):
+    with naming(filesystem, path):
         return bytes(storage(filesystem.cat_file, path))
 
 
@@ -127,7 +127,7 @@ def open_blocks(filesystem: Any, path: str) -> io.RawIOBase:
 def _open(filesystem: Any, path: str) -> io.RawIOBase:
     if is_local(filesystem):
         return io.FileIO(path)
-    with _naming(filesystem, path):
+    with naming(filesystem, path):
         if is_web(filesystem):
             return WebFile(filesystem, path, BLOCK)
         return _RetryingFile(filesystem, path)
@@ -157,7 +157,7 @@ class _RetryingFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        with _naming(self._filesystem, self._path):
+        with naming(self._filesystem, self._path):
             data = storage(self._read, len(view))
         view[: len(data)] = data
         self._position += len(data)
@@ -187,7 +187,7 @@ def _named(filesystem: Any, path: str) -> str:
 
 
 @contextmanager
-def _naming(filesystem: Any, path: str) -> Iterator[None]:
+def naming(filesystem: Any, path: str) -> Iterator[None]:
     """Put the file's name into what is raised of it: a storage's client seldom does."""
     try:
         yield

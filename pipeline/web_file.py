@@ -41,8 +41,8 @@ def web_info(filesystem: Any, url: str) -> dict[str, Any]:
 
 
 class WebFile(io.RawIOBase):
-    """Read on, after a cut, at the same byte of the same file; the server's ETag, time of change and size tell
-    whether it is that, and of a stream the bytes before.
+    """Read on, after a cut, at the same byte of the same file: the server's ETag, time of change and size
+    tell whether it is that, and of a stream the bytes before.
 
     Raises FileNotFoundError for a 404, FileChangedError for a file that was replaced meanwhile, and what
     `storage` makes of all else.
@@ -125,9 +125,7 @@ class WebFile(io.RawIOBase):
             if response.status == 200:  # the whole file this time
                 await _skip(response, start)
             elif _Version.of(response).start != start:
-                raise StorageError(
-                    f"{redacted(self._url)}: the server sent other bytes than it was asked for"
-                )
+                raise StorageError(f"{redacted(self._url)}: the server sent other bytes than were asked for")
             data = await _body(response, min(self._block_size, (self._version.size or 0) - start))
         if not data:
             raise ConnectionError(f"{redacted(self._url)}: the server sent nothing")
