@@ -1,4 +1,4 @@
-"""A folder of an S3 bucket, listed as it is: s3fs takes the folder `photos//` for `photos/`, which holds it."""
+"""A folder of an S3 bucket as it is: s3fs takes the folder `photos//` for `photos/`, which holds it."""
 
 from collections.abc import Iterator
 from typing import Any

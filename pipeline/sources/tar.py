@@ -5,10 +5,7 @@ tars stand in one file, and believes what headers claim. Here the first is an er
 and a header can neither send the reader backwards nor have it hold more than `_HEADER_BYTES`.
 """
 
-import bz2
-import gzip
 import io
-import lzma
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -16,23 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Protocol, cast
 
-import zstandard
-
 _HEADER_BYTES = 256 << 10  # the headers of one member: a name of 100,000 characters fits
 _DIGITS = re.compile(rb"\d{1000}")  # tarfile of Python before 3.11.10 searches such a run in quadratic time
 _PIECE = 1 << 20
-
-
-def _unpacked_zstd(stream: Any) -> Any:
-    return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-
-
-_PACKED: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-    b"\x28\xb5\x2f\xfd": _unpacked_zstd,
-}
+_EMPTY_BYTES = 1 << 30  # in one run: padding, where no member is
+_NOTHING = bytes(_PIECE)
 
 
 class MemberError(ValueError):
@@ -67,12 +52,6 @@ class Member:
         if len(data) != self.size:
             raise tarfile.ReadError(f"unexpected end of data in {_short(self.name)}")
         return data
-
-
-def unpacked(stream: io.BufferedReader) -> Any:
-    """`stream` itself, or decompressed if it begins as a gzip, bzip2, xz or Zstandard file does."""
-    head = stream.peek(6)
-    return next((opener(stream) for magic, opener in _PACKED.items() if head.startswith(magic)), stream)
 
 
 def tar_members(stream: Any) -> Iterator[tuple[Member, Callable[[], bytes]]]:
@@ -126,6 +105,7 @@ class _StrictTarInfo(tarfile.TarInfo):
             return super().fromtarfile(tar)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the empty block
             tar.ended = True  # type: ignore[attr-defined]
+            tar.offset += cast(_Source, tar.fileobj).pass_over_zeros()
             raise
         except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]  # the end of the file
             if ended:
@@ -163,6 +143,7 @@ class _Source:
         self._stream = stream
         self._end = _end(stream)
         self._at = 0
+        self._ahead = memoryview(b"")  # what was read from the stream already, from here on
         self._header_bytes = 0
         self.in_header = True
 
@@ -175,7 +156,8 @@ class _Source:
     def seek(self, position: int) -> None:
         if position < self._at:
             raise tarfile.ReadError("the archive is damaged: a header points backwards")
-        if self._end is not None and position > self._at:
+        if self._end is not None and position > self._at + len(self._ahead):
+            self._ahead = self._ahead[:0]
             self._at = self._stream.seek(min(position, self._end))
         while self._at < position and self._read(min(_PIECE, position - self._at)):
             pass
@@ -193,11 +175,32 @@ class _Source:
             self._check(data)
         return data
 
+    def pass_over_zeros(self) -> int:
+        """How many bytes of empty blocks stood here. tarfile would look at each block."""
+        start, size = self._at, 16 << 10
+        while piece := self._read(size):
+            size = min(2 * size, _PIECE)
+            if piece == _NOTHING[: len(piece)]:
+                if self._at - start > _EMPTY_BYTES:
+                    raise tarfile.ReadError(f"the archive holds nothing but zeros for {_EMPTY_BYTES:,} bytes")
+                continue
+            begin = self._at - len(piece)
+            zeros = len(piece) - len(piece.lstrip(b"\0"))
+            self._at = begin + zeros - (begin + zeros - start) % 512
+            # a block may begin in the piece before
+            block = bytes(max(begin - self._at, 0)) + piece[max(self._at - begin, 0) :]
+            self._ahead = memoryview(block + bytes(self._ahead))
+            break
+        return self._at - start
+
     def close(self) -> None:
         """The stream is its owner's."""
 
     def _read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
+        if self._ahead:
+            data, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
+        else:
+            data = self._stream.read(size)
         self._at += len(data)
         return data
 

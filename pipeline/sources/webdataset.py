@@ -24,9 +24,10 @@ from pipeline.retries import StorageError
 from pipeline.sources.keys import key_rule, split_name
 from pipeline.sources.members import SampleMembers
 from pipeline.sources.sample import MAX_BYTES, KeyRule, Sample, Shard
-from pipeline.sources.tar import tar_members, unpacked
+from pipeline.sources.tar import tar_members
 from pipeline.sources.unique import UniqueIds
 from pipeline.sources.unordered import list_samples, out_of_order
+from pipeline.sources.unpack import unpacked
 
 _HEAD = 256  # names by which a tar is judged
 _HEAD_BYTES = 32 << 20  # that are read of one that cannot be read here and there, to see its first names
