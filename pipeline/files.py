@@ -47,15 +47,17 @@ def _known(call: Callable[..., tuple[Any, str]], url: str, **options: Any) -> tu
     try:
         return call(url, **options)
     except ImportError as error:
-        protocol = scheme(url) or ""
-        extra = f": pip install 'maccap[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else f" ({error})"
-        raise ImportError(f"{protocol}:// needs a client that is not installed{extra}") from error
+        if (protocol := scheme(url)) not in _EXTRAS:
+            raise  # it says what to install
+        raise ImportError(
+            f"{protocol}:// needs a client that is not installed: pip install 'maccap[{_EXTRAS[protocol]}]'"
+        ) from error
     except ValueError as error:
         if (protocol := scheme(url)) in fsspec.available_protocols() or protocol is None:
             raise
         raise ValueError(
-            f"{protocol}:// is no storage that is known: give a local path, s3://, gs://, hf://, http:// or "
-            "https://, or another of fsspec's"
+            f"{protocol}:// is no storage that is known: s3://, gs://, hf://, https:// and others of "
+            "fsspec's are, and paths of this machine"
         ) from error
 
 

@@ -46,7 +46,7 @@ _TLS_REFUSED = re.compile(
     r"\[SSL: \w*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|PROTOCOL|NO_SHARED_CIPHER|WRONG_VERSION_NUMBER"
     r"|UNRECOGNIZED_NAME|INSUFFICIENT_SECURITY|LEGACY_RENEGOTIATION|KEY_TOO_SMALL|MD_TOO_WEAK)"
 )
-_WHY_UNVERIFIED = re.compile(r"certificate verify failed: (.*?)(?= \(_ssl| \(Caused|['\"\]]|$)")
+_WHY_UNVERIFIED = re.compile(r"certificate verify failed: (.*?)(?= \(_ssl|$)")
 
 _CREDENTIAL_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _CREDENTIAL_CODES |= {"InvalidToken", "TokenRefreshRequired", "RequestExpired", "InvalidClientTokenId"}
@@ -94,7 +94,7 @@ class Retries:
                 raise CredentialsError(_about_credentials(error)) from error
             if certificate := _about_certificate(error):
                 raise StorageError(certificate) from error
-            if isinstance(error, OSError):
+            if isinstance(error, StorageError) or _is_built_in(error):
                 raise
             raise StorageError(describe(error)) from error
 
@@ -127,6 +127,14 @@ def _trouble(error: BaseException) -> Trouble | None:
     if isinstance(error, TimeoutError | ConnectionError) or names & (_TRANSIENT_NAMES | _TLS_NAMES):
         return "transient"
     return "transient" if isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO else None
+
+
+def _is_built_in(error: Exception) -> bool:
+    """Whether it is an OSError of Python's own, or of a kind of its own that says more, as FileNotFoundError
+    does; those of storage clients may not cross processes.
+    """
+    kind = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
+    return issubclass(kind, OSError) and (kind is not OSError or type(error) is OSError)
 
 
 def _names(error: BaseException) -> set[str]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,10 +11,12 @@ from typing import Any
 
 from pipeline.errors import RunError
 from pipeline.files import file_kind, is_local, locate, open_blocks, read_bytes
+from pipeline.listing import files_below
 from pipeline.redact import describe, redacted
 from pipeline.retries import storage
 
 _TEMPORARY = ".tmp"
+_ABANDONED = 3600  # seconds without a byte, after which nobody writes a temporary file any more
 
 
 class Folder:
@@ -81,17 +84,44 @@ class Folder:
 
     def remove_all(self) -> None:
         """Remove the folder and all that is in it."""
-        if file_kind(self._filesystem, self._path):
-            storage(self._filesystem.rm, self._path, recursive=True)
+        if file_kind(self._filesystem, self._path) is None:
+            return
+        if self._local:
+            shutil.rmtree(self._path)
+            return
+        # fsspec's own way takes a name with `[` for a pattern
+        for path in files_below(self._filesystem, self._path, hidden=True):
+            storage(self._filesystem.rm_file, path)
 
     def remove_temporaries(self, of: Callable[[str], bool] = lambda name: True) -> None:
-        """Clear what a killed writer left half written of the files whose names are in `of`."""
-        for name in self.names():
-            if name.startswith(".") and name.endswith(_TEMPORARY) and of(name[1:].rsplit(".", 2)[0]):
-                self.remove(name)
+        """Clear what a killed writer left half written of the files whose names are in `of`, an hour after it
+        last wrote: younger ones may be another's, who is about to rename them.
+        """
+        if not self._local:  # an object store has none
+            return
+        found = [name for name in self.names() if name.startswith(".") and name.endswith(_TEMPORARY)]
+        left = [name for name in found if of(name[1:].rsplit(".", 2)[0])]
+        now = self._now() if left else 0.0
+        for name in left:
+            with suppress(FileNotFoundError):
+                path = Path(self._join(name))
+                if now - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
+
+    def _now(self) -> float:
+        """By the clock that the times of files here are of, which may be another machine's."""
+        probe = self._temporary("clock")
+        try:
+            probe.touch()
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _temporary(self, name: str) -> Path:
+        return Path(self._join(f".{name}.{uuid.uuid4().hex}{_TEMPORARY}"))
 
     def _write_local(self, name: str, data: Any, put: Callable[[Path, str], object]) -> None:
-        temporary = Path(self._join(f".{name}.{uuid.uuid4().hex}{_TEMPORARY}"))
+        temporary = self._temporary(name)
         try:
             with temporary.open("wb") as file:
                 file.write(data)
@@ -117,10 +147,23 @@ def _link(temporary: Path, target: str) -> None:
 @contextmanager
 def writing(url: str) -> Iterator[None]:
     """Turn what a storage raises as `url` is written into a RunError that says what to mend."""
+    with _explaining(url, "written"):
+        yield
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """As `writing`, as `url` is read."""
+    with _explaining(url, "read"):
+        yield
+
+
+@contextmanager
+def _explaining(url: str, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"{redacted(url)} cannot be written: {_mend(error)}") from error
+        raise RunError(f"{redacted(url)} cannot be {done}: {_mend(error)}") from error
 
 
 def _mend(error: OSError) -> str:

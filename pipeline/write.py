@@ -7,6 +7,7 @@ digest of the rows.
 """
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, RUN_KEY, Chunk
 from pipeline.columns import half_column, read_half
-from pipeline.storage import Folder, writing
+from pipeline.storage import Folder, reading, writing
 
 FEATURES = ("global", "features")
 """Columns of the features stage, kept on demand: global [D] and the regions' features [N * D], float16; zeros
@@ -121,12 +122,36 @@ class ChunkFooter:
     last: bool
 
 
+_TAIL = 64 << 10  # bytes, where most footers fit
+
+
 def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
-    """The footer of one written chunk, or None for a damaged file (it will be rewritten)."""
+    """The footer of one written chunk; None for a file that is damaged (it will be rewritten) or not there.
+
+    Raises RunError where the storage does not answer: what it holds is not to be captioned again.
+    """
+    with reading(f"{folder.url}/{name}"):
+        try:
+            with folder.open(name) as file:
+                tail = _tail(file)
+        except FileNotFoundError:
+            return None
     try:
-        with folder.open(name) as file:
-            metadata = pq.read_metadata(file)
+        metadata = pq.read_metadata(pa.BufferReader(tail))
         chunk = json.loads(metadata.metadata[CHUNK_KEY])
         return ChunkFooter(metadata.num_rows, chunk["errors"], chunk["last"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
         return None
+
+
+def _tail(file: Any) -> bytes:
+    """The end of a Parquet file with its footer, whose length stands before the last four bytes."""
+    size = file.seek(0, io.SEEK_END)
+    footer = _TAIL
+    while True:
+        file.seek(-min(footer, size), io.SEEK_END)
+        tail = bytes(file.read())
+        needed = int.from_bytes(tail[-8:-4], "little") + 8
+        if needed <= len(tail) or len(tail) == size:
+            return tail
+        footer = needed

@@ -2,8 +2,8 @@
 begins and not by its name.
 
 A file may hold several packed streams, as parallel packers write them, with zeros behind. One that is cut
-short or damaged raises, where some readers stop in silence. Neither memory nor time are bound by what a file
-unpacks to: of a whole archive of images, which hardly shrink, nothing is a thousand times its size.
+short or damaged raises, where some readers stop in silence. Memory is bounded, and so is time: images hardly
+shrink, so what unpacks to a thousand times its size is no archive of them, and is read no further.
 """
 
 import bz2

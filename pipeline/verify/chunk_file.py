@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pipeline.chunk import CAPTION_SCHEMA
 from pipeline.redact import describe
 from pipeline.run_folder import RunFacts
-from pipeline.storage import Folder
+from pipeline.storage import Folder, reading
 from pipeline.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
 
 _ANY_PYARROW = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+(-\w+)?")
@@ -34,19 +34,21 @@ def read_chunk_file(folder: Folder, name: str, position: int, facts: RunFacts) -
 
     Two checks find damage. The footer has a digest of the rows; and since a file's bytes come from its
     content alone, writing the rows again must give the same file, where this is the pyarrow that wrote it.
+    Raises RunError where the storage does not answer: that says nothing of the file.
     """
+    with reading(f"{folder.url}/{name}"):
+        data = folder.read(name)
+    if data is None:
+        raise ChunkFileError("is not there any more")
     try:
-        return _read(folder, name, position, facts)
+        return _checked(data, position, facts)
     except ChunkFileError:
         raise
     except (OSError, ValueError, LookupError, TypeError, NotImplementedError, pa.ArrowException) as error:
         raise ChunkFileError(f"is damaged and cannot be read ({describe(error)})") from None
 
 
-def _read(folder: Folder, name: str, position: int, facts: RunFacts) -> ChunkFile:
-    data = folder.read(name)
-    if data is None:
-        raise ChunkFileError("is not there any more")
+def _checked(data: bytes, position: int, facts: RunFacts) -> ChunkFile:
     file = pq.ParquetFile(pa.BufferReader(data))
     rows = file.read()
     rows.validate(full=True)

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,7 @@ def test_a_partition_leaves_what_others_are_writing(tmp_path: Path, source: str,
     names = [f".{name}.0123.tmp" for name in folder.captions.names()]
     for name in names:
         (output / "captions" / name).touch()
+        os.utime(output / "captions" / name, (0, 0))
     folder.begin(facts, {shard_file_stem("s-1.tar")}, Partition(2, 2))
     left = {path.name for path in (output / "captions").glob(".*.tmp")}
     assert left == {name for name in names if name.startswith(".s-0-")}

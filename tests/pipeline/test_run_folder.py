@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,9 @@ def test_a_summary_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None
 
 
 def test_an_output_on_no_known_filesystem_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"OUTPUT nosuch://bucket/run cannot be opened: Protocol not known"):
+    with pytest.raises(
+        UserError, match=r"OUTPUT nosuch://bucket/run cannot be opened: nosuch:// is no storage"
+    ):
         RunFolder("nosuch://bucket/run")
     monkeypatch.setitem(sys.modules, "adlfs", None)  # not installed
     with pytest.raises(UserError, match=r"OUTPUT abfs://bucket/run cannot be opened: Install adlfs"):
@@ -180,6 +183,7 @@ def test_leftovers_and_damaged_chunks_are_not_counted(tmp_path: Path) -> None:
     captions = tmp_path / "captions"
     whole = next(captions.iterdir())
     (captions / f".{whole.name}.00.tmp").write_bytes(b"half")
+    os.utime(captions / f".{whole.name}.00.tmp", (0, 0))
     (captions / "notes.txt").write_text("")
     folder.begin(_facts())
     assert sorted(path.name for path in captions.iterdir()) == [whole.name, "notes.txt"]

@@ -3,10 +3,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
+from pipeline.errors import CredentialsError, RunError
+from pipeline.retries import storage
 from pipeline.storage import Folder
 from pipeline.write import RUN_KEY, CaptionWriter, ChunkFooter, Receipt, read_footer
+from tests.faulty_proxy import Faults, FaultyProxy
 
 FACTS = {"seed": 0, "version": "1"}
 
@@ -67,6 +71,33 @@ def test_a_damaged_file_counts_as_not_written(tmp_path: Path) -> None:
     assert read_footer(Folder(str(tmp_path)), path.name) is None
     pq.write_table(pa.table({"someone": ["else's"]}), path)
     assert read_footer(Folder(str(tmp_path)), path.name) is None
+
+
+def test_a_storage_that_does_not_answer_is_no_damaged_file(
+    s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk, folder = _chunk(), Folder("s3://bucket/footers")
+    CaptionWriter(folder.url, FACTS)(chunk)
+    folder.write("damaged.parquet", folder.read(chunk.file_name)[:-9] + b"PAR1")
+    s3.faults = Faults(slow_down=0.2, cut=0.2)
+    for _ in range(5):
+        assert read_footer(folder, chunk.file_name) == ChunkFooter(2, 1, True)
+        assert read_footer(folder, "damaged.parquet") is None
+        assert read_footer(folder, "none.parquet") is None
+    monkeypatch.setattr(storage, "attempts", 2)
+    for refusal in ((503, "SlowDown"), (403, "AccessDenied")):
+        s3.faults = Faults(refuse_after=0, refusal=refusal)
+        with pytest.raises(RunError, match=rf"{chunk.file_name} cannot be read: .*it resumes"):
+            read_footer(folder, chunk.file_name)
+    s3.faults = Faults(refuse_after=0, refusal=(403, "ExpiredToken"))
+    with pytest.raises(CredentialsError):
+        read_footer(folder, chunk.file_name)
+
+
+def test_a_footer_longer_than_most(tmp_path: Path) -> None:
+    chunk = _chunk()
+    CaptionWriter(str(tmp_path), {"long": "x" * 200_000})(chunk)
+    assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True)
 
 
 def test_a_chunk_without_rows_leaves_its_trace(tmp_path: Path) -> None:
