@@ -34,7 +34,8 @@ def locate(url: str) -> tuple[Any, str]:
     url = canonical(url)
     chained = is_chained(url)
     if scheme(url) is None and not chained:
-        return fsspec.filesystem("file"), str(Path(url).expanduser().absolute())
+        local = Path(url).expanduser() if url.startswith("~") else Path(url)  # `./~` is a name
+        return fsspec.filesystem("file"), str(local.absolute())
     options = {protocol: _S3 for protocol in ("s3", "s3a") if f"{protocol}://" in url}
     # `::` in a key is a part of its name
     filesystem, path = _known(fsspec.core.url_to_fs, url if chained else url.partition("::")[0], **options)
@@ -197,8 +198,10 @@ def naming(filesystem: Any, path: str) -> Iterator[None]:
         kinds = (FileNotFoundError, PermissionError, FileChangedError, StorageError)
         kind = next((kind for kind in kinds if isinstance(error, kind)), None)
         name = _named(filesystem, path)
-        if kind is None or name in str(error) or path in str(error):
+        if kind is None or name in str(error):
             raise
+        if kind is FileNotFoundError:
+            raise FileNotFoundError(f"{name} is not there") from error
         raise kind(f"{name}: {describe(error)}") from error
 
 

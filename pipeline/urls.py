@@ -14,9 +14,9 @@ def scheme(url: str) -> str | None:
 
 
 def canonical(url: str) -> str:
-    """The URL with its scheme in small letters; a local path as it is."""
-    found = scheme(url)
-    return f"{found}{url[len(found) :]}" if found else url
+    """The URL with its schemes in small letters; a local path as it is."""
+    parts = url.split("::") if is_chained(url) else [url]
+    return "::".join(f"{s}{part[len(s) :]}" if (s := scheme(part)) else part for part in parts)
 
 
 def split_list(url: str) -> list[str]:

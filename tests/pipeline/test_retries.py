@@ -32,6 +32,15 @@ def _not_found(cause: Exception) -> Exception:
     return error
 
 
+class TransportError(Exception):
+    """Named as httpx's, which huggingface_hub may use."""
+
+
+def _from(cause: Exception, error: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -56,6 +65,18 @@ def _not_found(cause: Exception) -> Exception:
         (OSError(errno.ENOSPC, "No space left on device"), "permanent"),
         (PermissionError(errno.EACCES, "Permission denied"), "permanent"),
         (ssl.SSLCertVerificationError("self-signed certificate"), "permanent"),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:2427)"), "transient"),
+        (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"), "transient"),
+        (ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"), "transient"),
+        (ssl.SSLError(1, "[SSL: TLSV1_ALERT_INTERNAL_ERROR] internal error"), "transient"),
+        (ssl.SSLError(1, "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] handshake failure"), "permanent"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "permanent"),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "reset"), "transient"),
+        (_from(ssl.SSLEOFError(8, "EOF"), aiohttp.ClientOSError(8, "EOF")), "transient"),
+        (boto.SSLError(endpoint_url="https://CERTIFICATE/", error="EOF occurred"), "transient"),
+        (boto.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED] failed"), "permanent"),
+        (_from(ssl.SSLCertVerificationError("expired"), TransportError("expired")), "permanent"),
+        (_from(ssl.SSLEOFError(8, "EOF"), TransportError("EOF")), "transient"),
         (ValueError("anything else"), "permanent"),
         (_s3("ExpiredToken", 400), "credentials"),
         (_s3("InvalidAccessKeyId", 403), "credentials"),
@@ -98,6 +119,18 @@ def test_permanent_trouble_is_raised_at_once_as_an_os_error() -> None:
     assert len(calls) == 1
     with pytest.raises(StorageError, match="strange client"):
         QUICK(_failing(RuntimeError("strange client"))[1])  # type: ignore[arg-type]
+
+
+def test_a_client_s_own_error_becomes_one_that_crosses_processes() -> None:
+    class StrangeError(OSError):
+        def __init__(self, one: str, two: str) -> None:
+            super().__init__(one + two)
+
+    with pytest.raises(StorageError, match="strange thing"):
+        QUICK(_failing(StrangeError("strange ", "thing"))[1])  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="full") as raised:
+        QUICK(_failing(OSError(errno.ENOSPC, "full"))[1])  # type: ignore[arg-type]
+    assert raised.value.errno == errno.ENOSPC
 
 
 def test_refused_credentials_are_raised_at_once_with_what_to_do() -> None:
