@@ -33,8 +33,10 @@ def alternatives(pattern: str) -> list[str]:
 def as_given(filesystem: Any, source: str, path: str) -> str:
     """The path as whoever wrote `source` would write it: with protocol and archive, if that has them."""
     if is_chained(source):
-        _, chained, archive = source.partition("::")
-        return f"{filesystem.unstrip_protocol(path)}{chained}{archive}"
+        first, _, rest = source.partition("::")
+        if scheme(first) is None:  # `simplecache`, whose paths are those of what it caches
+            return f"{first}::{as_given(filesystem, rest, path)}"
+        return f"{filesystem.unstrip_protocol(path)}::{rest}"
     return path if scheme(source) is None else str(filesystem.unstrip_protocol(path))
 
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -6,6 +7,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pipeline.files import file_info, file_kind, locate, open_stream, read_file
 from pipeline.listing import as_given, entries, entry_of, files_below, matching_files
 from pipeline.retries import StorageError
+from pipeline.storage import Folder
 from tests.faulty_proxy import Faults, FaultyProxy
 
 NAMES = ["a-0.tar", "a-1.tar", "b.txt", "deep/a-2.tar", "deep/er/a-3.tar", "other/[x].tar"]
@@ -99,6 +101,21 @@ def test_local_names_are_what_they_are(tmp_path: Path) -> None:
         assert read_file(filesystem, path) == name.encode()
     assert len(matching_files(*locate(f"{tmp_path}/*"))) == 7
     assert matching_files(*locate(f"{tmp_path}/a*b*")) == [f"{tmp_path}/a\nb.jpg", f"{tmp_path}/a::b.tar"]
+
+
+def test_files_are_named_as_their_source_was(s3: FaultyProxy, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "z.zip", "w") as file:
+        file.writestr("in/a.tar", b"x")
+    Folder("s3://bucket/named").write("a.tar", b"x")
+    for source, expected in (
+        (f"zip://in/*.tar::{tmp_path}/z.zip", f"zip://in/a.tar::{tmp_path}/z.zip"),
+        ("simplecache::s3://bucket/named/*.tar", "simplecache::s3://bucket/named/a.tar"),
+        ("S3://bucket/named/*.tar", "s3://bucket/named/a.tar"),
+    ):
+        filesystem, pattern = locate(source)
+        (path,) = matching_files(filesystem, pattern)
+        assert as_given(filesystem, source, path) == expected
+        assert read_file(*locate(expected)) == b"x"
 
 
 ODD_KEYS = [
