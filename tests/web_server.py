@@ -41,7 +41,7 @@ def web_server(site: Site, context: ssl.SSLContext | None = None) -> Iterator[st
     server.handle_error = lambda request, address: None  # type: ignore[method-assign]
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http{'s' * bool(context)}://127.0.0.1:{server.server_address[1]}"
     finally:

@@ -54,7 +54,7 @@ def without_ranges(tmp_path: Path) -> Iterator[str]:
 
     handler = functools.partial(Quiet, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     with FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}", Faults(cut=0.5)) as proxy:
         yield f"{proxy.url}/data.bin"
     server.shutdown()
