@@ -13,16 +13,20 @@ Captions = Annotated[
     list[str],
     typer.Argument(
         metavar="CAPTIONS...",
-        help="Files, folders, quoted patterns or URLs of captions: txt (one a line), json (COCO, Karpathy, "
-        "lists), jsonl, csv, Parquet, tars with .txt members.",
+        help="Files, folders, quoted patterns or URLs of captions: txt (one a line, or a table such as "
+        "Flickr8k's), json (COCO, Karpathy, lists, conversations), jsonl, csv, tsv, Parquet, tars with .txt "
+        "members. A folder may hold a text beside each image, or be img2dataset's or Hugging Face's: what it "
+        "is taken for, and what is left out, is said in a line each.",
     ),
 ]
-Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The new bundle, or one to go on with.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUTPUT", help="The new bundle, or one whose training resumes.")
+]
 Init = Annotated[
     str | None,
     typer.Option(
         metavar="BUNDLE",
-        help="Take CLIP, language model, sizes and settings from this bundle; left out, without --clip and "
+        help="Take CLIP, language model, sizes and settings from this bundle; default, without --clip and "
         "--llm: the one that comes with the package.",
     ),
 ]
@@ -42,7 +46,13 @@ ConfigFile = Annotated[
 WarmStart = Annotated[
     bool, typer.Option("--warm-start", help="Begin with the adaptor of --init instead of a fresh one.")
 ]
-Column = Annotated[str | None, typer.Option(help="Column of jsonl, csv and Parquet files.")]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of tables and records, or its number where a table has no header; default: caption, or "
+        "another known name, such as text or TEXT."
+    ),
+]
 Split = Annotated[list[str] | None, typer.Option(help="Split of files that name them; may be repeated.")]
 Cache = Annotated[str | None, typer.Option(help="Folder or URL that keeps CLIP's text features.")]
 Steps = Annotated[int | None, typer.Option(help="Training steps.")]
@@ -50,9 +60,9 @@ Batch = Annotated[int | None, typer.Option(help="Captions a step, over all worke
 LearningRate = Annotated[float | None, typer.Option(help="Its peak, after the warm-up.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and noise.")]
 HeldOut = Annotated[
-    float | None, typer.Option(help="Captions set aside for evaluation: a share below 1, or a number.")
+    float | None, typer.Option(help="Captions set aside for evaluation: a fraction below 1, or a number.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Training processes; left out: one for each GPU, or one.")]
+Workers = Annotated[int | None, typer.Option(help="Training processes; default: one for each GPU, or one.")]
 Local = Annotated[bool, typer.Option("--local", help="Train in this process, without Ray.")]
 
 

@@ -1,14 +1,17 @@
 """Draw images with their captions as one page. Pillow's own font: nothing to install."""
 
 import io
-from collections.abc import Mapping, Sequence
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 
 from PIL import Image, ImageDraw, ImageFont
 
 from maccap.pixels import PixelSpec
 from pipeline.decode_image import UndecodableError, decode_image
 from pipeline.examples import Example
+from pipeline.redact import printable
 
 _PAGE, _CARD, _EMPTY = (242, 241, 238), (255, 255, 255), (214, 214, 214)
 _INK, _GREY, _RED = (28, 28, 30), (128, 128, 132), (168, 40, 32)
@@ -91,22 +94,34 @@ def _lines(example: Example, tile: int) -> list[_Line]:
 
 def _wrapped(text: str, points: int, width: int) -> list[str]:
     """`text` in lines of at most `width` pixels; words too long for one are cut, and so is a sixth line."""
-    font = _font(points)
-    lines: list[str] = []
+    # what six lines can hold: no longer text is measured
+    shown = printable(" ".join(text.split())[: (_LINES + 1) * (width + 1)])
+    lines = list(islice(_line_by_line(shown, points, width), _LINES + 1))
+    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], lines[_LINES - 1][:-1] + "\u2026"]
+
+
+def _line_by_line(text: str, points: int, width: int) -> Iterator[str]:
     line = ""
     for word in text.split():
         joined = f"{line} {word}".strip()
-        if font.getlength(joined) <= width:
+        if _fits(joined, points, width):
             line = joined
             continue
-        lines += [line] if line else []
+        if line:
+            yield line
         line = word
-        while font.getlength(line) > width:
-            fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or font.getlength(line[:n]) <= width)
-            lines.append(line[:fits])
-            line = line[fits:]
-    lines += [line] if line else []
-    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], lines[_LINES - 1][:-1] + "\u2026"]
+        while not _fits(line, points, width):
+            longest = range(2, min(len(line), width + 1))
+            end = 1 + bisect(longest, False, key=lambda length: not _fits(line[:length], points, width))
+            yield line[:end]
+            line = line[end:]
+    if line:
+        yield line
+
+
+def _fits(line: str, points: int, width: int) -> bool:
+    """Characters may have no width, or none of their own: a line has at most one for each pixel."""
+    return len(line) <= width and _font(points).getlength(line) <= width
 
 
 def _height(lines: Sequence[_Line]) -> int:

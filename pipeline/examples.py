@@ -6,11 +6,14 @@ again from the run's source, by shard and index.
 
 import json
 import random
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from pipeline.captions import read_captions
-from pipeline.errors import UserError
+from pipeline.errors import CredentialsError, UserError
 from pipeline.redact import printable
 from pipeline.run_folder import RunFolder
 from pipeline.sources import SourceOptions, absolute_source, plan_source, read_shard
@@ -37,11 +40,12 @@ def pick_examples(run: str, count: int, seed: int = 0) -> list[Example]:
     chosen = random.Random(seed).sample(range(total), min(count, total))
     found: dict[int, Example] = {}
     start = 0
+    ascending = sorted(chosen)
     for table in read_captions(run, _COLUMNS):
-        for row in chosen:
-            if start <= row < start + table.num_rows:
-                found[row] = _example(**table.slice(row - start, 1).to_pylist()[0])
-        start += table.num_rows
+        end = start + table.num_rows
+        for row in ascending[bisect_left(ascending, start) : bisect_left(ascending, end)]:
+            found[row] = _example(table.slice(row - start, 1).to_pylist()[0])
+        start = end
     return [found[row] for row in chosen]
 
 
@@ -67,7 +71,7 @@ def reference(metadata: str | None) -> str | None:
     """A caption among a sample's metadata: the first of `captions`, or `caption`, or its text member."""
     try:
         fields = json.loads(metadata or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict):
         return None
@@ -77,20 +81,20 @@ def reference(metadata: str | None) -> str | None:
     return next((text for text in options if isinstance(text, str) and text), None)
 
 
-def _example(metadata: str | None, **row: object) -> Example:
-    return Example(reference=reference(metadata), **row)  # type: ignore[arg-type]
+def _example(row: dict[str, Any]) -> Example:
+    return Example(reference=reference(row.pop("metadata")), **row)
 
 
 def _load_shard(shard: Shard, ids: dict[int, str], max_bytes: int) -> dict[str, bytes]:
     """By index of the sample; one that is another image than it was is left out."""
     images = {}
     try:
-        for index, sample in enumerate(read_shard(shard, max_bytes)):
+        for index, sample in enumerate(islice(read_shard(shard, max_bytes), max(ids) + 1)):
             if ids.get(index) == printable(sample.image_id) and (data := _load(sample)) is not None:
                 images[ids[index]] = data
-            if index >= max(ids):
-                break
-    except Exception:  # whatever a damaged shard raises, it ends here as it did in the run
+    except CredentialsError:
+        raise
+    except Exception:  # decompressors and storages have no common class: it ends here as it did in the run
         return images
     return images
 
@@ -98,5 +102,7 @@ def _load_shard(shard: Shard, ids: dict[int, str], max_bytes: int) -> dict[str, 
 def _load(sample: Sample) -> bytes | None:
     try:
         return sample.load() if sample.load else None
-    except OSError:
+    except CredentialsError:
+        raise
+    except Exception:  # of no common class either: one image less, as it is one error row of the run
         return None

@@ -1,8 +1,11 @@
 """Captions to train on: from CAPTIONS, as a person wrote it, to a set of clean and distinct texts.
 
     files.py        the caption files that paths, folders, patterns and URLs stand for
+    layout.py       what the files of a folder are, by their names
     read.py         the captions of one file, by its extension
-    lines.py, annotations.py, records.py, parquet.py, tar.py    the formats
+    table.py, annotations.py, records.py, parquet.py, tar.py    the formats
+    columns.py      which column or field holds the captions
+    names.py        texts that are file names, URLs or ids
     clean.py        what is kept of a caption, and why one is dropped
     caption_set.py  the distinct captions, with counts of everything dropped
     load.py         all of it together

@@ -1,28 +1,40 @@
-"""JSON files of captions: COCO's annotations, Karpathy's splits, and plain lists."""
+"""JSON files of captions: COCO's annotations, Karpathy's splits, conversations, and plain lists."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.redact import printable
-from pipeline.texts.found import Found, captions_in
+from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.json_stream import JsonStream
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
+from pipeline.texts.names import is_name
+from pipeline.texts.records import CERTAIN, certain_captions, is_record, read_records, record_captions
 
 SHAPES = (
     '{"annotations": [{"caption": ...}]} (COCO), {"images": [{"split": ..., "sentences": [{"raw": ...}]}]} '
-    '(Karpathy), or a list of {"split": ..., "captions": [...]}, of {"caption": ...}, or of texts'
+    '(Karpathy), {"image name": ...}, or a list of {"split": ..., "captions": [...]}, of {"caption": ...}, '
+    "of conversations, or of texts. Another field of the objects is named with --column"
 )
 _KEYS_SHOWN = 8
+_LINE_CHARACTERS = 1 << 20
 
 
-def read_json(stream: Any, name: str) -> Iterator[Found]:
-    """The captions of any of the `SHAPES`; a place is the number of the annotation, image or list element.
+def read_json(stream: Any, name: str, column: str | None, note: Note) -> Iterator[Found]:
+    """The captions of any of the `SHAPES`; a place is the number of the annotation, image or list element, or
+    the image's name. Of a file of JSON lines it is the line.
 
-    Raises UserError where the JSON has another shape, ValueError where it is cut short or damaged.
+    Raises NoCaptionsError where the JSON has another shape, UserError where it is UTF-16 or several values,
+    ValueError where it is cut short or damaged.
     """
-    json_stream = JsonStream(as_text(stream))
+    text = as_text(stream)
+    first = text.readline(_LINE_CHARACTERS)
+    second = text.readline(_LINE_CHARACTERS) if first.rstrip().endswith("}") else ""
+    if second.startswith("{") and is_record(first):
+        yield from read_records(chain((first, second), text), name, column, note)
+        return
+    json_stream = JsonStream(text, first + second)
     start = json_stream.peek()
     if not start:
         return
@@ -35,36 +47,41 @@ def read_json(stream: Any, name: str) -> Iterator[Found]:
         counts[key] = counts.get(key, 0) + 1
         if isinstance(element, dict):
             fields.setdefault(key, list(islice(element, _KEYS_SHOWN)))
-        captions = _captions(key, element, counts[key])
+        captions = _captions(key, element, counts[key], column, note)
         if captions is not None and start in "[{":
             understood = True
             yield from captions
         elif key in (None, "annotations"):
             yield Found(None, counts[key], broken=True)
     if json_stream.peek():
-        raise UserError(f"{name} holds more than one JSON value. If each line is a record, name it .jsonl.")
+        raise UserError(f"{name} holds more than one JSON value. Write it as a list, or one value a line.")
     if counts and not understood:
-        raise UserError(f"{name} has no captions where they are looked for: {_shape(start, counts, fields)}.")
+        raise NoCaptionsError(
+            "JSON of another shape",
+            f"{name} has no captions where they are looked for: {_shape(start, counts, fields)}.",
+        )
 
 
-def _captions(key: str | None, element: Any, number: int) -> Iterable[Found] | None:
+def _captions(
+    key: str | None, element: Any, number: int, column: str | None, note: Note
+) -> Iterable[Found] | None:
     """None for what is no part of any known shape."""
-    if key is None and isinstance(element, str):
-        return [Found(element, number)]
+    image = key is not None and (is_name(key) or key.isdecimal())
+    place = printable(str(key)) if image else number
+    if isinstance(element, str):
+        return [Found(element, place)] if image or key is None or key in CERTAIN else None
     if not isinstance(element, dict):
         return None
-    split = element.get("split")
-    split = split if isinstance(split, str) else None
+    if key is None:
+        return record_captions(element, number, column, note)
     if key == "images" and isinstance(element.get("sentences"), list):
-        return _sentences(element["sentences"], number, split)
-    for field in ("captions", "caption") if key is None else ("caption",) if key == "annotations" else ():
-        if field in element:
-            return captions_in(element[field], number, split)
-    return None
+        return _sentences(element, number)
+    return certain_captions(element, place, column, note)
 
 
-def _sentences(sentences: list[Any], number: int, split: str | None) -> Iterator[Found]:
-    for sentence in sentences:
+def _sentences(image: dict[str, Any], number: int) -> Iterator[Found]:
+    split = image["split"] if isinstance(image.get("split"), str) else None
+    for sentence in image["sentences"]:
         if isinstance(sentence, dict) and "raw" in sentence:
             yield from captions_in(sentence["raw"], number, split)
         else:

@@ -49,7 +49,7 @@ class CaptionSet:
     `texts` are distinct and in order of first sight; `repeats` says how often each was there, at least once.
     `read` counts every caption that was looked at: those in `texts` and those in `dropped`. `splits` are the
     splits that were read, where the files name any; `sources` the files, and `without_captions` those of them
-    that hold none.
+    that hold none. `notes` are lines on what folders and files were taken for, and on what was left out.
     """
 
     texts: list[str]
@@ -59,6 +59,7 @@ class CaptionSet:
     sources: list[str]
     splits: list[str]
     without_captions: list[str]
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -69,8 +70,8 @@ class CaptionSet:
         return digest.hexdigest()
 
     def summary(self) -> Iterator[str]:
-        """Lines for a person: what was read and kept, then a line for each reason to drop, with examples, and
-        one for files without captions.
+        """Lines for a person: what was read and kept, then a line for each reason to drop, with examples, one
+        for files without captions, and the notes.
         """
         files = "1 file" if len(self.sources) == 1 else f"{len(self.sources):,} files"
         splits = f" (splits: {', '.join(self.splits)})" if self.splits else ""
@@ -85,6 +86,8 @@ class CaptionSet:
         if self.without_captions:
             names = ", ".join(self.without_captions[:EXAMPLES_KEPT])
             yield f"  {len(self.without_captions):,} of the files without captions, like {names}"
+        for note in self.notes:
+            yield f"  {note}"
 
 
 def _printable(text: str) -> str:

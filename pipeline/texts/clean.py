@@ -9,9 +9,12 @@ import re
 import unicodedata
 from enum import StrEnum
 
-# control characters that are no white space, lone surrogates (bytes that were no UTF-8), and the mark that
-# other programs leave in the place of such bytes
+from pipeline.texts.names import is_name
+
+# control characters that are no white space, halves of characters, and the mark that other programs leave in
+# the place of bytes that are no UTF-8
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
+_NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  # as `surrogateescape` leaves such bytes
 
 
 class Reason(StrEnum):
@@ -20,6 +23,8 @@ class Reason(StrEnum):
     EMPTY = "empty"
     TOO_LONG = "too long"
     NOT_TEXT = "not text"
+    NOT_UTF8 = "not UTF-8 (if it is most of a file, save that as UTF-8)"
+    NAME = "file names, URLs or ids"
     BROKEN = "broken records"
     OTHER_SPLIT = "in other splits"
     DUPLICATE = "duplicates"
@@ -27,6 +32,8 @@ class Reason(StrEnum):
 
 def clean(text: str, max_characters: int) -> tuple[str, Reason | None]:
     """The cleaned text, and why it is to be dropped (None: it is kept)."""
+    if _NOT_UTF8.search(text):
+        return text, Reason.NOT_UTF8
     if _NOT_TEXT.search(text):
         return text, Reason.NOT_TEXT
     cleaned = unicodedata.normalize("NFC", " ".join(text.split()))
@@ -34,6 +41,8 @@ def clean(text: str, max_characters: int) -> tuple[str, Reason | None]:
         return cleaned, Reason.EMPTY
     if len(cleaned) > max_characters:
         return cleaned, Reason.TOO_LONG
-    if not any(map(str.isalnum, cleaned)):
+    if is_name(cleaned):
+        return cleaned, Reason.NAME
+    if not any(map(str.isalpha, cleaned)):
         return cleaned, Reason.NOT_TEXT
     return cleaned, None

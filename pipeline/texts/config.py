@@ -8,7 +8,11 @@ from maccap.config import Config
 class TextConfig(Config):
     """Settings of `load_captions`."""
 
-    column: str = Field(default="caption", description="of jsonl, csv, tsv and Parquet files")
+    column: str | None = Field(
+        default=None,
+        description="of tables and records, or its number where a table has no header; default: caption, or "
+        "another known name (see pipeline/texts/columns.py)",
+    )
     splits: tuple[str, ...] | None = Field(
         default=None,
         description="of files that name splits; left out: train and restval where there are such, else all",

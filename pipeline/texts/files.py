@@ -1,71 +1,92 @@
 """The caption files that CAPTIONS stand for: files, folders, and patterns, local or behind any fsspec URL."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import UserError
-from pipeline.files import file_kind, locate
-from pipeline.listing import GLOB, PATTERN, WEB, alternatives, as_given, files_below, matching_files
-from pipeline.redact import describe, printable
+from fsspec.utils import glob_translate
 
-_PACKABLE = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar")
-_ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".parquet")
-UNDERSTOOD = f"{', '.join(_PACKABLE)} (these also as .gz), .tgz and .parquet"
+from pipeline.errors import UserError
+from pipeline.files import file_kind, is_local, locate
+from pipeline.listing import GLOB, PATTERN, WEB, Entry, alternatives, as_given, entries, is_hidden
+from pipeline.redact import describe, printable
+from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
 
 
 @dataclass(frozen=True)
 class CaptionFile:
-    """One file: `name` is its path or URL as a person would write it."""
+    """One file: `name` is its path or URL as a person would write it, `size` its bytes where a folder's
+    listing told them. One that was `named` by the user is refused where it holds no captions.
+    """
 
     name: str
     filesystem: Any
     path: str
+    named: bool = True
+    form: Form = "caption files"
+    size: int | None = None
 
     @property
     def ending(self) -> str:
         """The extension that tells the format, in small letters and without .gz: `.json` of `A.JSON.gz`."""
-        ending = next((e for e in _ENDINGS if _without_query(self.path).endswith(e)), "")
+        ending = ending_of(_without_query(self.path))
         return ".tar" if ending == ".tgz" else ending.removesuffix(".gz")
 
     @property
     def packed(self) -> bool:
-        return _without_query(self.path).endswith((".gz", ".tgz"))
+        return ending_of(_without_query(self.path)).endswith(("gz", ".tgz"))
 
 
-def caption_files(sources: Sequence[str]) -> list[CaptionFile]:
+@dataclass
+class Selection:
+    """What CAPTIONS stand for: the files in order, a line for each folder on what it was taken for, and what
+    was left out there.
+    """
+
+    files: list[CaptionFile]
+    taken: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+def caption_files(sources: Sequence[str]) -> Selection:
     """All files of all sources, each once: sources in the order given, the files of each in sorted order.
 
-    A folder stands for the caption files in it and below, hidden ones left out. Raises UserError where a
-    source has none.
+    A folder stands for the caption files in it and below (see `layout.py`), hidden ones left out. Raises
+    UserError where a source has none.
     """
     files: dict[tuple[Any, str], CaptionFile] = {}
+    selection = Selection([])
     for source in sources:
         try:
-            found = list(_files(source if "://" in source else str(Path(source).expanduser())))
+            found = list(_files(source if "://" in source else str(Path(source).expanduser()), selection))
         except UserError:
             raise
         except Exception as error:  # far storages have no common class of errors
             raise UserError(f"CAPTIONS {printable(source)} cannot be listed: {describe(error)}") from error
         for file in found:
-            files.setdefault((file.filesystem, file.path), file)
-    return list(files.values())
+            known = files.get((file.filesystem, file.path))
+            if known is None or (file.named and not known.named):
+                files[file.filesystem, file.path] = file
+    selection.files = list(files.values())
+    return selection
 
 
-def _files(source: str) -> Iterator[CaptionFile]:
+def _files(source: str, selection: Selection) -> Iterator[CaptionFile]:
     filesystem, path = locate(source)
     # an HTTP server is asked for a file as a file: whether it is a folder would need all of its text
     direct = source.startswith(WEB) and CaptionFile(source, filesystem, path).ending
     kind = "file" if direct else file_kind(filesystem, path)
     if kind == "directory":
-        yield from _folder(filesystem, path, source)
+        yield from _folder(filesystem, path, source, selection)
     elif kind is not None:
         yield _one_file(filesystem, path, source)
     elif PATTERN.search(source):
-        yield from _pattern(source)
+        yield from _pattern(source, selection)
     else:
         raise UserError(f"CAPTIONS {printable(source)} does not exist. Check the path.")
 
@@ -82,16 +103,30 @@ def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
     return file
 
 
-def _folder(filesystem: Any, path: str, source: str) -> Iterator[CaptionFile]:
-    files = _understood(filesystem, list(files_below(filesystem, path)), path, source)
-    if not files:
+def _folder(filesystem: Any, path: str, source: str, selection: Selection) -> list[CaptionFile]:
+    listed = entries(filesystem, path)
+    kind = own_output(path, *_names(listed))
+    if kind is not None:
         raise UserError(
-            f"CAPTIONS {printable(source)} is a folder without caption files (names ending in {UNDERSTOOD})."
+            f"CAPTIONS {printable(source)} is none of captions that people wrote, but one of the {kind}. "
+            "Name the files that you mean, such as RUN/captions/*.parquet."
         )
-    yield from files
+    walk = _Walk(filesystem, source, selection.left_out)
+    files = sorted(walk.files(path, listed), key=lambda file: file.path)
+    if not files:
+        left_out = "".join(f" ({line})" for line in selection.left_out.lines())
+        raise UserError(
+            f"CAPTIONS {printable(source)} is a folder without caption files (names ending in {UNDERSTOOD})"
+            f"{left_out}."
+        )
+    counts = Counter(file.form for file in files)
+    selection.taken.append(
+        f"{printable(source)}: {', '.join(f'{form} ({count:,})' for form, count in counts.items())}"
+    )
+    return files
 
 
-def _pattern(source: str) -> Iterator[CaptionFile]:
+def _pattern(source: str, selection: Selection) -> Iterator[CaptionFile]:
     try:
         expanded = alternatives(source)
     except ValueError:
@@ -100,8 +135,7 @@ def _pattern(source: str) -> Iterator[CaptionFile]:
     for url in expanded:
         filesystem, path = locate(url)
         if GLOB.search(url):
-            matches = matching_files(filesystem, path)
-            files += _understood(filesystem, matches, posixpath.dirname(GLOB.split(path)[0]), url)
+            files += _matching(filesystem, path, url, selection.left_out)
         elif file_kind(filesystem, path):
             files.append(_one_file(filesystem, path, url))
         else:
@@ -114,15 +148,76 @@ def _pattern(source: str) -> Iterator[CaptionFile]:
     yield from files
 
 
-def _understood(filesystem: Any, paths: list[str], root: str, source: str) -> list[CaptionFile]:
-    """The caption files among the paths, sorted, without what is hidden below the root."""
-    shown = [path for path in sorted(paths) if not _hidden(path[len(root) :])]
-    files = [CaptionFile(as_given(filesystem, source, path), filesystem, path) for path in shown]
-    return [file for file in files if file.ending]
+def _matching(filesystem: Any, pattern: str, source: str, left_out: LeftOut) -> list[CaptionFile]:
+    folder = GLOB.split(pattern)[0].rpartition("/")[0]
+    below = pattern.removeprefix(folder).lstrip("/")
+    if file_kind(filesystem, folder) != "directory":
+        return []
+    matches = re.compile(glob_translate(pattern)).match
+    walk = _Walk(filesystem, source, left_out, lambda path: matches(path) is not None)
+    if "**" not in below:
+        walk.depth, walk.everywhere = below.count("/") + 1, True
+    return sorted(walk.files(folder, entries(filesystem, folder)), key=lambda file: file.path)
 
 
-def _hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
+@dataclass
+class _Walk:
+    """Through a folder and those below it. `everywhere` is set where each level was asked for: then no folder
+    is passed over for what it is.
+    """
+
+    filesystem: Any
+    source: str
+    left_out: LeftOut
+    wanted: Callable[[str], bool] | None = None
+    depth: int | None = None
+    everywhere: bool = False
+    _seen: set[str] = field(default_factory=set)
+
+    def files(self, folder: str, listed: list[Entry], level: int = 1) -> Iterator[CaptionFile]:
+        """The caption files of the folder with these entries, and of those below it. Raises OSError."""
+        if self._is_known(folder):
+            return
+        shown = [entry for entry in listed if not is_hidden(entry.name)]
+        with_captions = []
+        for entry in shown:
+            if entry.is_folder and (self.depth is None or level < self.depth):
+                below = self._below(entry, level + 1)
+                if below:
+                    with_captions.append(entry.name)
+                yield from below
+        files = [e for e in shown if not e.is_folder and (self.wanted is None or self.wanted(e.path))]
+        places = sort_out([entry.name for entry in files], with_captions)
+        for entry in files:
+            if (place := places.get(entry.name)) is None:  # an image
+                continue
+            if place.form is None:
+                self.left_out.add(place.reason, printable(entry.name))
+                continue
+            name = as_given(self.filesystem, self.source, entry.path)
+            yield CaptionFile(name, self.filesystem, entry.path, False, place.form, entry.size)
+
+    def _below(self, folder: Entry, level: int) -> list[CaptionFile]:
+        listed = entries(self.filesystem, folder.path)
+        kind = None if self.everywhere else own_output(folder.path, *_names(listed))
+        if kind is not None:
+            self.left_out.add(kind, f"{printable(folder.name)}/")
+            return []
+        return list(self.files(folder.path, listed, level))
+
+    def _is_known(self, folder: str) -> bool:
+        """Whether the walk was here before, as links to a folder above lead it."""
+        if not is_local(self.filesystem):
+            return False
+        place = str(Path(folder).resolve())
+        known = place in self._seen
+        self._seen.add(place)
+        return known
+
+
+def _names(listed: list[Entry]) -> tuple[set[str], set[str]]:
+    """Names of the files, and of the folders."""
+    return {e.name for e in listed if not e.is_folder}, {e.name for e in listed if e.is_folder}
 
 
 def _without_query(path: str) -> str:

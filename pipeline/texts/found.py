@@ -1,7 +1,12 @@
-"""What every reader of caption files yields."""
+"""What every reader of caption files yields, and what it raises for a file of something else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
+
+from pipeline.errors import UserError
+
+Note = Callable[[str], None]
+"""Takes what a file was recognised as, where its name alone does not say that."""
 
 
 class Found(NamedTuple):
@@ -15,6 +20,16 @@ class Found(NamedTuple):
     place: int | str
     split: str | None = None
     broken: bool = False
+
+
+class NoCaptionsError(UserError):
+    """A file that holds something else than captions. `kind` counts such files together, as in `JSON of
+    another shape`. One that was named is refused; in a folder it is left out.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def captions_in(value: object, place: int | str, split: str | None = None) -> Iterator[Found]:

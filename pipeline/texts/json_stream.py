@@ -11,9 +11,10 @@ _AFTER_A_VALUE = frozenset(",:]} \t\r\n")
 class JsonStream:
     """The elements of a JSON file's outermost list, or of the lists in its outermost object."""
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, start: str = "") -> None:
+        """`start` is what was read of the text before."""
         self._text = text
-        self._buffer = ""
+        self._buffer = start
         self._at = 0
         self._read_before = 0
         self._decoder = json.JSONDecoder(strict=False)  # control characters are for the cleaning to find

@@ -1,17 +1,26 @@
 """From CAPTIONS to a `CaptionSet`: every file is read once, one caption at a time."""
 
-from collections.abc import Iterable, Sequence
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.files import is_local, read_bytes
 from pipeline.redact import printable
 from pipeline.texts.caption_set import CaptionSet, Dropped
 from pipeline.texts.clean import Reason, clean
 from pipeline.texts.config import TextConfig
-from pipeline.texts.files import CaptionFile, caption_files
-from pipeline.texts.found import Found
+from pipeline.texts.files import CaptionFile, Selection, caption_files
+from pipeline.texts.found import Found, NoCaptionsError, Note
 from pipeline.texts.read import place_unit, read_file
 
 TRAINING_SPLITS = ("train", "restval")  # Karpathy's names
+
+_FETCHED_AT_ONCE = 32
+_SMALL_BYTES = 1 << 20
 
 
 def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> CaptionSet:
@@ -22,17 +31,43 @@ def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> C
     where a source cannot be read, a split is not there, or no caption is left.
     """
     config = config or TextConfig()
-    files = caption_files(sources)
-    counter = _Counter(config)
-    for file in files:
-        counter.count(file, read_file(file, config.column))
+    selection = caption_files(sources)
+    counter = _Counter(config, selection)
+    for file, opened in _read_ahead(selection.files):
+        counter.count(file, partial(read_file, file, config.column, opened=opened))
     return counter.result()
+
+
+def _read_ahead(files: Sequence[CaptionFile]) -> Iterator[tuple[CaptionFile, Callable[[], Any] | None]]:
+    """Each file, and what opens it where it was fetched before: small files far away, many at a time, for
+    each would else cost a wait of its own.
+    """
+    pool = ThreadPoolExecutor(_FETCHED_AT_ONCE, "maccap-texts")
+    waiting: deque[tuple[CaptionFile, Callable[[], Any] | None]] = deque()
+    try:
+        for file in files:
+            opened = None
+            if file.size is not None and file.size <= _SMALL_BYTES and not is_local(file.filesystem):
+                opened = partial(_opened, pool.submit(read_bytes, file.filesystem, file.path))
+            waiting.append((file, opened))
+            if len(waiting) > 4 * _FETCHED_AT_ONCE:
+                yield waiting.popleft()
+        yield from waiting
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _opened(fetched: Future[bytes]) -> io.BufferedReader:
+    return io.BufferedReader(io.BytesIO(fetched.result()))
 
 
 class _Counter:
     """Decides for every caption whether it is kept, and counts."""
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextConfig, selection: Selection) -> None:
+        self._selection = selection
+        self._forms: dict[str, tuple[int, str]] = {}
+        self._refusal: NoCaptionsError | None = None
         self._max_characters = config.max_characters
         self._asked = config.splits
         self._wanted = config.splits
@@ -45,13 +80,29 @@ class _Counter:
         self._sources: list[str] = []
         self._without_captions: list[str] = []
 
-    def count(self, file: CaptionFile, captions: Iterable[Found]) -> None:
+    def count(self, file: CaptionFile, read: Callable[[Note], Iterable[Found]]) -> None:
+        """Raises UserError where the file cannot be read, or was named and holds no captions."""
         number = 0
-        for number, found in enumerate(captions, 1):  # noqa: B007
-            self._see(file, found)
+        forms: dict[str, None] = {}
+        broken = self._dropped[Reason.BROKEN]
+        before = Dropped(broken.count, list(broken.examples))
         name = printable(file.name)
+        try:
+            for number, found in enumerate(read(lambda form: forms.setdefault(form)), 1):  # noqa: B007
+                self._see(file, found)
+        except NoCaptionsError as error:
+            if file.named:
+                raise
+            # whatever it held so far were broken records
+            self._dropped[Reason.BROKEN] = before
+            self._refusal = self._refusal or error
+            self._selection.left_out.add(error.kind, name.rsplit("/", 1)[-1])
+            return
         self._read += number
         self._sources.append(name)
+        for form in forms:
+            count, first = self._forms.get(form, (0, name.rsplit("/", 1)[-1]))
+            self._forms[form] = (count + 1, first)
         if not number:
             self._without_captions.append(name)
 
@@ -85,10 +136,17 @@ class _Counter:
             sources=self._sources,
             splits=splits,
             without_captions=self._without_captions,
+            notes=list(self._notes()),
         )
         if not captions.texts:
-            raise UserError(_nothing_left(captions))
+            raise UserError(str(self._refusal or _nothing_left(captions)))
         return captions
+
+    def _notes(self) -> Iterator[str]:
+        yield from self._selection.taken
+        for form, (count, first) in self._forms.items():
+            yield f"{first if count == 1 else f'{count:,} files like {first}'}: {form}"
+        yield from self._selection.left_out.lines()
 
     def _take_from_aside(self) -> None:
         aside, self._aside = self._aside, []

@@ -9,40 +9,49 @@ from pipeline.files import open_stream
 from pipeline.redact import describe, printable
 from pipeline.texts.annotations import read_json
 from pipeline.texts.files import CaptionFile
-from pipeline.texts.found import Found
-from pipeline.texts.lines import read_txt
+from pipeline.texts.found import Found, Note
 from pipeline.texts.parquet import read_parquet
-from pipeline.texts.records import read_csv, read_jsonl
+from pipeline.texts.records import read_jsonl
+from pipeline.texts.table import read_lines, read_text
 from pipeline.texts.tar import read_tar
 
-_Reader = Callable[[Any, str, str], Iterator[Found]]
+_Reader = Callable[[Any, str, str | None, Note], Iterator[Found]]
 
-# what a place in the file is, and who reads it, given the stream, the file's name, and the column
+
+def _text(ending: str) -> _Reader:
+    return lambda stream, name, column, note: read_text(stream, name, ending, column, note)
+
+
+# what a place in the file is, and who reads it, given the stream, the file's name, the column, and whom to
+# tell what it was recognised as
 _READERS: dict[str, tuple[str, _Reader]] = {
-    ".txt": ("line", lambda stream, name, column: read_txt(stream, name)),
-    ".json": ("record", lambda stream, name, column: read_json(stream, name)),
+    **{ending: ("line", _text(ending)) for ending in (".txt", ".token", ".csv", ".tsv")},
+    ".caption": ("line", lambda stream, name, column, note: read_lines(stream, name)),
+    ".json": ("record", read_json),
     ".jsonl": ("line", read_jsonl),
     ".ndjson": ("line", read_jsonl),
-    ".csv": ("line", read_csv),
-    ".tsv": ("line", lambda stream, name, column: read_csv(stream, name, column, "\t")),
     ".parquet": ("row", read_parquet),
-    ".tar": ("member", lambda stream, name, column: read_tar(stream, name)),
+    ".tar": ("member", read_tar),
 }
 
 
-def read_file(file: CaptionFile, column: str) -> Iterator[Found]:
-    """All captions of the file, one at a time, as they stand there. Raises UserError where it cannot be read
-    to its end.
+def read_file(
+    file: CaptionFile, column: str | None, note: Note, opened: Callable[[], Any] | None = None
+) -> Iterator[Found]:
+    """All captions of the file, one at a time, as they stand there; from what `opened` returns, where it was
+    read before.
+
+    Raises NoCaptionsError where it holds something else, and UserError where it cannot be read to its end.
     """
     name = printable(file.name)
-    reader = _READERS[file.ending][1]
+    reader = _READERS[".caption" if file.form == "texts beside images" else file.ending][1]
     try:
-        with open_stream(file.filesystem, file.path) as stored:
+        with opened() if opened else open_stream(file.filesystem, file.path) as stored:
             if file.packed:
                 with gzip.GzipFile(fileobj=stored) as stream:
-                    yield from reader(stream, name, column)
+                    yield from reader(stream, name, column, note)
             else:
-                yield from reader(stored, name, column)
+                yield from reader(stored, name, column, note)
     except UserError:
         raise
     except Exception as error:  # what a damaged file or a far storage raises is in no common class

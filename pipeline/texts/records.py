@@ -1,67 +1,114 @@
-"""Files of records with a caption column: JSON lines, and comma- or tab-separated values with a header."""
+"""Records: JSON objects that each hold captions, and files with one a line."""
 
-import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.redact import printable
-from pipeline.texts.found import Found, captions_in
+from pipeline.texts.columns import caption_column, inferred, missing_column
+from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
 
-_COLUMNS_SHOWN = 20
+_FIELDS_KEPT = 20
 _DECODER = json.JSONDecoder(strict=False)  # control characters are for the cleaning to find
+CERTAIN = ("captions", "caption", "caption_str")
+"""Fields that hold captions wherever they are."""
+_SPLITS = ("split", "set_name")
+_ANSWERING = ("gpt", "assistant", "model")
 
 
-def read_jsonl(stream: Any, name: str, column: str) -> Iterator[Found]:
-    """The column's texts, or lists of texts; a line that is no object with the column is a broken record.
+def read_jsonl(stream: Any, name: str, column: str | None, note: Note) -> Iterator[Found]:
+    """The captions of the record on each line; a line that is no such record is a broken one.
 
-    Raises UserError where no record has the column.
+    Raises NoCaptionsError where no record holds captions.
     """
-    columns: dict[str, None] = {}
-    objects = 0
-    for number, line in enumerate(text_lines(stream, name), 1):
+    return read_records(text_lines(stream, name), name, column, note)
+
+
+def read_records(lines: Iterable[str], name: str, column: str | None, note: Note) -> Iterator[Found]:
+    """As `read_jsonl`, of lines that were read before."""
+    fields: dict[str, None] = {}
+    filled = understood = 0
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            record = _DECODER.decode(line)
-        except (ValueError, RecursionError):
-            record = None
-        if isinstance(record, dict):
-            objects += 1
-            if len(columns) < _COLUMNS_SHOWN or column in record:
-                columns.update(dict.fromkeys(record))
-        if isinstance(record, dict) and column in record:
-            yield from captions_in(record[column], number)
-        else:
+        filled += 1
+        captions = None
+        if (record := _parsed(line)) is not None:
+            captions = record_captions(record, number, column, note)
+            if len(fields) < _FIELDS_KEPT:
+                fields.update(dict.fromkeys(record))
+        if captions is None:
             yield Found(None, number, broken=True)
-    if objects and column not in columns:
-        raise missing_column(name, column, list(columns))
+        else:
+            understood += 1
+            yield from captions
+    if fields and not understood:
+        raise missing_column(name, column, list(fields))
+    if filled and not understood:
+        raise NoCaptionsError(
+            "records without captions", f"{name} has no JSON object with captions on any line."
+        )
 
 
-def read_csv(stream: Any, name: str, column: str, delimiter: str = ",") -> Iterator[Found]:
-    """The column's cells; a row that ends before the column is a broken record. The first line is the header.
+def is_record(line: str) -> bool:
+    """Whether a line is a JSON object, whole."""
+    return _parsed(line) is not None
 
-    Raises UserError where the header lacks the column, csv.Error for a quote that is never closed.
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        record = _DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def record_captions(
+    record: dict[str, Any], place: int | str, column: str | None, note: Note
+) -> Iterable[Found] | None:
+    """The captions of one record, of the split that it names: those in its column, or what a model answered
+    in a conversation of one question. None where it is no such record.
     """
-    rows = csv.reader(text_lines(stream, name, newline=""), delimiter=delimiter)
-    header = next(rows, None)
-    if header is None:
-        return
-    if column not in header:
-        raise missing_column(name, column, header, " Its first line must name the columns.")
-    index = header.index(column)
-    for row in rows:
-        if row:
-            cell = row[index] if index < len(row) else None
-            yield Found(cell, rows.line_num, broken=cell is None)
+    split = next((record[key] for key in _SPLITS if isinstance(record.get(key), str)), None)
+    names = list(record)
+    index = caption_column(names, column)
+    if index is not None:
+        if inferred(names[index]):
+            note(f"records with captions in `{names[index]}`")
+        return _texts(record[names[index]], place, split)
+    turns = record.get("conversations", record.get("messages"))
+    if column is None and isinstance(turns, list):
+        note("conversations, with a caption where there is one answer to one question")
+        return captions_in(_answer(turns), place, split)
+    return None
 
 
-def missing_column(name: str, column: str, columns: list[str], hint: str = "") -> UserError:
-    """The error for a file whose columns do not include the one with the captions."""
-    shown = ", ".join(printable(name)[:40] for name in columns[:_COLUMNS_SHOWN])
-    more = ", ..." if len(columns) > _COLUMNS_SHOWN else ""
-    return UserError(
-        f"{name} has no column `{column}`. Name the one with the captions with --column: {shown}{more}.{hint}"
+def certain_captions(
+    record: dict[str, Any], place: int | str, column: str | None, note: Note
+) -> Iterable[Found] | None:
+    """As `record_captions`, of an object that may be of any kind: only fields that can be nothing else."""
+    fields = (*CERTAIN, *_SPLITS) if column is None else (column, *_SPLITS)
+    return record_captions({key: record[key] for key in fields if key in record}, place, column, note)
+
+
+def _texts(value: object, place: int | str, split: str | None) -> Iterator[Found]:
+    """As `captions_in`; sentences may be objects with their text in `raw` (Karpathy)."""
+    items = value if isinstance(value, list) else [value]
+    return captions_in(
+        [item.get("raw", item) if isinstance(item, dict) else item for item in items], place, split
     )
+
+
+def _answer(turns: list[Any]) -> object:
+    """What is said in answer to the only question; no text where there is not exactly one answer."""
+    answers = [
+        turn.get("value", turn.get("content"))
+        for turn in turns
+        if isinstance(turn, dict) and turn.get("from", turn.get("role")) in _ANSWERING
+    ]
+    if len(answers) != 1:
+        return False
+    if not isinstance(answers[0], list):
+        return answers[0]
+    parts = [part.get("text") for part in answers[0] if isinstance(part, dict)]
+    return " ".join(part for part in parts if isinstance(part, str))

@@ -114,6 +114,8 @@ def test_a_moved_image_leaves_a_grey_tile(
         ('{"captions": [], "caption": 7}', None),
         ("[1]", None),
         ("no json", None),
+        ("[" * 100_000, None),
+        ('{"caption": ' + "[" * 100_000, None),
         (None, None),
     ],
 )

@@ -182,6 +182,18 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_a_table_that_is_not_understood_is_refused_with_the_fix(tmp_path: Path, small_bundle: Path) -> None:
+    table = tmp_path / "pairs.tsv"
+    table.write_text("Ein Hund\tA dog\nEine Katze\tA cat\n")
+    done = run(
+        [sys.executable, "-m", "jobs.train", str(table), str(tmp_path / "out"), "--init", str(small_bundle)]
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {table} is from line 1 on a table")
+    assert "--column 1 to --column 2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_an_output_that_cannot_be_written_is_one_line(command: Command, caption_file: Path) -> None:
     done = run(command(caption_file / "below", "--local"))
     assert done.returncode == 2

@@ -30,7 +30,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _names(root: Path, *sources: str) -> list[str]:
-    return [file.name.removeprefix(f"{root}/") for file in caption_files([f"{root}/{s}" for s in sources])]
+    return [
+        file.name.removeprefix(f"{root}/") for file in caption_files([f"{root}/{s}" for s in sources]).files
+    ]
 
 
 def test_a_folder_stands_for_its_caption_files(folder: Path) -> None:
@@ -55,13 +57,15 @@ def test_several_sources_keep_their_order_and_each_file_comes_once(folder: Path)
 
 
 def test_endings_tell_the_format(folder: Path) -> None:
-    assert [(file.ending, file.packed) for file in caption_files([str(folder)])] == [
+    assert [(file.ending, file.packed) for file in caption_files([str(folder)]).files] == [
         (".json", True),
         (".txt", False),
         (".csv", False),
     ]
     (folder / "x.tgz").touch()
-    assert [(file.ending, file.packed) for file in caption_files([f"{folder}/x.tgz"])] == [(".tar", True)]
+    assert [(file.ending, file.packed) for file in caption_files([f"{folder}/x.tgz"]).files] == [
+        (".tar", True)
+    ]
 
 
 def test_a_name_with_pattern_characters_that_exists_is_taken_literally(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ def test_a_name_with_pattern_characters_that_exists_is_taken_literally(tmp_path:
 def test_an_object_store() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe({"/texts/b.txt": b"A dog.\n", "/texts/a.txt": b"A cat.\n"})
-    files = caption_files(["memory://texts"])
+    files = caption_files(["memory://texts"]).files
     assert [file.name for file in files] == ["memory:///texts/a.txt", "memory:///texts/b.txt"]
     assert [file.filesystem.cat_file(file.path) for file in files] == [b"A cat.\n", b"A dog.\n"]
     memory.rm("/texts", recursive=True)
@@ -84,7 +88,7 @@ def test_the_inside_of_archives(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
             archive.writestr("a.txt", f"{name}\n")
         sources.append(f"zip://*.txt::{tmp_path}/{name}.zip")
-    files = caption_files(sources)
+    files = caption_files(sources).files
     assert [file.name for file in files] == [source.replace("*", "a") for source in sources]
     assert [file.filesystem.cat_file(file.path) for file in files] == [b"one\n", b"two\n"]
 
@@ -101,7 +105,7 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def test_a_web_address_with_a_query(server: str) -> None:
-    (file,) = caption_files([f"{server}/b.txt?download=1"])
+    (file,) = caption_files([f"{server}/b.txt?download=1"]).files
     assert file.ending == ".txt"
     with file.filesystem.open(file.path, "rb") as stream:
         assert stream.read() == b"A dog.\n"

@@ -36,13 +36,17 @@ def test_what_is_kept_and_what_is_dropped(tmp_path: Path) -> None:
     assert {reason: dropped.count for reason, dropped in captions.dropped.items()} == {
         Reason.EMPTY: 1,
         Reason.TOO_LONG: 1,
-        Reason.NOT_TEXT: 2,
+        Reason.NOT_TEXT: 1,
+        Reason.NOT_UTF8: 1,
         Reason.DUPLICATE: 2,
     }
-    examples = captions.dropped[Reason.NOT_TEXT].examples
-    assert [(example.file, example.place) for example in examples] == [
-        (str(tmp_path / "x.txt"), "line 5"),
-        (str(tmp_path / "x.txt"), "line 7"),
+    assert [
+        (reason, [(e.file, e.place) for e in dropped.examples])
+        for reason, dropped in captions.dropped.items()
+        if reason in (Reason.NOT_TEXT, Reason.NOT_UTF8)
+    ] == [
+        (Reason.NOT_TEXT, [(str(tmp_path / "x.txt"), "line 7")]),
+        (Reason.NOT_UTF8, [(str(tmp_path / "x.txt"), "line 5")]),
     ]
 
 
@@ -118,7 +122,7 @@ def test_the_summary_is_for_people(tmp_path: Path) -> None:
     assert list(load_captions([source]).summary()) == [
         "2,002 captions read from 1 file; 1 distinct kept, 2,001 dropped:",
         "  1 empty, like x.txt line 2001",
-        "  1 not text, like x.txt line 2002 '\\udcff'",
+        "  1 not UTF-8 (if it is most of a file, save that as UTF-8), like x.txt line 2002 '\\udcff'",
         "  1,999 duplicates, like x.txt line 2 'A dog.'; x.txt line 3 'A dog.'; x.txt line 4 'A dog.'",
     ]
 
@@ -148,7 +152,8 @@ def test_an_empty_file_among_others_is_told(tmp_path: Path) -> None:
 def test_nothing_left_says_why(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load_captions([_write(tmp_path / "x.txt", b"\n\n\xff\n")])
-    assert str(error.value).endswith("x.txt can be used: 2 empty; 1 not text. The first is x.txt line 1.")
+    assert "x.txt can be used: 2 empty; 1 not UTF-8 (" in str(error.value)
+    assert str(error.value).endswith("The first is x.txt line 1.")
     assert "\n" not in str(error.value)
 
 

@@ -10,15 +10,22 @@ from pipeline.texts.found import Found
 from pipeline.texts.parquet import read_parquet
 
 
-def _read(column: pa.Array, name: str = "caption") -> list[Found]:
+def _read(column: pa.Array, name: str | None = "caption") -> list[Found]:
     file = io.BytesIO()
     pq.write_table(pa.table({"id": pa.nulls(len(column)), "caption": column}), file)
-    return list(read_parquet(io.BytesIO(file.getvalue()), "x.parquet", name))
+    return list(read_parquet(io.BytesIO(file.getvalue()), "x.parquet", name, [].append))
 
 
 @pytest.mark.parametrize(
     "kind",
-    [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.string())],
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.string_view(),
+    ],
 )
 def test_texts_of_every_type(kind: pa.DataType) -> None:
     assert _read(pa.array(["Ein Hund", None, "猫"], pa.string()).cast(kind)) == [
@@ -32,6 +39,18 @@ def test_texts_of_every_type(kind: pa.DataType) -> None:
 def test_lists_of_texts(kind: pa.DataType) -> None:
     column = pa.array([["A dog.", "A cat."], [], None, [None]], kind)
     assert _read(column) == [Found("A dog.", 1), Found("A cat.", 1), Found(None, 3), Found(None, 4)]
+
+
+def test_known_names_and_splits() -> None:
+    table = pa.table({"URL": ["u"] * 3, "TEXT": ["a", "b", None], "split": ["train", None, "test"]})
+    file, notes = io.BytesIO(), list[str]()
+    pq.write_table(table, file)
+    assert list(read_parquet(io.BytesIO(file.getvalue()), "x.parquet", None, notes.append)) == [
+        Found("a", 1, "train"),
+        Found("b", 2),
+        Found(None, 3, "test"),
+    ]
+    assert notes == ["table with captions in `TEXT`"]
 
 
 def test_rows_are_numbered_over_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ def _files(tmp_path: Path) -> dict[str, bytes]:
     members = [(f"{number:03d}.txt", text.encode()) for number, text in enumerate(TEXTS)]
     return {
         "x.txt": "\n".join(TEXTS).encode(),
+        "x.token": "\n".join(TEXTS).encode(),
+        "x.caption": "\n".join(TEXTS).encode(),
         "x.json": json.dumps({"annotations": [{"caption": text} for text in TEXTS]}).encode(),
         "x.jsonl": "\n".join(json.dumps({"caption": text}) for text in TEXTS).encode(),
         "x.ndjson": "\n".join(json.dumps({"caption": text}) for text in TEXTS).encode(),
@@ -32,8 +34,10 @@ def _files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def _read(path: Path) -> list[str | None]:
-    (file,) = caption_files([str(path)])
-    return [found.text.strip() if found.text else None for found in read_file(file, "caption")]
+    (file,) = caption_files([str(path)]).files
+    return [
+        found.text.strip() if found.text else None for found in read_file(file, "caption", lambda form: None)
+    ]
 
 
 def test_every_format_holds_the_same_captions_packed_or_not(tmp_path: Path) -> None:

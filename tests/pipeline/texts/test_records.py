@@ -4,15 +4,11 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.texts.found import Found
-from pipeline.texts.records import read_csv, read_jsonl
+from pipeline.texts.records import read_jsonl
 
 
-def _jsonl(data: bytes, column: str = "caption") -> list[Found]:
-    return list(read_jsonl(io.BytesIO(data), "x.jsonl", column))
-
-
-def _csv(data: bytes, column: str = "caption", delimiter: str = ",") -> list[Found]:
-    return list(read_csv(io.BytesIO(data), "x.csv", column, delimiter))
+def _jsonl(data: bytes, column: str | None = "caption") -> list[Found]:
+    return list(read_jsonl(io.BytesIO(data), "x.jsonl", column, [].append))
 
 
 def test_json_lines() -> None:
@@ -28,19 +24,6 @@ def test_json_lines() -> None:
     ]
 
 
-def test_csv() -> None:
-    data = b'id,caption\r\n1,"A dog, ""running"""\r\n2\r\n\r\n3,"two\r\nlines"\r\n4,\r\n5,A \xff cat'
-    assert _csv(data) == [
-        Found('A dog, "running"', 2),
-        Found(None, 3, broken=True),
-        Found("two\r\nlines", 6),
-        Found("", 7),
-        Found("A \udcff cat", 8),
-    ]
-    assert _csv(b"text\tid\nA dog, a cat\t1\n", "text", "\t") == [Found("A dog, a cat", 2)]
-    assert _csv(b"") == []
-
-
 @pytest.mark.parametrize("data", [b'\xef\xbb\xbf{"caption": "A dog."}', b'{"caption": "A \x01 dog."}'])
 def test_marks_and_control_characters_do_not_break_a_record(data: bytes) -> None:
     assert not _jsonl(data)[0].broken
@@ -51,5 +34,20 @@ def test_a_missing_column_is_named_with_those_there() -> None:
         _jsonl(b'{"id": 1, "text": "A dog."}\n{"style": "b"}\n')
     assert "x.jsonl has no column `caption`" in str(error.value)
     assert "--column: id, text, style." in str(error.value)
-    with pytest.raises(UserError, match=r"--column: id, text. Its first line must name the columns"):
-        _csv(b"id,text\n1,A dog.\n")
+    with pytest.raises(UserError, match=r"x.jsonl has no JSON object"):
+        _jsonl(b"A dog.\n[1]\n", None)
+
+
+def test_known_names_splits_and_conversations() -> None:
+    data = (
+        b'{"file_name": "a.jpg", "text": "A dog.", "split": "train"}\n'
+        b'{"TEXT": "no", "top_caption": "A cat."}\n'
+        b'{"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "A cup."}]}\n'
+        b'{"sentences": [{"raw": "A hat.", "tokens": []}], "split": 3}\n'
+    )
+    assert _jsonl(data, None) == [
+        Found("A dog.", 1, "train"),
+        Found("A cat.", 2),
+        Found("A cup.", 3),
+        Found("A hat.", 4),
+    ]
