@@ -104,7 +104,11 @@ def _start() -> None:
         # left to itself Ray would also join a cluster whose address lies in /tmp, alive or not
         with marked():
             _init("local", include_dashboard=False, **_own_packages())
-    except Exception as error:  # a node that comes up too slowly is a bare one
+    except BaseException as error:
+        kill_marked()  # of what has only begun to start nothing ends by itself
+        _started.clear()
+        if not isinstance(error, Exception):  # interrupted
+            raise
         raise RunError(f"Ray did not start: {why_not_started(error)}") from None
 
 

@@ -23,6 +23,7 @@ from ray.exceptions import RayError, RayTaskError
 from pipeline.board import Board
 from pipeline.chunk import Chunk
 from pipeline.errors import RunError, UserError
+from pipeline.every import every
 from pipeline.redact import describe
 from pipeline.resources import ActorResources, Resources, TaskResources
 from pipeline.sources import Shard
@@ -33,10 +34,13 @@ from pipeline.write import Receipt
 
 
 def caption_on_ray(
-    stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
+    stages: CaptionStages,
+    work: Iterable[ShardWork],
+    resources: Resources,
+    note_read: Callable[[int], object] = lambda rows: None,
 ) -> Iterator[Receipt]:
-    """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError, also where
-    none appears for the run's `stall_seconds`.
+    """Caption and write `work`; yields each chunk's receipt as its file appears, and tells `note_read` now
+    and then how many rows were read. Raises RunError, also where nothing moves for the run's `stall_seconds`.
     """
     configure_ray_data()
     shards = shard_rows(work)
@@ -51,8 +55,13 @@ def caption_on_ray(
         on_rows = partial(_on_rows, board, name, build)
         chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(actors[name]))
     receipts = receipts_of(chunks.map_batches(partial(_write, board, stages), **_task(resources.write)))
-    for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report):
-        yield Receipt.from_json(receipt)
+    with every(_LOOK_SECONDS, lambda: note_read(board.rows_read())):
+        for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report, board.quiet):
+            yield Receipt.from_json(receipt)
+    note_read(board.rows_read())
+
+
+_LOOK_SECONDS = 2.0
 
 
 def shard_rows(work: Iterable[ShardWork]) -> ray.data.Dataset | None:
@@ -143,8 +152,8 @@ def _apply(board: Board, name: str, stage: Stage, rows: pa.Table) -> pa.Table:
 def _read(board: Board, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
     for item in rows.to_pylist():
         work = ShardWork(Shard.from_json(item["shard"]), tuple(json.loads(item["skip"])))
-        with board.working("read", work.shard.id):
-            for chunk in stages.read(work):
+        with board.reading(work.shard.id) as progress:
+            for chunk in stages.read(work, progress):
                 yield chunk.to_row()
 
 

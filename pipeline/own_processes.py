@@ -14,7 +14,7 @@ import psutil
 
 _MARK = "MACCAP_STARTED_BY"
 _THIS_PROCESS = uuid.uuid4().hex
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 2.0
 
 
 @contextmanager

@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether the process was asked to stop since the block began; a second signal does what it did before."""
+    """Whether the process was asked to stop since the block began; a second signal acts as before it."""
     asked = threading.Event()
 
     def ask(signum: int, frame: FrameType | None) -> None:
