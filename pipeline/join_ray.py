@@ -2,9 +2,11 @@
 without a word.
 """
 
+import re
 import socket
 import subprocess
 import sys
+from subprocess import PIPE, STDOUT
 
 from pipeline.errors import RunError, UserError
 
@@ -12,13 +14,13 @@ _CONNECT_SECONDS = 10.0
 _JOIN_SECONDS = 30.0
 
 _FIX = "Unset RAY_ADDRESS to work on this machine alone, or set it to HOST:PORT of a head node that runs."
+_LOGGED = re.compile(r"^\[[^]]*\] \S+: ")  # time and place of a line of Ray's log
 _TRY = """
 import logging, sys, ray
 try:
     ray.init(address=sys.argv[1], logging_level=logging.ERROR, log_to_driver=False)
 except Exception as error:
-    print(" ".join(str(error).split()))
-    sys.exit(1)
+    sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))
 """
 
 
@@ -37,16 +39,29 @@ def check_joinable(address: str) -> None:
         _check_listens(address)
     command = [sys.executable, "-P", "-c", _TRY, address]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_JOIN_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
+        done = subprocess.run(
+            command, stdout=PIPE, stderr=STDOUT, text=True, timeout=_JOIN_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        said = late.output.decode("utf-8", "replace") if late.output else ""
         raise RunError(
             f"what listens at {address} (RAY_ADDRESS) did not answer as a Ray cluster within "
             f"{_JOIN_SECONDS:.0f} s: another program, another port of Ray's, or a head node that is gone; or "
-            f"this machine is not one of the cluster's. {_FIX}"
+            f"this machine is not one of the cluster's{_last(said)}. {_FIX}"
         ) from None
-    if done.returncode:
-        said = (done.stdout.strip() or done.stderr.strip()).splitlines() or ["it gave no reason"]
-        raise RunError(f"cannot join the Ray cluster at {address} (RAY_ADDRESS): {said[-1]} {_FIX}")
+    if done.returncode == 0:
+        return
+    if "AuthToken" in done.stdout or "AuthenticationError" in done.stdout:
+        raise UserError(
+            f"the Ray cluster at {address} (RAY_ADDRESS) wants its token. Set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN_PATH to a file with what `ray get-auth-token` prints on its head node."
+        )
+    raise RunError(f"cannot join the Ray cluster at {address} (RAY_ADDRESS){_last(done.stdout)}. {_FIX}")
+
+
+def _last(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
+    return f": {_LOGGED.sub('', lines[-1]).strip().rstrip('.')}" if lines else ""
 
 
 def _check_listens(address: str) -> None:

@@ -60,4 +60,7 @@ def until_stalled(
 def _told(doing: str) -> str:
     if doing:
         return f"Meanwhile {doing}."
-    return "No stage is working: the cluster may have no room for what `resources` asks."
+    return (
+        "No stage is working: the cluster may have no room for what `resources` asks, or so little memory "
+        "that Ray ends what it starts."
+    )
