@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from jobs.ending import INTERRUPTED, end_process, heed_signals
-from jobs.output import keep_stdout
+from jobs.output import stdout_kept
 
 COMMANDS = {
     "caption": "jobs.caption",
@@ -68,9 +68,9 @@ def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        keep_stdout()
         try:
-            command(*args, **kwargs)
+            with stdout_kept():
+                command(*args, **kwargs)
         except UserError as error:
             _fail(f"error: {error}", USER_ERROR)
         except RunError as error:

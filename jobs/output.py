@@ -2,23 +2,27 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _stdout: TextIO | None = None
 
 
-def keep_stdout() -> None:
-    """From here on what this process and those it starts print goes to stderr; only `answer` writes to the
-    stdout that the command was given.
+@contextmanager
+def stdout_kept() -> Iterator[None]:
+    """While the block runs, only `answer` writes to the stdout that the command was given. What this process
+    prints goes to stderr, and so does what those it starts print, to the end of this process.
     """
     global _stdout
-    if _stdout is not None:
-        return
-    sys.stdout.flush()
-    encoding, errors = sys.stdout.encoding, sys.stdout.errors
-    _stdout = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=encoding, errors=errors)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    given = sys.stdout
+    given.flush()
+    _stdout = _copy(given)
     sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, _stdout = given, None
 
 
 def stdout() -> TextIO:
@@ -29,3 +33,14 @@ def stdout() -> TextIO:
 def answer(text: str, end: str = "\n") -> None:
     """Write to the command's stdout."""
     print(text, end=end, file=stdout(), flush=True)
+
+
+def _copy(given: TextIO) -> TextIO:
+    """What writes where `given` did, whose own file now leads to stderr; itself where it has no file."""
+    try:
+        file, errors = given.fileno(), sys.stderr.fileno()
+    except OSError:  # as in a notebook
+        return given
+    copy = os.fdopen(os.dup(file), "w", encoding=given.encoding, errors=given.errors)
+    os.dup2(errors, file)
+    return copy
