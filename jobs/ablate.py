@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Work = Annotated[Path, typer.Argument(help="The folder that `maccap embed` was given.")]
 Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of objects unseen in training.")]
 Seed = Annotated[int, typer.Option(help="Seed of the scenes and of decoding.")]
@@ -47,11 +49,11 @@ def main(
         (f"Adaptors of {steps} steps each, with more and less noise:", ablation.noise()),
         (f"Methods, with adaptors of {steps} steps each:", ablation.methods()),
     ):
-        print(title, flush=True)
+        answer(title)
         rows = []
         for row in variants:
             rows.append(row)
-            print(markdown([row]).splitlines()[-1], flush=True)
+            answer(markdown([row]).splitlines()[-1])
         tables.append(f"{title}\n\n{markdown(rows)}\n")
     if card is not None:
         _replace_tables(card, "\n".join(tables))

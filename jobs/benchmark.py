@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from jobs.output import answer, stdout
+
 Model = Annotated[
     str | None, typer.Option(help="A model bundle; left out: random weights of the sizes --clip and --llm.")
 ]
@@ -75,13 +77,13 @@ def main(
     with tempfile.TemporaryDirectory(prefix="maccap-benchmark-") as folder:
         work = Path(folder)
         report = grow(options, counts, work, _say) if counts else benchmark(options, work, _say)
-    console = Console(width=120)
+    console = Console(width=120, file=stdout())
     for table in report.tables():
         console.print(table)
     line = report.model_dump_json()
     if json is not None:
         json.write_text(line + "\n")
-    print(line, flush=True)
+    answer(line)
 
 
 def _check_sizes(clip: str, llm: str) -> None:

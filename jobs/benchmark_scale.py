@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Shards = Annotated[int, typer.Option(min=10, help="Tars of the archive.")]
 Rows = Annotated[int, typer.Option(min=1, help="Images of one pixel in each.")]
 
@@ -22,7 +24,7 @@ def main(shards: Shards = 1000, rows: Rows = 2000) -> None:
         scale = measure_scale(
             shards, rows, Path(folder), lambda line: print(line, file=sys.stderr, flush=True)
         )
-    print(scale.model_dump_json(), flush=True)
+    answer(scale.model_dump_json())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Captions = Annotated[list[str], typer.Argument(help="Caption files, as `maccap train` takes them.")]
 Clip = Annotated[str, typer.Option(help="Size of the CLIP, as open_clip names it.")]
 Llm = Annotated[str, typer.Option(help="Size of the language model: opt-125m or opt-1.3b.")]
@@ -38,7 +40,7 @@ def main(
         raise UserError(f"{len(texts)} captions are too few to time; give 64 or more")
     clip_dim = open_clip.get_model_config(clip)["embed_dim"]
     for pace in training_paces(texts, Sizes(clip, clip_dim, llm, batch), rounds):
-        print(json.dumps(pace.model_dump()), flush=True)
+        answer(json.dumps(pace.model_dump()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -101,7 +103,7 @@ def main(
         _say(
             "rows with errors have a null caption; their column `error` says why. --retry-errors redoes them."
         )
-    print(summary.model_dump_json(), flush=True)
+    answer(summary.model_dump_json())
 
 
 def _say(message: str) -> None:

@@ -6,13 +6,14 @@ runs inside its function, so that `maccap --help` answers at once and imports ne
 
 import functools
 import importlib
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import typer
+
+from jobs.ending import INTERRUPTED, end_process, heed_signals
+from jobs.output import stdout_kept
 
 COMMANDS = {
     "caption": "jobs.caption",
@@ -30,7 +31,7 @@ COMMANDS = {
     "benchmark-training": "jobs.benchmark_training",
 }
 
-USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
+USER_ERROR, RUN_ERROR = 2, 1
 
 
 def main() -> None:
@@ -50,8 +51,11 @@ def run_command(command: Callable[..., Any]) -> None:
 
 
 def _run(app: typer.Typer) -> None:
-    signal.signal(signal.SIGTERM, _interrupt)  # what `ray job stop` and Kubernetes send
-    app()
+    heed_signals()
+    try:
+        app()
+    except SystemExit as end:  # as Typer ends, always
+        end_process(end.code)
 
 
 def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +69,8 @@ def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with stdout_kept():
+                command(*args, **kwargs)
         except UserError as error:
             _fail(f"error: {error}", USER_ERROR)
         except RunError as error:
@@ -78,10 +83,6 @@ def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _about() -> None:
     """Caption image archives of any size with a captioner trained on text alone."""
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> None:

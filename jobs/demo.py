@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.output import answer
+
 if TYPE_CHECKING:
     from pipeline.examples import Example
 
@@ -59,12 +61,12 @@ def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     _say("4/4  drawing the contact sheet")
     drawn = write_sheet(run, sheet, _SHEET_IMAGES, seed)
 
-    print(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
+    answer(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
           f"{summary.images_per_second:.1f} images/s\n")  # fmt: skip
-    print(as_table(report), end="\n\n")
-    print(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
-    print(f"{drawn} images with their captions: {sheet.absolute()}")
-    print(json.dumps({"summary": summary.model_dump(), "scores": json.loads(as_json(report))}), flush=True)
+    answer(as_table(report), end="\n\n")
+    answer(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
+    answer(f"{drawn} images with their captions: {sheet.absolute()}")
+    answer(json.dumps({"summary": summary.model_dump(), "scores": json.loads(as_json(report))}))
 
 
 def start_afresh(folder: Path) -> None:

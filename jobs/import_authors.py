@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Checkpoint = Annotated[Path, typer.Argument(help="The authors' checkpoint_last.pth.")]
 Output = Annotated[str, typer.Argument(help="The bundle to write: a folder or URL.")]
 Clip = Annotated[str, typer.Option(help="The CLIP it was trained with, as open_clip names it, or a folder.")]
@@ -48,7 +50,7 @@ def main(
     except OSError as error:
         raise UserError(f"OUTPUT {output} cannot be written: {error}") from None
     sizes = adaptor.config
-    print(
+    answer(
         f"{output}: an adaptor of {sizes.queries} queries from CLIP's {sizes.clip_dim} dimensions to "
         f"embeddings of {sizes.llm_dim}, for {clip} and {llm}"
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from jobs.output import answer
+
 if TYPE_CHECKING:
     from maccap.world.archive import ArchiveConfig
     from maccap.world.scene import Split as SplitName
@@ -49,7 +51,7 @@ def main(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped. The same command completes the scenes in {out}.") from None
     print(f"{count:,} scenes in {tars} tars in {out}", file=sys.stderr)
-    print(config.model_dump_json())
+    answer(config.model_dump_json())
 
 
 def write_scenes(out: Path, config: "ArchiveConfig") -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.output import answer
+
 if TYPE_CHECKING:
     from maccap.world.facts import SceneFacts
     from maccap.world.score import Scores
@@ -33,8 +35,8 @@ def main(run: Run, json_only: JsonOnly = False) -> None:
     """Score a run over rendered scenes: overall, and apart by what is in them."""
     report = score_run(run)
     if not json_only:
-        print(as_table(report), end="\n\n")
-    print(as_json(report), flush=True)
+        answer(as_table(report), end="\n\n")
+    answer(as_json(report))
 
 
 def score_run(run: str) -> Report:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run folder of `maccap caption`.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT.png", help="The PNG to write.")]
 Images = Annotated[int, typer.Option(min=1, max=400, help="How many images.")]
@@ -14,7 +16,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Another seed, other images.")]
 
 def main(run: Run, out: Out, images: Images = 25, seed: Seed = 0) -> None:
     """Draw random images of a run with their captions, and a reference in grey where there is one."""
-    print(json.dumps({"sheet": str(out), "images": write_sheet(run, out, images, seed)}), flush=True)
+    answer(json.dumps({"sheet": str(out), "images": write_sheet(run, out, images, seed)}))
 
 
 def write_sheet(run: str, out: Path, images: int, seed: int) -> int:

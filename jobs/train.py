@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Captions = Annotated[
     list[str],
     typer.Argument(
@@ -122,7 +124,7 @@ def main(
         _say(f"{output} is trained already; nothing was done.")
     else:
         _say(f"{output} is trained. Caption with it: maccap caption SOURCE OUTPUT --model {output}")
-    print(summary.model_dump_json(), flush=True)
+    answer(summary.model_dump_json())
 
 
 def _say(message: str) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.output import answer
+
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The OUTPUT of `maccap caption`.")]
 NoSource = Annotated[
     bool, typer.Option("--no-source", help="Check what can be checked without reading the source again.")
@@ -21,11 +23,11 @@ def main(run: Run, no_source: NoSource = False) -> None:
     from pipeline.progress import shown
     from pipeline.verify import verify_run
 
-    found = verify_run(run, not no_source, lambda problem: print(problem, flush=True), shown)
+    found = verify_run(run, not no_source, lambda problem: answer(problem), shown)
     if found.unread_shards:
         _say(f"{found.unread_shards:,} shards could not be read to their end; --retry-errors tries again.")
     _say(f"{found.problems:,} problems in {found.run}" if found.problems else f"{found.run} is whole.")
-    print(json.dumps({"ok": not found.problems, **found.facts()}), flush=True)
+    answer(json.dumps({"ok": not found.problems, **found.facts()}))
     if found.problems:
         sys.exit(1)
 

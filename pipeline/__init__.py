@@ -13,3 +13,12 @@
 It calls `maccap` for every model step and holds no model mathematics. Importing it imports neither Ray nor
 torch.
 """
+
+import os
+
+# Ray reads these as it is imported. A thread that outlives the Ray it works on would start another one; and
+# what a Ray on this machine alone listens at need not be reached from others: this name of a setting for
+# other systems is the one that keeps it to the loopback interface.
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+if not os.environ.get("RAY_ADDRESS"):
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

@@ -1,11 +1,13 @@
-"""What each worker of a run is doing, told to a small Ray actor, so that a run that stands still can say why.
+"""What each worker of a run is doing and how many rows are read, told to a small Ray actor, so that a run
+that stands still can say why.
 
 Ray's own view of this needs its dashboard; this costs two messages a chunk and stage.
 """
 
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 _ASK_SECONDS = 10.0
+_TELL_SECONDS = 1.0
 _LOADING = "loading its model"
 
 
@@ -22,12 +25,24 @@ class _Board:
 
     def __init__(self) -> None:
         self._doing: dict[str, tuple[str, str, float]] = {}  # worker: stage, chunk, since
+        self._rows: dict[str, int] = {}  # read so far of each shard
+        self._read_at = time.monotonic()
 
     def begin(self, worker: str, stage: str, what: str) -> None:
         self._doing[worker] = (stage, what, time.monotonic())
 
     def end(self, worker: str) -> None:
         self._doing.pop(worker, None)
+
+    def note_read(self, shard: str, rows: int) -> None:
+        if rows > self._rows.get(shard, 0):
+            self._rows[shard], self._read_at = rows, time.monotonic()
+
+    def rows_read(self) -> int:
+        return sum(self._rows.values())
+
+    def quiet(self) -> float:
+        return time.monotonic() - self._read_at
 
     def report(self) -> list[str]:
         now = time.monotonic()
@@ -58,11 +73,42 @@ class Board:
         finally:
             self._actor.end.remote(worker)
 
+    @contextmanager
+    def reading(self, shard: str) -> Iterator[Callable[[int], None]]:
+        """As `working`; what it yields notes how many rows of `shard` this process has read."""
+        told_at, rows = -math.inf, 0
+
+        def note(rows_read: int) -> None:
+            nonlocal told_at, rows
+            rows = rows_read
+            if time.monotonic() - told_at > _TELL_SECONDS:
+                self._actor.note_read.remote(shard, rows)
+                told_at = time.monotonic()
+
+        with self.working("read", shard):
+            yield note
+            self._actor.note_read.remote(shard, rows)
+
+    def rows_read(self) -> int:
+        """Of all shards, by all processes; 0 where Ray does not answer."""
+        rows: int | None = self._ask("rows_read")
+        return rows or 0
+
+    def quiet(self) -> float:
+        """Seconds since a row was read."""
+        seconds: float | None = self._ask("quiet")
+        return math.inf if seconds is None else seconds
+
+    def _ask(self, question: str) -> Any:
+        try:
+            return ray.get(getattr(self._actor, question).remote(), timeout=_ASK_SECONDS)
+        except RayError:
+            return None
+
     def report(self, most: int = 5) -> str:
         """One line on what is being done, the longest at it first; empty where nothing is."""
-        try:
-            lines: list[str] = ray.get(self._actor.report.remote(), timeout=_ASK_SECONDS)
-        except RayError:
+        lines: list[str] | None = self._ask("report")
+        if lines is None:
             return "Ray does not answer"
         more = f"; and {len(lines) - most} more" if len(lines) > most else ""
         return "; ".join(lines[:most]) + more

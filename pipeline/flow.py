@@ -12,17 +12,27 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import (
+    ObjectStoreFullError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from pipeline.board import Board
 from pipeline.chunk import Chunk
 from pipeline.errors import RunError, UserError
+from pipeline.every import every
 from pipeline.redact import describe
 from pipeline.resources import ActorResources, Resources, TaskResources
 from pipeline.sources import Shard
@@ -33,16 +43,32 @@ from pipeline.write import Receipt
 
 
 def caption_on_ray(
-    stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
+    stages: CaptionStages,
+    work: Iterable[ShardWork],
+    resources: Resources,
+    note_read: Callable[[int], object] = lambda rows: None,
 ) -> Iterator[Receipt]:
-    """Caption and write `work`; yields each chunk's receipt as its file appears. Raises RunError, also where
-    none appears for the run's `stall_seconds`.
+    """Caption and write `work`; yields each chunk's receipt as its file appears, and tells `note_read` now
+    and then how many rows were read. Raises RunError, also where nothing moves for the run's `stall_seconds`.
     """
+    board = Board.start()
+    receipts = _receipts(board, stages, work, resources)
+    with every(_LOOK_SECONDS, lambda: note_read(board.rows_read())):
+        for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report, board.quiet):
+            yield Receipt.from_json(receipt)
+    note_read(board.rows_read())
+
+
+_LOOK_SECONDS = 2.0
+
+
+def _receipts(
+    board: Board, stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
+) -> Iterator[str]:
     configure_ray_data()
     shards = shard_rows(work)
     if shards is None:
         return
-    board = Board.start()
     chunks = shards.map_batches(partial(_read, board, stages), **_task(resources.read))
     for stage in stages.pixel_stages():
         chunks = chunks.map_batches(partial(_apply, board, "decode", stage), **_task(resources.decode))
@@ -50,9 +76,7 @@ def caption_on_ray(
     for name, build in stages.builders(actors).items():
         on_rows = partial(_on_rows, board, name, build)
         chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(actors[name]))
-    receipts = receipts_of(chunks.map_batches(partial(_write, board, stages), **_task(resources.write)))
-    for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report):
-        yield Receipt.from_json(receipt)
+    yield from receipts_of(chunks.map_batches(partial(_write, board, stages), **_task(resources.write)))
 
 
 def shard_rows(work: Iterable[ShardWork]) -> ray.data.Dataset | None:
@@ -96,7 +120,7 @@ def receipts_of(rows: ray.data.Dataset) -> Iterator[str]:
     except RayTaskError as error:
         raise RunError(_cause(error)) from error
     except RayError as error:
-        raise RunError(f"Ray failed: {_last_message(error)}") from error
+        raise RunError(f"Ray failed: {_last_message(error)}{_fix(error)}") from error
 
 
 class StageActor:
@@ -135,16 +159,31 @@ def _on_rows(board: Board, name: str, build: Callable[[], Stage]) -> Callable[[p
 def _apply(board: Board, name: str, stage: Stage, rows: pa.Table) -> pa.Table:
     done = []
     for chunk in Chunk.from_rows(rows):
-        with board.working(name, chunk.file_name):
+        with board.working(name, chunk.file_name), _said_of(name, chunk):
             done.append(chunk.with_samples(stage(chunk.samples)).to_row())
     return pa.concat_tables(done)
+
+
+@contextmanager
+def _said_of(name: str, chunk: Chunk) -> Iterator[None]:
+    """Errors of a stage with its name and the chunk; a lost device stays what it is, for `StageActor`."""
+    try:
+        yield
+    except (UserError, RunError):
+        raise
+    except Exception as error:
+        if isinstance(error, RuntimeError) and is_device_lost(error):
+            raise
+        fix = f". {_LESS_MEMORY}" if "OutOfMemory" in type(error).__name__ else ""
+        said = f"stage {name} failed at {chunk.file_name}: {type(error).__name__}: {describe(error)}{fix}"
+        raise RunError(said) from error
 
 
 def _read(board: Board, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
     for item in rows.to_pylist():
         work = ShardWork(Shard.from_json(item["shard"]), tuple(json.loads(item["skip"])))
-        with board.working("read", work.shard.id):
-            for chunk in stages.read(work):
+        with board.reading(work.shard.id) as progress:
+            for chunk in stages.read(work, progress):
                 yield chunk.to_row()
 
 
@@ -196,8 +235,22 @@ def _cause(error: RayTaskError) -> str:
         if isinstance(cause, (UserError, RunError)):  # says all there is to say; what follows is Ray Data's
             return str(cause).splitlines()[0]
     if isinstance(cause, RayError):
-        return f"a stage failed: {_last_message(cause)}"
+        return f"a stage failed: {_last_message(cause)}{_fix(cause)}"
     return f"a stage failed: {type(cause).__name__}: {describe(cause)}"
+
+
+_LESS_MEMORY = (
+    "Lower `chunk_rows` or `chunk_bytes`, feature_batch, candidate_batch or rerank_batch, or `actors` under "
+    "`resources`."
+)
+
+
+def _fix(error: RayError) -> str:
+    if isinstance(error, (ObjectStoreFullError, OutOfDiskError)):
+        return " Make room in /dev/shm and on the disk of RAY_TMPDIR (default: /tmp), or lower `chunk_bytes`."
+    if isinstance(error, (OutOfMemoryError, RayActorError, WorkerCrashedError)):
+        return f" A process that is killed was as a rule out of memory. {_LESS_MEMORY}"
+    return ""
 
 
 def _last_message(error: RayError) -> str:

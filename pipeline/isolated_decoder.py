@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maccap import own_packages
 from maccap.pixels import PixelSpec
 from pipeline.decode_image import DecodedImage, DecodeLimits, UndecodableError, decode_image
 
@@ -160,7 +161,7 @@ class _Process:
             self.slots = _Slots(file, spec)
             handed_on = (requests.fileno(), done.fileno(), file)
             self._popen = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, *map(str, handed_on)],
+                [sys.executable, "-P", own_packages.__file__, __name__, *map(str, handed_on)],
                 pass_fds=handed_on,
                 env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,

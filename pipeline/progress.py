@@ -37,6 +37,7 @@ class Progress:
     chunks_of_done_shards: int = 0
     rows_known: int | None = None
     written_before: int = 0
+    rows_read: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def add(self, receipt: Receipt) -> None:
@@ -46,6 +47,10 @@ class Progress:
         if receipt.last:  # chunks before it may still be on their way
             self.shards_done += 1
             self.chunks_of_done_shards += receipt.position + 1
+
+    def note_read(self, rows: int) -> None:
+        """So many rows were read by now, since the start of this command."""
+        self.rows_read = max(self.rows_read, rows)
 
     @property
     def seconds(self) -> float:
@@ -76,6 +81,7 @@ class Progress:
         return {
             "rows": self.rows,
             "rows_expected": self.rows_expected,
+            "rows_read": self.rows_read,
             "shards": self.shards,
             "shards_done": self.shards_done,
             "errors": self.errors,
@@ -92,6 +98,8 @@ class Progress:
             else f"{self.rows:,} images"
         )
         parts = [rows, f"{self.images_per_second:.1f} images/s", f"{self.errors:,} errors"]
+        if self.rows_read > self.rows - self.written_before:
+            parts.insert(1, f"{self.rows_read:,} read")
         if self.rows_known is None:
             parts.insert(1, f"{self.shards_done:,} of {self.shards:,} shards")
         if left is not None:

@@ -40,4 +40,6 @@ def printable(name: str) -> str:
 def describe(error: BaseException) -> str:
     """An exception on one short line, without the secrets of any URL in it."""
     text = redacted(" ".join(str(error).split()))
+    if isinstance(error, FileNotFoundError) and error.errno is None:  # of a remote storage: the name alone
+        text = f"no such file: {text}"
     return printable(text[:300] if text else type(error).__name__)

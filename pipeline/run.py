@@ -91,7 +91,7 @@ def caption_archive(
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
     if work:
         with shown(progress):
-            for receipt in caption_on_ray(stages, work, cluster.resources):
+            for receipt in caption_on_ray(stages, work, cluster.resources, progress.note_read):
                 progress.add(receipt)
     written = folder.remove_beyond_the_end(stems)
     return _finish(

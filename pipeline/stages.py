@@ -46,12 +46,13 @@ class CaptionStages:
     config: CaptionJobConfig
     from_features: bool = False
 
-    def read(self, work: ShardWork) -> Iterator[Chunk]:
-        """The chunks of a shard that are not yet written."""
+    def read(self, work: ShardWork, progress: Callable[[int], object] | None = None) -> Iterator[Chunk]:
+        """The chunks of a shard that are not yet written. `progress` is told the rows read so far."""
         if self.from_features:
             return read_captioned(work.shard, frozenset(work.skip))
         samples = read_shard(work.shard, self.config.max_bytes)
-        return chunk_samples(work.shard.id, samples, self.config.limits(), frozenset(work.skip))
+        limits, skip = self.config.limits(), frozenset(work.skip)
+        return chunk_samples(work.shard.id, samples, limits, skip, progress=progress)
 
     def decode(self) -> DecodeStage:
         return DecodeStage(self.spec, self.config.decode_limits())

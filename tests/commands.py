@@ -19,8 +19,8 @@ def maccap(*arguments: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """This process's, without a cluster to join and with one thread of torch, and so the same bits."""
-    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    """This process's, without what it sets for Ray and with one thread of torch, and so the same bits."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     return {**kept, "OMP_NUM_THREADS": "1", "PATH": f"{SCRIPTS}:{kept['PATH']}"}
 
 

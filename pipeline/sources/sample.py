@@ -80,9 +80,15 @@ class ChunkLimits:
 
 
 def chunk_samples(
-    shard: str, samples: Iterable[Sample], limits: ChunkLimits, skip: Collection[int] = ()
+    shard: str,
+    samples: Iterable[Sample],
+    limits: ChunkLimits,
+    skip: Collection[int] = (),
+    *,
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[Chunk]:
     """Cut a shard's samples into chunks, without loading the images of those at the positions in `skip`.
+    `progress` is told how many rows of the shard are read each time one was loaded.
 
     Whatever the reader raises ends the shard with one error row of its own, after the samples already read;
     missing credentials alone, which no shard can be read without, are raised. The last chunk is marked, and
@@ -102,6 +108,8 @@ def chunk_samples(
         rows, size = rows + 1, size + sample.size
         if position not in skip:
             pending.append(_source_row(shard, index, sample, limits.max_bytes))
+            if progress is not None:
+                progress(index + 1)
     yield from finish(last=True)
 
 

@@ -44,3 +44,34 @@ def test_standing_still_is_an_error_that_says_why(doing: str, expected: str) -> 
         next(items)
     assert expected in str(told.value)
     never.set()
+
+
+def test_rows_that_are_read_slowly_are_no_standstill() -> None:
+    enough, asked = threading.Event(), []
+
+    def slow() -> Iterator[int]:
+        enough.wait()
+        yield 1
+
+    def quiet() -> float:
+        asked.append(1)
+        if len(asked) == 5:
+            enough.set()
+        return 0.1
+
+    assert list(until_stalled(slow(), 0.2, str, quiet)) == [1]
+    assert len(asked) == 5
+
+
+def test_reading_that_stopped_is_one() -> None:
+    never = threading.Event()
+
+    def stuck() -> Iterator[int]:
+        never.wait()
+        yield 1
+
+    quiet = iter([0.1, 0.15, 0.2])
+    with pytest.raises(RunError, match="no row was read"):
+        next(until_stalled(stuck(), 0.2, str, lambda: next(quiet)))
+    assert list(quiet) == []
+    never.set()
