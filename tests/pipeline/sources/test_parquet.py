@@ -31,7 +31,8 @@ def test_image_bytes_with_other_columns_as_metadata(tmp_path: Path) -> None:
     samples = _read(_write(tmp_path / "x.parquet", columns, row_group_size=2))
     assert [sample.image_id for sample in samples] == ["x/a", "x/b", "x/c", "x/d", "x/a#2"]
     assert _loaded(samples) == IMAGES
-    assert [sample.size for sample in samples] == [len(image) for image in IMAGES]
+    sizes = [len(image) + len(sample.metadata or "") for image, sample in zip(IMAGES, samples, strict=True)]
+    assert [sample.size for sample in samples] == sizes
     assert json.loads(samples[2].metadata or "") == {"key": "c", "width": None}
 
 
