@@ -144,16 +144,19 @@ def _base(manifest: str, root: str, confined: bool) -> _Base:
 
 
 def _read_local(path: str, max_bytes: int) -> bytes:
-    # a pipe must not hold us up as it is opened
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
+    with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no file (but a folder, a device, a pipe or the like)")
+            raise OSError("it is no file (but a device, a pipe or the like)")
         _check(status.st_size, max_bytes)
         data = file.read(status.st_size)
         _check(len(data) + len(file.read(1)), max_bytes)
         return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe would hold us up until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_stored(url: str, max_bytes: int, reserve: Callable[[int], object]) -> bytes:

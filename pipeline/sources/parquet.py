@@ -64,8 +64,6 @@ def read_parquet(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
 def _rows(batch: pa.RecordBatch, image: str) -> Iterator[tuple[pa.Scalar, dict[str, Any], dict[str, str]]]:
     """The image of each row, its other fields, and why some of these are null."""
     images = batch[image]
-    if isinstance(images, pa.ExtensionArray):
-        images = images.storage
     others = [
         (name, *told_values(column))
         for name, column in zip(batch.schema.names, batch.columns, strict=True)

@@ -171,21 +171,23 @@ class Web:
         if length > max_bytes:
             raise WebError(f"{length} bytes are more than the limit of {max_bytes} (max_bytes)")
         hold(length)
-        pieces, size, start, patience = list[bytes](), 0, _now(), self.patience
+        data, size, start, patience = bytearray(), 0, _now(), self.patience
         try:
             async for piece in response.content.iter_any():
                 size += len(piece)
                 if size > max_bytes:
                     raise WebError(f"more bytes than the limit of {max_bytes} (max_bytes)")
                 hold(size)
-                pieces.append(piece)
+                data += piece
                 if _now() - start > patience.body + size / patience.bytes_per_second:
                     raise WebError(f"comes too slowly: {size} bytes in {_now() - start:.0f} s")
+            return bytes(data)
         except TimeoutError:
             raise WebError(f"stopped after {size} bytes") from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _AgainError(f"cut off after {size} bytes ({describe(error)})") from None
-        return b"".join(pieces)
+        finally:
+            data.clear()  # which the traceback of an error would keep
 
     def _failed(self, host: _Host) -> None:
         host.failures += 1
@@ -224,9 +226,10 @@ class Web:
 def _parsed(url: str) -> yarl.URL:
     try:
         parsed = _as_written(url)
+        host = parsed.port and parsed.host
     except ValueError as error:
         raise WebError(f"no URL ({describe(error)})") from None
-    if not parsed.host:
+    if not host:
         raise WebError("no URL: it names no host")
     return parsed
 
