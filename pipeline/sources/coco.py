@@ -141,7 +141,12 @@ def _entries(url: str, place: str) -> Iterator[Any]:
 
 def _elements(url: str) -> Iterator[tuple[str | None, Any]]:
     with open_stream(*locate(url)) as stream:
-        yield from JsonStream(io.TextIOWrapper(stream, encoding="utf-8-sig")).elements()
+        # one text that is not UTF-8 must not end the file
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
+        try:
+            yield from JsonStream(text).elements()
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 _ALPHABET = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
-_SHORTEST = 40  # characters: no image is smaller, and hardly a file name without a dot longer
+_SHORTEST = 100  # characters: less is no image to caption, and may be a hash for a name
 _MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"P3", b"P4", b"P5", b"P6"),
     *(b"\0\0\0\x0cjP", b"\xff\x0a", b"II\xbc\x01"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32
 _SAMPLES = 256
-_BYTES = 64 << 20
+_BYTES = 32 << 20
 
 Reserve = Callable[[int], None]
 """Asked before so many more bytes are held. Raises PostponedError."""

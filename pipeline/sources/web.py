@@ -96,6 +96,13 @@ class Web:
             asyncio.run_coroutine_threadsafe(session.close(), get_loop()).result(timeout=5)
 
     async def _read(self, url: yarl.URL, max_bytes: int, reserve: Callable[[int], object]) -> bytes:
+        try:
+            async with asyncio.timeout(self.patience.longest):
+                return await self._tries(url, max_bytes, reserve)
+        except TimeoutError:
+            raise WebError(f"not read after {self.patience.longest:.0f} s") from None
+
+    async def _tries(self, url: yarl.URL, max_bytes: int, reserve: Callable[[int], object]) -> bytes:
         held, patience, attempt = 0, self.patience, 0
 
         def hold(size: int) -> None:
@@ -107,8 +114,7 @@ class Web:
         while True:
             attempt += 1
             try:
-                async with asyncio.timeout(patience.longest):
-                    return await self._follow(url, max_bytes, hold)
+                return await self._follow(url, max_bytes, hold)
             except _NoAnswerError:
                 host = self._host(url)
                 waited = _now() - host.failing_since if host.failing_since else patience.outage
@@ -119,8 +125,6 @@ class Web:
                 if attempt >= patience.tries + 1:
                     raise
                 await asyncio.sleep(min(error.wait or 2 * patience.wait * attempt, patience.busy_wait))
-            except TimeoutError:
-                raise WebError(f"not read after {patience.longest:.0f} s") from None
 
     async def _follow(self, url: yarl.URL, max_bytes: int, hold: Callable[[int], None]) -> bytes:
         public_only = False

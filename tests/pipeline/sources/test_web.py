@@ -81,7 +81,7 @@ def test_a_host_that_never_answers_is_soon_left_alone(web: Web, dead: str) -> No
     with black_hole() as hole:
         url = hole if dead == "black hole" else refused_url()
         for _ in range(3):
-            with pytest.raises(WebError, match="does not answer|left alone"):
+            with pytest.raises(WebError, match=r"does not answer|left alone"):
                 _read(web, url)
         start = time.monotonic()
         for number in range(200):
@@ -140,7 +140,7 @@ def test_a_host_that_answered_before_is_waited_for() -> None:
     ],
 )
 def test_addresses_of_cloud_metadata_are_never_asked(web: Web, host: str) -> None:
-    with pytest.raises(WebError, match="never read from|not a canonical"):
+    with pytest.raises(WebError, match=r"never read from|not a canonical"):
         _read(web, f"http://{host}/latest/meta-data/iam/")
 
 
