@@ -5,7 +5,7 @@ each of these behind a dictionary. Everything else is refused before a run begin
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Literal
 
@@ -146,9 +146,9 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_nested(kind) and not pa.types.is_struct(kind))
 
 
-def _is_child(kind: pa.StructType, name: str, test: object) -> bool:
+def _is_child(kind: pa.StructType, name: str, test: Callable[[pa.DataType], bool]) -> bool:
     index = kind.get_field_index(name)
-    return index >= 0 and callable(test) and bool(test(kind.field(index).type))
+    return index >= 0 and test(kind.field(index).type)
 
 
 def _short(kind: pa.DataType) -> str:

@@ -107,19 +107,16 @@ class _Image:
     def __call__(self) -> bytes:
         load = self.sample.load
         assert load is not None
-        if self._future is None:
-            return load()
-        try:
-            return self._future.result()
-        except PostponedError:
-            return load()
+        image = self._future.result() if self._future else None
+        return load() if image is None else image
 
     def leave(self) -> None:
         """The sample's turn is over: what it holds is its chunk's."""
         self._room.give(self._content + self._held)
         self._room.waiting -= self._future is not None
 
-    def _read_ahead(self, read: Callable[[Reserve], bytes]) -> bytes:
+    def _read_ahead(self, read: Callable[[Reserve], bytes]) -> bytes | None:
+        """None where there is no room: an exception would hold on to the frames that it comes through."""
         wanted = 0
 
         def reserve(size: int) -> None:
@@ -130,9 +127,9 @@ class _Image:
 
         try:
             return read(reserve)
-        except BaseException:
+        except PostponedError:
             self._room.give(self._held)
             self._held = 0
-            raise
+            return None
         finally:
             self._room.end(wanted)

@@ -191,7 +191,9 @@ class _Cutter:
         self._pending, self._rows, self._size = [], 0, 0
         self._number += 1
         if position not in self._skip:
-            yield Chunk(self._shard, position, last, pa.Table.from_pylist(rows, SOURCE_SCHEMA))
+            table = pa.Table.from_pylist(rows, SOURCE_SCHEMA)
+            rows.clear()  # the images are in the table now, and whoever takes it may keep us waiting
+            yield Chunk(self._shard, position, last, table)
 
     def _loaded(self, index: int, sample: Sample, load: Callable[[], bytes] | None) -> dict[str, Any]:
         return _source_row(self._shard, index, sample, load, self._limits.max_bytes)

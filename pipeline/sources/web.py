@@ -87,22 +87,31 @@ class Web:
         """The body, of at most `max_bytes`. `reserve` is asked before so many more bytes are held, and what
         it raises ends the reading. Raises WebError.
         """
-        reading = self._read(_parsed(url), max_bytes, reserve)
-        return asyncio.run_coroutine_threadsafe(reading, get_loop()).result()
+        body = bytearray()
+        reading = self._read(_parsed(url), body, max_bytes, reserve)
+        try:
+            asyncio.run_coroutine_threadsafe(reading, get_loop()).result()
+            return bytes(body)
+        finally:
+            body.clear()  # futures and tracebacks are cycles, and would keep it for long
 
     def close(self) -> None:
         sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             asyncio.run_coroutine_threadsafe(session.close(), get_loop()).result(timeout=5)
 
-    async def _read(self, url: yarl.URL, max_bytes: int, reserve: Callable[[int], object]) -> bytes:
+    async def _read(
+        self, url: yarl.URL, into: bytearray, max_bytes: int, reserve: Callable[[int], object]
+    ) -> None:
         try:
             async with asyncio.timeout(self.patience.longest):
-                return await self._tries(url, max_bytes, reserve)
+                await self._try(url, into, max_bytes, reserve)
         except TimeoutError:
             raise WebError(f"not read after {self.patience.longest:.0f} s") from None
 
-    async def _tries(self, url: yarl.URL, max_bytes: int, reserve: Callable[[int], object]) -> bytes:
+    async def _try(
+        self, url: yarl.URL, into: bytearray, max_bytes: int, reserve: Callable[[int], object]
+    ) -> None:
         held, patience, attempt = 0, self.patience, 0
 
         def hold(size: int) -> None:
@@ -114,7 +123,7 @@ class Web:
         while True:
             attempt += 1
             try:
-                return await self._follow(url, max_bytes, hold)
+                return await self._follow(url, into, max_bytes, hold)
             except _NoAnswerError:
                 host = self._host(url)
                 waited = _now() - host.failing_since if host.failing_since else patience.outage
@@ -126,12 +135,14 @@ class Web:
                     raise
                 await asyncio.sleep(min(error.wait or 2 * patience.wait * attempt, patience.busy_wait))
 
-    async def _follow(self, url: yarl.URL, max_bytes: int, hold: Callable[[int], None]) -> bytes:
+    async def _follow(
+        self, url: yarl.URL, into: bytearray, max_bytes: int, hold: Callable[[int], None]
+    ) -> None:
         public_only = False
         for _ in range(self.patience.redirects + 1):
             async with await self._answer(url, public_only) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._body(response, max_bytes, hold)
+                    return await self._body(response, into, max_bytes, hold)
                 public_only = public_only or url.host in self._public or is_public(url.host)
                 url = _redirected(url, response.headers.get("Location", ""))
         raise WebError(f"more than {self.patience.redirects} redirects")
@@ -164,8 +175,12 @@ class Web:
         return response
 
     async def _body(
-        self, response: aiohttp.ClientResponse, max_bytes: int, hold: Callable[[int], None]
-    ) -> bytes:
+        self,
+        response: aiohttp.ClientResponse,
+        into: bytearray,
+        max_bytes: int,
+        hold: Callable[[int], None],
+    ) -> None:
         if response.status in _BUSY:
             wait = response.headers.get("Retry-After", "")
             raise _AgainError(f"HTTP {response.status}", float(wait[:5]) if wait.isdecimal() else None)
@@ -175,23 +190,21 @@ class Web:
         if length > max_bytes:
             raise WebError(f"{length} bytes are more than the limit of {max_bytes} (max_bytes)")
         hold(length)
-        data, size, start, patience = bytearray(), 0, _now(), self.patience
+        size, start, patience = 0, _now(), self.patience
+        into.clear()
         try:
             async for piece in response.content.iter_any():
                 size += len(piece)
                 if size > max_bytes:
                     raise WebError(f"more bytes than the limit of {max_bytes} (max_bytes)")
                 hold(size)
-                data += piece
+                into.extend(piece)
                 if _now() - start > patience.body + size / patience.bytes_per_second:
                     raise WebError(f"comes too slowly: {size} bytes in {_now() - start:.0f} s")
-            return bytes(data)
         except TimeoutError:
             raise WebError(f"stopped after {size} bytes") from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _AgainError(f"cut off after {size} bytes ({describe(error)})") from None
-        finally:
-            data.clear()  # which the traceback of an error would keep
 
     def _failed(self, host: _Host) -> None:
         host.failures += 1
