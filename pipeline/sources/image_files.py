@@ -161,7 +161,13 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _read_stored(url: str, max_bytes: int, reserve: Callable[[int], object]) -> bytes:
     filesystem, path = locate(url)
-    size = storage(filesystem.info, path).get("size")
+    try:
+        size = storage(filesystem.info, path).get("size")
+    except FileNotFoundError:
+        raise
+    except OSError:  # S3 refuses a HEAD without a reason; reading a byte then tells it
+        storage(filesystem.cat_file, path, start=0, end=1)
+        raise
     if size == 0:
         return b""
     end = max_bytes + 1 if size is None else int(size)
