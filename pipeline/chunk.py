@@ -19,7 +19,7 @@ SOURCE_SCHEMA = pa.schema(
         ("image_id", pa.string()),
         ("shard", pa.string()),
         ("index", pa.int64()),
-        ("metadata", pa.string()),
+        ("metadata", pa.large_string()),
         ("error", pa.string()),
         ("image", pa.large_binary()),
     ]

@@ -1,53 +1,154 @@
-"""COCO-style JSON: `images`, each with the `file_name` of a file below a root, or a bare list of these.
+"""JSON that lists images as COCO does: `images`, each with the `file_name` of a file below a root, or a URL;
+or a list of the same under `data`, or bare.
 
-Every `IMAGES_A_SHARD` images are a shard, and a shard is read by streaming through the file up to its end:
-the driver never holds the names of a whole archive. An image's own entry is its metadata.
+Every `IMAGES_A_SHARD` entries are a shard, and a shard is read by streaming through the file up to its end:
+the driver never holds the names of a whole archive. An image's own entry is its metadata. Each entry is a
+row: one that names no image, or is no object, says so.
 """
 
+import hashlib
 import io
 import json
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import locate, open_stream
-from pipeline.redact import printable, redacted
-from pipeline.sources.parquet import image_at
-from pipeline.sources.sample import Sample, Shard
-from pipeline.sources.unique import UniqueIds
+from pipeline.redact import describe, printable, redacted
+from pipeline.sources.image_files import RefusedError, image_file
+from pipeline.sources.metadata import metadata_json
+from pipeline.sources.repeats import Repeats
+from pipeline.sources.sample import MAX_BYTES, Sample, Shard
 from pipeline.texts.json_stream import JsonStream
 
 IMAGES_A_SHARD = 4096
+_LISTS = ("images", "data", None)
+"""Keys of the lists that may hold the entries; None is a bare list."""
+
+_NAMES = ("file_name", "filename", "image_path", "img_path", "path", "image", "img", "filepath")
+_URLS = ("coco_url", "image_url", "img_url", "url", "flickr_url", "flickr_original_url")
 
 
-def plan_coco(url: str, root: str, images_a_shard: int = IMAGES_A_SHARD) -> tuple[list[Shard], int]:
+def plan_coco(
+    url: str, root: str, images_a_shard: int = IMAGES_A_SHARD, confined: bool = False
+) -> tuple[list[Shard], int]:
     """Shards, and how many images there are. Raises UserError for JSON that names none."""
-    count = sum(1 for _ in _entries(url))
-    if not count:
+    repeats, states, named = Repeats(), list[str](), 0
+    place = _list_of_images(url)
+    digest = hashlib.sha256()
+    count = 0
+    for count, entry in enumerate(_entries(url, place), 1):
+        repeats.add(_image_id(entry, count - 1))
+        named += _named(entry) is not None
+        digest.update(json.dumps(entry).encode() + b"\n")
+        if count % images_a_shard == 0:
+            states.append(digest.hexdigest()[:16])
+            digest = hashlib.sha256()
+    if count % images_a_shard:
+        states.append(digest.hexdigest()[:16])
+    if not named:
         raise UserError(
             f"SOURCE {redacted(url)} names no images: it must hold `images` with a `file_name` each, as COCO "
             "does."
         )
     name = printable(posixpath.basename(url).removesuffix(".json"))
-    starts = range(0, count, images_a_shard)
-    return [
-        Shard(f"{name}-{n:06d}", "coco", url, str(start), str(start + images_a_shard), root=root)
-        for n, start in enumerate(starts)
-    ], count
+    shards = [
+        Shard(
+            f"{name}-{n:06d}",
+            "coco",
+            url,
+            str(n * images_a_shard),
+            str((n + 1) * images_a_shard),
+            root=root,
+            column=place,
+            state=state,
+            confined=confined,
+        )
+        for n, state in enumerate(states)
+    ]
+    return (_with_repeats(shards, url, repeats, images_a_shard) if repeats.found() else shards), count
 
 
-def read_coco(shard: Shard) -> Iterator[Sample]:
+def read_coco(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The images of one shard, read one at a time when loaded. Raises ValueError for damaged JSON."""
-    ids = UniqueIds()
-    for entry in islice(_entries(shard.url), int(shard.first), int(shard.last)):
-        name = str(entry["file_name"])
-        metadata = printable(json.dumps(entry, ensure_ascii=False))
-        yield Sample(ids.unique(printable(name)), 0, image_at(shard.root, name), metadata)
+    first, numbers = int(shard.first), dict(shard.repeats)
+    entries = islice(_entries(shard.url, shard.column), first, int(shard.last))
+    for index, entry in enumerate(entries):
+        image_id = _image_id(entry, first + index)
+        number = numbers.get(index)
+        yield _sample(shard, f"{image_id}#{number}" if number else image_id, entry, max_bytes)
 
 
-def _entries(url: str) -> Iterator[dict[str, object]]:
+def _sample(shard: Shard, image_id: str, entry: Any, max_bytes: int) -> Sample:
+    if not isinstance(entry, dict):
+        return Sample(image_id, error=f"entry of {shard.column or 'the list'} is no object: {_short(entry)}")
+    found = _named(entry)
+    if found is None:
+        error = f"entry names no image: it has no {_NAMES[0]} and no {_URLS[0]}, only {_short(list(entry))}"
+        return Sample(image_id, metadata=metadata_json(entry, at_most=max_bytes), error=error)
+    field, name = found
+    shown = {**entry, field: redacted(entry[field])} if "://" in entry[field] else entry
+    metadata = metadata_json(shown, at_most=max_bytes)
+    try:
+        load = image_file(shard, name, max_bytes)
+    except RefusedError as refused:
+        return Sample(image_id, metadata=metadata, error=describe(refused))
+    return Sample(image_id, 0, load, metadata, ahead=load.ahead)
+
+
+def _named(entry: Any) -> tuple[str, str] | None:
+    """Where an entry names its image, and how; Karpathy's splits have the folder in a field of its own."""
+    if not isinstance(entry, dict):
+        return None
+    for field in (*_NAMES, *_URLS):
+        name = entry.get(field)
+        if isinstance(name, str) and name.strip():
+            folder = entry.get("filepath") if field == "filename" else None
+            return field, posixpath.join(folder, name) if isinstance(folder, str) else name
+    return None
+
+
+def _image_id(entry: Any, number: int) -> str:
+    found = _named(entry)
+    if found is not None:
+        return printable(redacted(found[1]))
+    own = entry.get("id") if isinstance(entry, dict) else None
+    return printable(str(own)) if isinstance(own, int | str) and own != "" else f"{number:08d}"
+
+
+def _with_repeats(shards: list[Shard], url: str, repeats: Repeats, size: int) -> list[Shard]:
+    found: dict[int, list[tuple[int, int]]] = {}
+    ids = (_image_id(entry, n) for n, entry in enumerate(_entries(url, shards[0].column)))
+    for place, number in repeats.numbered(ids):
+        found.setdefault(place // size, []).append((place % size, number))
+    return [replace(shard, repeats=tuple(found.get(n, ()))) for n, shard in enumerate(shards)]
+
+
+def _list_of_images(url: str) -> str:
+    """Key of the first list that names images, or "" for a bare one."""
+    for key, entry in _elements(url):
+        if key in _LISTS and _named(entry):
+            return key or ""
+    return "images"
+
+
+def _entries(url: str, place: str) -> Iterator[Any]:
+    return (element for key, element in _elements(url) if (key or "") == place)
+
+
+def _elements(url: str) -> Iterator[tuple[str | None, Any]]:
     with open_stream(*locate(url)) as stream:
-        for key, element in JsonStream(io.TextIOWrapper(stream, encoding="utf-8-sig")).elements():
-            if key in ("images", None) and isinstance(element, dict) and "file_name" in element:
-                yield element
+        # one text that is not UTF-8 must not end the file
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
+        try:
+            yield from JsonStream(text).elements()
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
+def _short(value: Any) -> str:
+    text = printable(redacted(str(value)))
+    return text if len(text) <= 100 else f"{text[:97]}..."

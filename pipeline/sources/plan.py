@@ -74,8 +74,8 @@ def read_shard(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """
     readers: dict[str, Callable[[Shard], Iterator[Sample]]] = {
         "webdataset": partial(read_webdataset, max_bytes=max_bytes),
-        "parquet": read_parquet,
-        "coco": read_coco,
+        "parquet": partial(read_parquet, max_bytes=max_bytes),
+        "coco": partial(read_coco, max_bytes=max_bytes),
         "folder": read_folder,
         "captioned": captioned_samples,
     }
@@ -99,7 +99,7 @@ def _plan(source: str, options: SourceOptions, files_a_shard: int) -> SourcePlan
             return SourcePlan(plan_captioned(source), from_features=True)
         return _plan_directory(filesystem, source, path, options, files_a_shard)
     if _name(source).endswith(".json"):
-        shards, images = plan_coco(source, _root(options, source))
+        shards, images = plan_coco(source, _root(options, source), confined=bool(options.image_root))
         return SourcePlan(shards, images)
     if not _is_archive(source):
         raise UserError(
@@ -189,7 +189,8 @@ def _archives(
     for url in urls:
         shard_id = printable(redacted(url).removeprefix(base))
         if _name(url).endswith(".parquet"):
-            shards.append(Shard(shard_id, "parquet", url, root=_root(options, url), column=column))
+            root, confined = _root(options, url), bool(options.image_root)
+            shards.append(Shard(shard_id, "parquet", url, root=root, column=column, confined=confined))
         else:
             shards.append(Shard(shard_id, "webdataset", url))
     shard_id, times = Counter(shard.id for shard in shards).most_common(1)[0]

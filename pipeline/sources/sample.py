@@ -1,16 +1,20 @@
 """What every source yields, and how samples become chunks."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from pipeline.chunk import SOURCE_SCHEMA, Chunk
-from pipeline.errors import CredentialsError
+from pipeline.errors import UserError
 from pipeline.redact import describe, printable
+from pipeline.sources.chunk_places import Gap, gaps
+from pipeline.sources.loading import Reserve, loading_ahead
+from pipeline.sources.metadata import byte_length
 
 IMAGE_EXTENSIONS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"}
@@ -21,6 +25,8 @@ MAX_BYTES = 256 << 20
 KeyRule = Literal["first-dot", "last-dot"]
 KeySetting = Literal["auto", "first-dot", "last-dot"]
 """Where the names of a tar's members split into a sample's key and an extension (`pipeline.sources.keys`)."""
+_UNREAD = 128  # a URL that failed counts as this part of a chunk's bytes: a retry may find an image there
+_TOGETHER = 8  # times a chunk's bytes: what a retry may hold where its rows are fixed and images have grown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,10 @@ class Shard:
 
     `id` is relative to the SOURCE and so the same on every machine; `first` and `last` bound the files of a
     folder shard, both included, as paths relative to `url`, and a COCO shard by number. `root` is the folder
-    below which images are that are named by path, `column` Parquet's column of images. Of a shard with a
-    `limit`, only so many samples count.
+    below which images are that are named by path (all of them, absolute paths too, if it is `confined`),
+    `column` Parquet's column of images or JSON's list of them. Of a shard with a `limit`, only so many
+    samples count. `repeats` are the samples whose names came before, by index within the shard, with what to
+    number them. `state` tells one version of the shard's content from another.
     """
 
     id: str
@@ -46,6 +54,7 @@ class Shard:
     prefix: str = ""
     state: str = ""
     repeats: tuple[tuple[int, int], ...] = ()
+    confined: bool = False
 
     def to_json(self) -> str:
         """ASCII, so that file names which are not valid Unicode survive the journey."""
@@ -54,24 +63,34 @@ class Shard:
     @classmethod
     def from_json(cls, text: str) -> "Shard":
         fields = json.loads(text)
-        return cls(**{**fields, "repeats": tuple(map(tuple, fields["repeats"]))})
+        repeats = tuple((index, number) for index, number in fields.pop("repeats", ()))
+        return cls(**fields, repeats=repeats)
+
+
+def shard_prefix(shard: Shard) -> str:
+    """What the ids of a Parquet shard's rows begin with."""
+    return shard.prefix or re.sub(r"\.parquet$", "", shard.id, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. `load` reads the image, and is called if its chunk is wanted; `size` is known before."""
+    """One sample. `load` reads the image, and is called if its chunk is wanted; `size` in bytes is what is
+    known of it before, metadata included, and 0 where only loading tells. `ahead` is there if the image comes
+    over a network: it reads as `load` does, from any thread, and asks `Reserve` before it holds more.
+    """
 
     image_id: str
     size: int = 0
     load: Callable[[], bytes] | None = None
     metadata: str | None = None
     error: str | None = None
+    ahead: Callable[[Reserve], bytes] | None = None
 
 
 @dataclass(frozen=True)
 class ChunkLimits:
-    """A chunk ends at `rows` samples, or before the sample that would take it past `bytes`. A sample of more
-    than `max_bytes` is not read.
+    """A chunk ends at `rows` samples, or before the sample that would take it past `bytes`, metadata
+    included. A sample of more than `max_bytes` is not read.
     """
 
     rows: int = 512
@@ -83,34 +102,108 @@ def chunk_samples(
     shard: str,
     samples: Iterable[Sample],
     limits: ChunkLimits,
-    skip: Collection[int] = (),
-    *,
+    skip: Mapping[int, range] | Collection[int] = (),
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[Chunk]:
-    """Cut a shard's samples into chunks, without loading the images of those at the positions in `skip`.
-    `progress` is told how many rows of the shard are read each time one was loaded.
+    """Cut a shard's samples into chunks, without those at the positions in `skip`, which are written.
+
+    A mapping tells which rows of the shard each of them holds. Those are passed over without loading, and
+    the chunks between are cut to fit, whatever URLs answer now. Without it chunks are cut by the samples'
+    sizes again, which takes loading where only that tells them.
 
     Whatever the reader raises ends the shard with one error row of its own, after the samples already read;
-    missing credentials alone, which no shard can be read without, are raised. The last chunk is marked, and
-    a shard without samples is one chunk without rows: the sink leaves a trace of each.
+    a UserError alone is raised: no shard can be read before the user has put that right. The last chunk is
+    marked, and a shard without samples is one chunk without rows: the sink leaves a trace of each.
+    `progress` is called with the number of the shard's rows that were read or passed over, after each.
     """
-    pending: list[dict[str, object]] = []
-    position, rows, size = 0, 0, 0
+    told = progress or (lambda rows: None)
+    written = skip if isinstance(skip, Mapping) else {}
+    rows = enumerate(_ending_in_an_error_row(shard, samples))
+    places = gaps(written)
+    without_rows: list[Gap] = []
 
-    def finish(last: bool) -> Iterator[Chunk]:
-        if position not in skip:
-            yield Chunk(shard, position, last, pa.Table.from_pylist(pending, SOURCE_SCHEMA))
+    def wanted() -> Iterator[tuple[Gap, int, Sample]]:
+        gap = next(places)
+        for index, sample in rows:
+            while gap.stop is not None and index >= gap.stop:
+                without_rows.extend([gap] if gap.start == gap.stop else [])
+                gap = next(places)
+            if index >= gap.start:
+                yield gap, index, sample
+            else:
+                told(index + 1)
 
-    for index, sample in enumerate(_ending_in_an_error_row(shard, samples)):
-        if rows and (rows >= limits.rows or size + sample.size > limits.bytes):
-            yield from finish(last=False)
-            pending, position, rows, size = [], position + 1, 0, 0
-        rows, size = rows + 1, size + sample.size
-        if position not in skip:
-            pending.append(_source_row(shard, index, sample, limits.max_bytes))
-            if progress is not None:
-                progress(index + 1)
-    yield from finish(last=True)
+    cutter = _Cutter(shard, limits, frozenset(() if isinstance(skip, Mapping) else skip))
+    for (gap, index, sample), load in loading_ahead(wanted(), lambda row: row[2]):
+        yield from cutter.add(gap, index, sample, load)
+        told(index + 1)
+    yield from cutter.end(ended_before=bool(written))
+    for position in (position for gap in without_rows for position in gap.positions):
+        yield Chunk(shard, position, False, SOURCE_SCHEMA.empty_table())
+
+
+class _Cutter:
+    """Rows on their way into chunks."""
+
+    def __init__(self, shard: str, limits: ChunkLimits, skip: Collection[int]) -> None:
+        self._shard, self._limits, self._skip = shard, limits, skip
+        self._gap: Gap | None = None
+        self._number = 0  # of the chunk, within its gap
+        self._next = 0  # index of the row that is due
+        self._rows = self._size = 0
+        self._pending: list[dict[str, Any]] = []
+
+    def add(self, gap: Gap, index: int, sample: Sample, load: Callable[[], bytes] | None) -> Iterator[Chunk]:
+        if gap != self._gap:
+            yield from self._leave_gap()
+            self._gap, self._number = gap, 0
+        row: dict[str, Any] | None = None
+        size = max(sample.size, byte_length(sample.metadata))
+        if load is not None and not sample.size:
+            row = self._loaded(index, sample, load)
+            unread = self._limits.bytes // _UNREAD if sample.ahead else 0
+            size += len(row["image"]) if row["image"] is not None else unread
+        if self._is_full(gap, index, size):
+            yield from self._close(gap, last=False)
+        if gap.position(self._number) not in self._skip:
+            row = row or self._loaded(index, sample, load)
+            if gap.is_last(self._number) and self._size + size > _TOGETHER * self._limits.bytes:
+                row["image"], row["error"] = None, row["error"] or _GROWN
+            self._pending.append(row)
+        self._rows, self._size, self._next = self._rows + 1, self._size + size, index + 1
+
+    def end(self, ended_before: bool) -> Iterator[Chunk]:
+        """A shard that ends within a gap ends there, whatever was written behind it."""
+        if self._gap is None and not ended_before:
+            self._gap = Gap((0,), 0)
+        if self._gap is not None and self._next == self._gap.stop:
+            yield from self._leave_gap()
+        elif self._gap is not None:
+            yield from self._close(self._gap, last=True)
+
+    def _is_full(self, gap: Gap, index: int, size: int) -> bool:
+        if not self._rows or gap.is_last(self._number):
+            return False
+        limits = self._limits
+        full = self._rows >= limits.rows or self._size + size > limits.bytes
+        return full or gap.is_short(self._number, index)
+
+    def _leave_gap(self) -> Iterator[Chunk]:
+        """With a chunk for each of its positions: what is written behind it keeps its own."""
+        while self._gap is not None and self._number < len(self._gap.positions):
+            yield from self._close(self._gap, last=False)
+
+    def _close(self, gap: Gap, last: bool) -> Iterator[Chunk]:
+        position, rows = gap.position(self._number), self._pending
+        self._pending, self._rows, self._size = [], 0, 0
+        self._number += 1
+        if position not in self._skip:
+            table = pa.Table.from_pylist(rows, SOURCE_SCHEMA)
+            rows.clear()  # the images are in the table now, and whoever takes it may keep us waiting
+            yield Chunk(self._shard, position, last, table)
+
+    def _loaded(self, index: int, sample: Sample, load: Callable[[], bytes] | None) -> dict[str, Any]:
+        return _source_row(self._shard, index, sample, load, self._limits.max_bytes)
 
 
 def count_samples(shard: str, samples: Iterable[Sample], at_most: int) -> int:
@@ -126,22 +219,30 @@ def row_ids(shard: str, samples: Iterable[Sample]) -> Iterator[str]:
 def _ending_in_an_error_row(shard: str, samples: Iterable[Sample]) -> Iterator[Sample]:
     try:
         yield from samples
-    except CredentialsError:
+    except UserError:
         raise
-    except Exception as error:
+    except Exception as error:  # of any library that reads a shard, damaged in any way
         yield Sample(shard, error=f"the rest of shard {printable(shard)} cannot be read: {describe(error)}")
 
 
-def _source_row(shard: str, index: int, sample: Sample, max_bytes: int) -> dict[str, object]:
+_GROWN = (
+    "its images were not there when its file of the table was first written, and are too large together now; "
+    "caption SOURCE into another OUTPUT"
+)
+
+
+def _source_row(
+    shard: str, index: int, sample: Sample, load: Callable[[], bytes] | None, max_bytes: int
+) -> dict[str, Any]:
     image, error = None, sample.error
     if sample.size > max_bytes and error is None:
         error = f"{sample.size} bytes are more than the limit of {max_bytes} (max_bytes); it was not read"
-    if error is None and sample.load is not None:
+    if error is None and load is not None:
         try:
-            image = sample.load()
-        except CredentialsError:
+            image = load()
+        except UserError:
             raise
-        except Exception as failure:
+        except Exception as failure:  # of any storage's client, or of the image's own reader
             error = f"cannot be read: {describe(failure)}"
     return {
         "image_id": printable(sample.image_id),

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -97,6 +98,35 @@ def test_expired_credentials_end_the_run_instead_of_every_shard(s3: FaultyProxy,
         _rows(shard)
     s3.faults = Faults()
     assert len(_rows(shard)) == 3
+
+
+@pytest.fixture
+def named(tmp_path: Path, s3: FaultyProxy) -> Shard:
+    """A table in S3 of images there by path and by URL, an empty and a missing one among them."""
+    folder = tmp_path / "named"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number}.jpg").write_bytes(b"%d" % number if number else b"")
+    names = ["s3://bucket/named/0.jpg", *(f"{number}.jpg" for number in range(1, 41))]
+    pq.write_table(pa.table({"path": names}), folder / "x.parquet")
+    _upload(folder, "named")
+    (shard,) = plan_source("s3://bucket/named/x.parquet").shards
+    return shard
+
+
+def test_images_by_path_are_read_at_once_through_a_storage_that_fails(s3: FaultyProxy, named: Shard) -> None:
+    s3.faults = Faults(slow_down=0.05, cut=0.05)
+    (chunk,) = chunk_samples(named.id, read_shard(named), ChunkLimits())
+    assert s3.counts["slow_down"]
+    assert chunk.samples["image"].to_pylist() == [b"", *(b"%d" % number for number in range(1, 40)), None]
+    assert [error is None for error in chunk.samples["error"].to_pylist()] == [True] * 40 + [False]
+
+
+def test_expired_credentials_end_the_reading_of_images_by_path(s3: FaultyProxy, named: Shard) -> None:
+    samples = list(read_shard(named))
+    s3.faults = Faults(refuse_after=s3.counts["requests"], refusal=(400, "ExpiredToken"))
+    with pytest.raises(CredentialsError, match="ExpiredToken"):
+        list(chunk_samples(named.id, samples, ChunkLimits()))
 
 
 def test_a_tar_is_read_in_blocks_and_resumed_inside_a_member(
