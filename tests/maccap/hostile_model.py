@@ -1,6 +1,7 @@
-"""Code in a model's folder, and the marker that it would leave where it ran."""
+"""Code in a model's folder or a pickle, and the marker that it would leave where it ran."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ AUTO_MAP = {
     "AutoModel": "hostile.HostileModel",
     "AutoModelForCausalLM": "hostile.HostileModel",
 }
+
+
+class Touch:
+    """Unpickled, it touches a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"touch {self.marker}",)
 
 
 def put_code(folder: Path, marker: Path) -> None:

@@ -13,17 +13,7 @@ import pytest
 from maccap import Captioner
 from maccap.bundle import Bundle, embedded_bundle_path
 from maccap.tower_config import UnsafeModelError
-from tests.maccap.hostile_model import edit, name_code, put_code
-
-
-class Touch:
-    """Unpickled, it touches a file."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.system, (f"touch {self.marker}",)
+from tests.maccap.hostile_model import Touch, edit, name_code, put_code
 
 
 @pytest.fixture
