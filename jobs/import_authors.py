@@ -1,7 +1,7 @@
 """`maccap import CHECKPOINT OUTPUT`: a bundle from a checkpoint of the paper's authors.
 
 The two frozen models are named, not copied: their weights come from where open_clip and Hugging Face have
-them.
+them. A CLIP whose weights are a file has no name, and comes along.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from jobs.output import answer
 Checkpoint = Annotated[Path, typer.Argument(help="The authors' checkpoint_last.pth.")]
 Output = Annotated[str, typer.Argument(help="The bundle to write: a folder or URL.")]
 Clip = Annotated[str, typer.Option(help="The CLIP it was trained with, as open_clip names it, or a folder.")]
-Pretrained = Annotated[str, typer.Option(help="Whose weights of that CLIP.")]
+Pretrained = Annotated[str, typer.Option(help="Whose weights of that CLIP, or a file of them.")]
 Llm = Annotated[str, typer.Option(help="The language model it was trained with, or a folder.")]
 Noise = Annotated[float, typer.Option(help="Variance of its region noise.", min=0)]
 
@@ -30,8 +30,10 @@ def main(
     """Write a bundle from the authors' checkpoint; nothing in the file is executed."""
     from maccap.author_checkpoint import load_author_adaptor
     from maccap.bundle import write_bundle
+    from maccap.clip import FrozenClip
     from maccap.config import BundleConfig, ClipSource, LanguageModelSource
     from pipeline.errors import UserError
+    from pipeline.redact import describe
 
     if not checkpoint.is_file():
         raise UserError(f"CHECKPOINT {checkpoint} is not a file.")
@@ -39,21 +41,30 @@ def main(
         adaptor = load_author_adaptor(checkpoint)
     except ValueError as error:
         raise UserError(str(error)) from None
+    try:
+        own = FrozenClip.load(clip, pretrained) if Path(pretrained).is_file() else None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"CLIP {clip} cannot be loaded with {pretrained}: {describe(error)}") from None
     config = BundleConfig(
-        clip=ClipSource(name=clip, pretrained=None if Path(clip).is_dir() else pretrained),
-        llm=LanguageModelSource(name=llm),
+        clip=ClipSource(name=_absolute(clip), pretrained=None if Path(clip).is_dir() else pretrained),
+        llm=LanguageModelSource(name=_absolute(llm)),
         adaptor=adaptor.config,
         noise_variance=noise_variance,
     )
     try:
-        write_bundle(output, config, None, None, adaptor)
+        write_bundle(output, config, own, None, adaptor)
     except OSError as error:
-        raise UserError(f"OUTPUT {output} cannot be written: {error}") from None
+        raise UserError(f"OUTPUT {output} cannot be written: {describe(error)}") from None
     sizes = adaptor.config
     answer(
         f"{output}: an adaptor of {sizes.queries} queries from CLIP's {sizes.clip_dim} dimensions to "
         f"embeddings of {sizes.llm_dim}, for {clip} and {llm}"
     )
+
+
+def _absolute(name: str) -> str:
+    """A folder by a path that is the same wherever the bundle is opened from."""
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 if __name__ == "__main__":

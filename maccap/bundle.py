@@ -2,8 +2,8 @@
 them.
 
 The parts load separately, so that a process that holds a CLIP never loads a language model, and the driver
-of a run reads config and fingerprint without torch. Weights are safetensors only: opening a bundle runs no
-code of it.
+of a run reads config and fingerprint without torch. Opening a bundle runs no code of it: weights are
+safetensors only, and `bundle_files.py` and `tower_config.py` list what its files and configs may be.
 """
 
 import json
@@ -13,14 +13,16 @@ import tempfile
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
+from maccap.bundle_files import check_folder, check_name, check_names, is_hidden
 from maccap.config import BundleConfig, ClipSource, LanguageModelSource
-from maccap.pixels import PixelSpec, load_pixel_spec
+from maccap.pixels import LOCAL_PREFIX, PixelSpec, load_pixel_spec
+from maccap.tower_config import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -51,11 +53,16 @@ class Bundle:
     def open(cls, url: str | Path) -> Self:
         """Open a folder or any fsspec URL; a remote one is first copied to `$MACCAP_CACHE` (~/.cache/maccap).
 
-        Raises FileNotFoundError where there is no bundle, ValueError for a config that cannot be read; both
-        say which file and what to do.
+        Raises FileNotFoundError where there is no bundle, ValueError for a config that cannot be read, and
+        `maccap.tower_config.UnsafeModelError`, a ValueError too, for a bundle with code, pickles or paths out
+        of it; all say which file and what to do.
         """
-        folder = _local_copy(str(url))
-        return cls(folder, _read_config(folder / _CONFIG, str(url)))
+        folder, fetched = _local_copy(str(url))
+        config = _read_config(folder / _CONFIG, str(url))
+        if folder != embedded_bundle_path():  # the package's own, which some installers make of links
+            check_names(config, str(folder / _CONFIG), fetched=fetched)
+            check_folder(folder, (config.clip.name, config.llm.name))
+        return cls(folder, config)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -151,7 +158,8 @@ class Bundle:
     def _tower_files(self, part: str, name: str) -> dict[str, Path]:
         tower = Path(self._resolve(name))
         paths = (path for path in sorted(tower.rglob("*")) if path.is_file()) if tower.is_dir() else ()
-        return {f"{part}/{path.relative_to(tower).as_posix()}": path for path in paths}
+        names = {path.relative_to(tower).as_posix(): path for path in paths}
+        return {f"{part}/{name}": path for name, path in names.items() if not is_hidden(name)}
 
     def _memory_files(self) -> dict[str, Path]:
         return {_MEMORY: self._memory_path()} if self.config.memory else {}
@@ -164,7 +172,7 @@ class Bundle:
 
     def _resolve(self, name: str) -> str:
         """A tower's name, or its folder where the bundle carries it."""
-        inside = self.folder / name
+        inside = self.folder / name.removeprefix(LOCAL_PREFIX)
         return str(inside) if inside.is_dir() else name
 
 
@@ -219,26 +227,31 @@ def _upload(root: Path, url: str) -> None:
         fs.put_file(str(path), remote)
 
 
-def _local_copy(url: str) -> Path:
+def _local_copy(url: str) -> tuple[Path, bool]:
+    """The bundle as a folder here, and whether it was fetched; hidden files are not."""
     fs, path = fsspec.core.url_to_fs(url)
     if isinstance(fs, LocalFileSystem):
-        return Path(path)
+        return Path(path), False
     files = {} if not fs.exists(f"{path}/{_CONFIG}") else fs.find(path, detail=True)
     if not files:
         raise FileNotFoundError(
             f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
         )
+    relative = {name: name.removeprefix(path).lstrip("/") for name in files}
+    relative = {name: inside for name, inside in relative.items() if not is_hidden(inside)}
+    for inside in relative.values():
+        check_name(inside, f"{url}/{inside}")
     # named by what is there now, so that a bundle written anew is fetched anew
-    state = json.dumps([url, *([name, fs.ukey(name)] for name in sorted(files))])
+    state = json.dumps([url, *([name, fs.ukey(name)] for name in sorted(relative))])
     cache = Path(os.environ.get("MACCAP_CACHE", "~/.cache/maccap")).expanduser() / "bundles"
     folder = cache / blake2b(state.encode(), digest_size=12).hexdigest()
     if folder.is_dir():
-        return folder
+        return folder, True
     cache.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}-"))
     try:
-        for name in files:
-            local = partial / name.removeprefix(path).lstrip("/")
+        for name, inside in relative.items():
+            local = partial / inside
             local.parent.mkdir(parents=True, exist_ok=True)
             fs.get_file(name, str(local))
         partial.rename(folder)
@@ -248,7 +261,7 @@ def _local_copy(url: str) -> Path:
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return folder, True
 
 
 def _digest(config: str, files: dict[str, Path]) -> str:
@@ -266,12 +279,7 @@ def _read_config(path: Path, url: str) -> BundleConfig:
         raise FileNotFoundError(
             f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
         )
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({error}); restore it or write the bundle again"
-        ) from error
+    document = read_json(path)
     try:
         return BundleConfig.model_validate(document)
     except ValidationError as error:

@@ -22,10 +22,13 @@ from torch import Tensor, nn
 
 from maccap.heap import give_back
 from maccap.packed_linear import pack_linears
-from maccap.pixels import CLIP_CONFIG_FILE, LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
+from maccap.pixels import LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
 from maccap.rows_at_once import rows_at_once
+from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, refusing_code, without_code
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
+# those that open_clip looks for first; of other names it would take what unpickles before safetensors
+_KNOWN_WEIGHTS = {_WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", "model.safetensors"}
 _BPE_FILE = "bpe.txt.gz"
 
 
@@ -78,7 +81,10 @@ class FrozenClip(nn.Module):
         """`name` is an open_clip name (with its `pretrained` tag), an `hf-hub:` name, or an open_clip folder.
 
         Half-precision weights on disk become `dtype`, float32 by default. Raises FileNotFoundError for a
-        folder that lacks a file, ValueError for an unknown name or tag, or a tower that is not supported.
+        folder that lacks a file, ValueError for an unknown name or tag, or a tower that is not supported, and
+        `maccap.tower_config.UnsafeModelError`, a ValueError too, for a config that names code. Of a folder
+        only safetensors are read; what open_clip's table or a hub has otherwise, by torch's loader of
+        weights alone.
         """
         folder = local_folder(name)
         if folder is not None:
@@ -89,30 +95,39 @@ class FrozenClip(nn.Module):
                 raise ValueError(f"CLIP {name!r} is neither a folder nor a name in open_clip.list_models()")
             if pretrained is None:
                 raise ValueError(f"CLIP {name!r} needs its weights named: pretrained is one of {tags}")
-        model = open_clip.create_model(name, pretrained=pretrained, require_pretrained=True)
-        config = open_clip.get_model_config(name.replace("/", "-") if pretrained else name)
+        config = open_clip.get_model_config(name if name.startswith("hf-hub:") else name.replace("/", "-"))
+        _require_harmless(name, config)
+        model = open_clip.create_model(
+            name, pretrained=pretrained, require_pretrained=True, weights_only=True
+        )
         _require_supported(model, name)
         pixels = PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg)
-        clip = cls(model, open_clip.get_tokenizer(name), config, pixels, name=name)
+        clip = cls(model, _tokenizer(name, config), config, pixels, name=name)
         return clip.to(device=device, dtype=dtype or torch.float32)
 
     @classmethod
     def _load_folder(cls, folder: Path) -> Self:
         config = read_clip_config(folder)["model_cfg"]
-        if not any(folder.glob("*.safetensors")):
+        weights = sorted(path.name for path in folder.glob("*.safetensors"))
+        if not weights:
             raise FileNotFoundError(f"{folder} has no {_WEIGHTS_FILE}; only safetensors are read")
+        if not _KNOWN_WEIGHTS & {*weights} and any(folder.glob("*.bin")) | any(folder.glob("*.pth")):
+            raise ValueError(
+                f"{folder} has weights that unpickle beside {weights[0]}; rename that to {_WEIGHTS_FILE}"
+            )
         # the vocabulary is named relative to the folder, so that the folder can be moved
         own = (config.get("text_cfg", {}).get("tokenizer_kwargs") or {}).get("bpe_path")
         bpe_path = folder / own if own else None
         if bpe_path is not None and not bpe_path.is_file():
             raise FileNotFoundError(f"{bpe_path} is missing; {CLIP_CONFIG_FILE} names it as bpe_path")
         source = f"{LOCAL_PREFIX}{folder}"
-        model = open_clip.create_model(source, require_pretrained=True)
+        _require_harmless(str(folder), config)
+        model = open_clip.create_model(source, require_pretrained=True, weights_only=True)
         _require_supported(model, str(folder))
         options = {"bpe_path": str(bpe_path)} if bpe_path else {}
         return cls(
             model,
-            open_clip.get_tokenizer(source, **options),
+            _tokenizer(source, config, **options),
             config,
             PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg),
             bpe_path=bpe_path,
@@ -217,6 +232,7 @@ class FrozenClip(nn.Module):
             text = config["text_cfg"]
             text["tokenizer_kwargs"] = {**(text.get("tokenizer_kwargs") or {}), "bpe_path": _BPE_FILE}
         if isinstance(self.tokenizer, HFTokenizer):
+            without_code(self.tokenizer.tokenizer)
             self.tokenizer.tokenizer.save_pretrained(folder)
         document = {"model_cfg": config, "preprocess_cfg": self.pixels.to_open_clip()}
         (folder / CLIP_CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -225,6 +241,28 @@ class FrozenClip(nn.Module):
             for key, value in self.model.state_dict().items()
         }
         save_file(weights, folder / _WEIGHTS_FILE)
+
+
+def _require_harmless(name: str, config: dict[str, Any]) -> None:
+    """Checks a config before anything is built or downloaded.
+
+    Raises UnsafeModelError, ValueError.
+    """
+    check_clip_config(name, {"model_cfg": config})
+    if config["vision_cfg"].get("timm_model_name"):
+        raise _unsupported(name, "a timm tower")
+    if text_tower := config.get("text_cfg", {}).get("hf_model_name"):
+        from transformers import AutoConfig
+
+        with refusing_code(text_tower):  # open_clip would ask at the keyboard
+            AutoConfig.from_pretrained(text_tower, trust_remote_code=False)
+
+
+def _tokenizer(source: str, config: dict[str, Any], **options: Any) -> Any:
+    if config.get("text_cfg", {}).get("hf_tokenizer_name"):
+        options |= {"trust_remote_code": False, "local_files_only": local_folder(source) is not None}
+    with refusing_code(source):
+        return open_clip.get_tokenizer(source, **options)
 
 
 def _require_supported(model: nn.Module, name: str) -> None:
@@ -239,7 +277,11 @@ def _require_supported(model: nn.Module, name: str) -> None:
         found = "a ViT with custom attention blocks"
     else:
         return
-    raise ValueError(
+    raise _unsupported(name, found)
+
+
+def _unsupported(name: str, found: str) -> ValueError:
+    return ValueError(
         f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes "
         "open_clip's own VisionTransformer pooled at its CLS token: ViT-B-32, ViT-B-16, ViT-L-14 or the like"
     )

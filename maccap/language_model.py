@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from maccap.kv_cache import FixedCache
 from maccap.rows_at_once import rows_at_once
+from maccap.tower_config import check_weight_index, read_json, refusing_code, without_code
 
 
 class FrozenLanguageModel(nn.Module):
@@ -37,18 +38,26 @@ class FrozenLanguageModel(nn.Module):
     def load(cls, name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Self:
         """`name` is a Hugging Face model name or a local folder (safetensors); `dtype` is float32 by default.
 
-        Raises FileNotFoundError for a local folder without a model, OSError for a name that cannot be had.
+        No code of it is run. Of a folder only safetensors are read, and nothing outside it; of a hub's model
+        that has none, the weights by torch's loader of weights alone. Raises FileNotFoundError for a local
+        folder without a model, OSError for a name that cannot be had, and
+        `maccap.tower_config.UnsafeModelError`, a ValueError, for a model that is code.
         """
         local = Path(name).is_dir()
         if local and not any(Path(name).glob("*.safetensors")):
             raise FileNotFoundError(f"{name} has no *.safetensors weights; save a model into it with `save`")
-        model = AutoModelForCausalLM.from_pretrained(
-            name,
-            dtype=dtype or torch.float32,
-            local_files_only=local,
-            use_safetensors=True if local else None,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        for index in Path(name).glob("*.safetensors.index.json") if local else ():
+            check_weight_index(index, read_json(index))
+        with refusing_code(name):
+            model = AutoModelForCausalLM.from_pretrained(
+                name,
+                dtype=dtype or torch.float32,
+                local_files_only=local,
+                use_safetensors=True if local else None,
+                trust_remote_code=False,
+                weights_only=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
         return cls(model, tokenizer).to(device)
 
     @property
@@ -168,5 +177,7 @@ class FrozenLanguageModel(nn.Module):
         # one tensor again, which is saved once: rounded or packed, each key has its own
         for tied, source in self.model.all_tied_weights_keys.items():
             weights[tied] = weights[source]
+        for part in (self.model.config, self.tokenizer):
+            without_code(part)
         self.model.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)

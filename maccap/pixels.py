@@ -5,7 +5,6 @@ hundreds of megabytes, so this file imports neither torch nor open_clip, and rep
 transform to the byte (up to, and without, the mean and standard deviation, which `FrozenClip` applies).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-CLIP_CONFIG_FILE = "open_clip_config.json"
+from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, read_json
+
 LOCAL_PREFIX = "local-dir:"
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -97,19 +97,21 @@ def local_folder(name: str) -> Path | None:
 
 
 def read_clip_config(folder: Path) -> dict[str, Any]:
-    """The folder's `open_clip_config.json`; raises FileNotFoundError or ValueError that name file and fix."""
+    """The folder's `open_clip_config.json`, with nothing in it that a loader would run or follow.
+
+    Raises FileNotFoundError, ValueError and UnsafeModelError that name file and fix.
+    """
     path = folder / CLIP_CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: a local CLIP is a folder in open_clip's format, with {CLIP_CONFIG_FILE} "
             "and open_clip_model.safetensors"
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(config, dict) or "vision_cfg" not in config.get("model_cfg", {}):
+    config = read_json(path)
+    model = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("vision_cfg"), dict):
         raise ValueError(f"{path} has no model_cfg.vision_cfg; write the folder with FrozenClip.save")
+    check_clip_config(path, config)
     return config
 
 

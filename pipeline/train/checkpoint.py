@@ -59,12 +59,12 @@ class Checkpoints:
         """The newest that can be read and is of this run."""
         for step in reversed(self._steps()):
             data = self._folder.read(_name(step)) or b""
-            try:
+            try:  # whatever lies there, it is parsed as data or passed over
                 about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
                 if about["run"] == self._run:
                     adaptor = AdaptorConfig.model_validate_json(about["adaptor"])
                     return Checkpoint(int(about["step"]), adaptor, load(data))
-            except (ValueError, KeyError, SafetensorError):
+            except (ValueError, KeyError, TypeError, RecursionError, SafetensorError):
                 continue
         return None
 

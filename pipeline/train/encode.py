@@ -25,7 +25,7 @@ class EncodeChunk:
 
     def __call__(self, position: int, texts: Sequence[str]) -> int:
         """Encode and write; the number of captions done."""
-        self._cache.write(position, text_features(self._clip, texts).half().numpy())
+        self._cache.write(position, texts, text_features(self._clip, texts).half().numpy())
         return len(texts)
 
 

@@ -10,6 +10,9 @@ folder, named by captions and CLIP:
 A chunk appears whole or not at all and its content depends on its captions and CLIP alone, so a killed build
 goes on with what is missing, and several builders at once only repeat each other's work.
 
+A chunk's file ends, after its array, in a digest of its position, its captions and that array. So a damaged
+file, one of another position, or rows that were moved are noticed where the cache is opened, by reading it.
+
 Features are kept as float16. Of a unit vector that rounds each entry by at most 1 part in 2,048; the noise
 that training adds (standard deviation 0.13 an entry for a variance of 0.016) is a thousand times larger.
 """
@@ -31,6 +34,8 @@ from pipeline.errors import RunError
 from pipeline.storage import Folder
 
 CHUNK_ROWS = 8192
+_DIGEST = 16  # bytes
+_REMOVE = "remove it and start the same command again"
 _FORMAT, _TEXTS, _COMPLETE = "maccap-text-features-1", "texts.txt", "complete.json"
 
 
@@ -58,14 +63,34 @@ class FeatureCache:
         )
 
     @property
-    def complete(self) -> bool:
-        return Folder(self.url).read(_COMPLETE) is not None
+    def _local(self) -> bool:
+        return "://" not in self.url
 
-    def begin(self, texts: Sequence[str]) -> None:
+    @property
+    def complete(self) -> bool:
+        """Whether it was finished, and no chunk was removed since."""
+        return Folder(self.url).read(_COMPLETE) is not None and not self.missing()
+
+    def begin(self, texts: Sequence[str]) -> list[str]:
+        """Open the cache for these captions; returns the names of files that held something else.
+
+        They are missing from then on. The chunks of a remote cache are looked at when they are copied.
+        """
         folder = Folder(self.url)
         folder.make()
-        if folder.read(_TEXTS) is None:
-            folder.write(_TEXTS, "\n".join(texts).encode())
+        held, done, data = folder.read(_TEXTS), folder.read(_COMPLETE), _joined(texts)
+        doubtful = done is not None and _entry(done, "texts") != _hash(data).hexdigest()
+        spoilt = []
+        for position, name in self._there().items():
+            if doubtful if not self._local else not self._is_whole(position, texts, folder.read(name)):
+                folder.remove(name)
+                spoilt.append(name)
+        if held != data:
+            folder.write(_TEXTS, data)
+            spoilt += [_TEXTS] if held is not None else []
+        if spoilt or doubtful:
+            folder.remove(_COMPLETE)
+        return spoilt
 
     def chunks(self) -> list[range]:
         """The captions of each chunk."""
@@ -76,56 +101,77 @@ class FeatureCache:
 
     def missing(self) -> list[int]:
         """Positions of the chunks that are not there."""
-        there = set(Folder(self.url).names())
-        return [position for position in range(len(self.chunks())) if _name(position) not in there]
+        there = self._there()
+        return [position for position in range(len(self.chunks())) if position not in there]
 
-    def write(self, position: int, features: NDArray[np.float16]) -> None:
+    def _there(self) -> dict[int, str]:
+        """Names of the chunks that are there, by position."""
+        names = {*Folder(self.url).names()}
+        own = {position: _name(position) for position in range(len(self.chunks()))}
+        return {position: name for position, name in own.items() if name in names}
+
+    def _is_whole(self, position: int, texts: Sequence[str], data: bytes | None) -> bool:
+        """Whether a file's bytes are the array that was written at `position` for its part of `texts`."""
+        rows = self.chunks()[position]
+        array, digest = memoryview(data or b"")[:-_DIGEST], (data or b"")[-_DIGEST:]
+        return _digest(array, position, texts[rows.start : rows.stop]) == digest
+
+    def write(self, position: int, texts: Sequence[str], features: NDArray[np.float16]) -> None:
+        """The features [rows, D] of the captions of one chunk."""
         file = io.BytesIO()
-        np.save(file, features)
-        Folder(self.url).write(_name(position), file.getvalue())
+        np.save(file, features, allow_pickle=False)
+        array = file.getvalue()
+        Folder(self.url).write(_name(position), array + _digest(array, position, texts))
 
     def finish(self) -> None:
         """Mark the cache complete. Raises RunError where a chunk is missing."""
         if missing := self.missing():
             raise RunError(f"{len(missing)} files are missing in {self.url}; start the same command again")
-        Folder(self.url).write(_COMPLETE, json.dumps({"captions": self.rows}).encode() + b"\n")
+        done = {"captions": self.rows, "texts": _hash(Folder(self.url).read(_TEXTS) or b"").hexdigest()}
+        Folder(self.url).write(_COMPLETE, json.dumps(done).encode() + b"\n")
 
     def texts(self) -> list[str]:
-        """The captions, in order."""
-        data = Folder(self.url).read(_TEXTS)
+        """The captions, in order. Raises RunError where they are gone, or others than the cache is of."""
+        folder = Folder(self.url)
+        data, done = folder.read(_TEXTS), folder.read(_COMPLETE)
         if data is None:
             raise RunError(f"{self.url}/{_TEXTS} is gone; start the same command again")
+        if done is not None and _entry(done, "texts") != _hash(data).hexdigest():
+            raise RunError(f"{self.url}/{_TEXTS} was changed; start the same command again")
         return data.decode().split("\n")
 
     def on_this_machine(self) -> "FeatureCache":
         """Itself where it is local, else a copy in `default_cache()`, made now if need be."""
-        if "://" not in self.url:
+        if self._local:
             return self
         copy = replace(self, url=f"{default_cache()}/{self.url.rsplit('/', 1)[-1]}")
         here, there = Folder(copy.url), Folder(self.url)
         here.make()
-        names = [_TEXTS, *(_name(position) for position in copy.missing()), _COMPLETE]
-        for name in names:
+        texts = self.texts()
+        chunks = {_name(position): position for position in copy.missing()}
+        for name in (_TEXTS, *chunks, _COMPLETE):
             data = there.read(name)
             if data is None:
                 raise RunError(f"{self.url}/{name} is gone; start the same command again")
+            if name in chunks and not self._is_whole(chunks[name], texts, data):
+                raise RunError(f"{self.url}/{name} is damaged; {_REMOVE}")
             here.write(name, data)
         return copy
 
     def features(self) -> "CachedFeatures":
-        """All features, memory-mapped. Raises RunError for a file that is damaged."""
+        """All features, memory-mapped. Raises RunError for a file that is damaged or holds others."""
         local = self.on_this_machine()
-        maps = []
+        texts, maps = local.texts(), []
         for position, rows in enumerate(local.chunks()):
             path = Path(local.url) / _name(position)
             try:
-                chunk = np.load(path, mmap_mode="r")
+                if not local._is_whole(position, texts, path.read_bytes()):
+                    raise ValueError("it does not hold the features that were written there")
+                chunk = np.load(path, mmap_mode="r", allow_pickle=False)
                 if chunk.dtype != np.float16 or len(chunk) != len(rows):
                     raise ValueError(f"it holds {chunk.dtype} {chunk.shape}")
             except (OSError, ValueError) as error:
-                raise RunError(
-                    f"{path} is damaged ({error}); remove it and start the same command again"
-                ) from None
+                raise RunError(f"{path} is damaged ({error}); {_REMOVE}") from None
             maps.append(chunk)
         return CachedFeatures(maps, local.chunk_rows, np.arange(local.rows))
 
@@ -157,6 +203,30 @@ class CachedFeatures:
             here = chunk_of == chunk
             features[here] = self._chunks[chunk][inside[here]]
         return torch.from_numpy(features)
+
+
+def _digest(array: bytes | memoryview, position: int, texts: Sequence[str]) -> bytes:
+    digest = _hash(f"{position}\n".encode() + _joined(texts) + b"\n")
+    digest.update(array)
+    return digest.digest()
+
+
+def _hash(data: bytes) -> "blake2b":
+    return blake2b(data, digest_size=_DIGEST)
+
+
+def _joined(texts: Sequence[str]) -> bytes:
+    """One a line: no text holds a line feed."""
+    return "\n".join(texts).encode()
+
+
+def _entry(marker: bytes, name: str) -> object:
+    """Of `complete.json`, which is plain data or damaged."""
+    try:
+        document = json.loads(marker)
+    except ValueError:
+        return None
+    return document.get(name) if isinstance(document, dict) else None
 
 
 def _name(position: int) -> str:

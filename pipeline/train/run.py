@@ -1,5 +1,6 @@
 """One training run from captions to a finished bundle: check, encode what is missing, train, write, mark."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +11,7 @@ from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.errors import RunError, UserError
 from pipeline.progress import shown
-from pipeline.redact import describe
+from pipeline.redact import describe, redacted
 from pipeline.sources import absolute_source
 from pipeline.texts import CaptionSet, Division, hold_out
 from pipeline.torch_runtime import Precision
@@ -152,9 +153,16 @@ def _features(
     place = absolute_source(config.cache) if config.cache else default_cache()
     cache = FeatureCache.within(place, facts.captions, facts.clip_fingerprint, len(captions.texts))
     try:
+        if spoilt := cache.begin(captions.texts):
+            names = ", ".join(spoilt[:3]) + (" and more" if spoilt[3:] else "")
+            print(
+                f"{len(spoilt)} files in the cache {redacted(cache.url)} are damaged, or of a version that "
+                f"kept no digests, and are made anew: {names}",
+                file=sys.stderr,
+                flush=True,
+            )
         if cache.complete:
             return cache, 0
-        cache.begin(captions.texts)
     except (OSError, ImportError, ValueError) as error:
         raise UserError(
             f"the cache {place} cannot be written: {describe(error)}; name another with --cache"

@@ -63,18 +63,23 @@ class TrainFolder:
             )
 
     def begin(self, facts: TrainFacts) -> None:
-        """Record a new run, or open the one here again. Raises UserError where it cannot be written."""
+        """Record a new run, or open the one here again if it is of `facts`. Raises UserError.
+
+        Of several commands that begin at once in one new folder, those with the settings of the first go on.
+        """
         try:
             self.top.make()
-            self.top.remove_temporaries()
-            if self.top.read(FACTS_FILE) is None:
-                self.top.write(FACTS_FILE, (facts.model_dump_json(indent=2) + "\n").encode())
+            # but for the record, which another command may be writing now
+            self.top.remove_temporaries(lambda name: name != FACTS_FILE)
+            self.top.create(FACTS_FILE, (facts.model_dump_json(indent=2) + "\n").encode())
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+        self.check(facts)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the summary, and then the marker that the run is complete. Raises RunError."""
         try:
+            self.top.remove_temporaries()
             self.top.write(SUMMARY_FILE, (json.dumps(summary, indent=2) + "\n").encode())
             self.top.write(SUCCESS_FILE, b"")
         except OSError as error:

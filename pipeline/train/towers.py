@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from maccap.bundle import Bundle, embedded_bundle_path
 from maccap.config import ClipSource, LanguageModelSource
 from maccap.pixels import LOCAL_PREFIX, load_pixel_spec
+from maccap.tower_config import refusing_code
 from pipeline.errors import UserError
 from pipeline.redact import describe
 from pipeline.sources import absolute_source
@@ -47,8 +48,9 @@ class Towers:
         return _fingerprint(self._resolve(self.llm.name))
 
     def carried(self, part: Literal["clip", "llm"]) -> bool:
-        """Whether a bundle must bring this model along: nobody else has a folder's name."""
-        return Path(self._resolve(getattr(self, part).name)).is_dir()
+        """Whether a bundle must bring this model along: nobody else has a folder's name, or a file's."""
+        weights = self.clip.pretrained if part == "clip" else None
+        return Path(self._resolve(getattr(self, part).name)).is_dir() or Path(weights or "/").is_file()
 
     def load_clip(self, device: str = "cpu") -> "FrozenClip":
         """In float32 wherever it computes, so that its features are the same."""
@@ -75,7 +77,10 @@ class Towers:
             raise UserError(f"CLIP {self.clip.name} cannot be used: {describe(error)}") from None
         name = self._resolve(self.llm.name)
         try:
-            AutoConfig.from_pretrained(name, local_files_only=Path(name).is_dir())
+            with refusing_code(name):
+                AutoConfig.from_pretrained(
+                    name, local_files_only=Path(name).is_dir(), trust_remote_code=False
+                )
         except (OSError, ValueError) as error:
             raise UserError(f"language model {self.llm.name} cannot be used: {describe(error)}") from None
 

@@ -1,6 +1,7 @@
 """Bundles: written, opened from folders and URLs, and refused with a reason."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +20,8 @@ from maccap.language_model import FrozenLanguageModel
 
 
 def copy_with(small_bundle: Path, folder: Path, document: object) -> Path:
-    """The small bundle by links, with another config."""
-    folder.mkdir()
-    for name in ("adaptor.safetensors", "clip", "llm"):
-        (folder / name).symlink_to(small_bundle / name)
+    """The small bundle with another config."""
+    shutil.copytree(small_bundle, folder)
     text = document if isinstance(document, str) else json.dumps(document)
     (folder / "config.json").write_text(text)
     return folder

@@ -14,6 +14,7 @@ from PIL import Image
 
 from maccap.clip import FrozenClip
 from maccap.pixels import PixelSpec, resize_and_crop
+from maccap.tower_config import check_clip_config
 
 KINDS = {
     "quick GELU": {},
@@ -161,6 +162,26 @@ def test_load_errors_say_what_to_do(make_clip: Callable[..., FrozenClip], tmp_pa
     (tmp_path / "open_clip_model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="safetensors"):
         FrozenClip.load(str(tmp_path))
+
+
+def test_weights_that_unpickle_are_passed_over(make_clip: Callable[..., FrozenClip], tmp_path: Path) -> None:
+    make_clip().save(tmp_path)
+    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"never read")
+    (tmp_path / "training.py").write_text("raise SystemExit")
+    assert FrozenClip.load(str(tmp_path)).embed_dim == 32
+    (tmp_path / "open_clip_model.safetensors").rename(tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match=r"unpickle beside weights\.safetensors; rename that to open_clip_m"):
+        FrozenClip.load(str(tmp_path))
+
+
+def test_every_config_of_open_clips_own_is_known() -> None:
+    for name in open_clip.list_models():
+        check_clip_config(name, {"model_cfg": open_clip.get_model_config(name)})
+
+
+def test_a_tower_that_is_refused_is_not_downloaded_first() -> None:
+    with pytest.raises(ValueError, match=r"a timm tower.*VisionTransformer"):
+        FrozenClip.load("ViT-B-16-SigLIP", "webli")
 
 
 def test_full_size_clip_is_supported() -> None:

@@ -59,8 +59,8 @@ def make_work(
         cache = FeatureCache.within(
             str(tmp_path / "cache"), facts.captions, facts.clip_fingerprint, len(captions.texts)
         )
+        cache.begin(captions.texts)
         if not cache.complete:
-            cache.begin(captions.texts)
             assert sum(encode_locally(towers, cache, captions.texts, RUNTIME)) == len(captions.texts)
             cache.finish()
         return TrainingWork(str(output), facts, towers, cache, 3, 4, 2)

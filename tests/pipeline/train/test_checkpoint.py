@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import torch
 
 from maccap.adaptor import Adaptor
 from pipeline.train.checkpoint import Checkpoint, Checkpoints
+from tests.maccap.hostile_model import Touch
 
 
 def _checkpoint(adaptor: Adaptor, step: int) -> Checkpoint:
@@ -35,11 +37,14 @@ def test_a_broken_file_and_another_runs_are_passed_over(
     checkpoints.save(_checkpoint(make_adaptor(), 4))
     folder = tmp_path / "checkpoints"
     whole = (folder / "step-000000004.safetensors").read_bytes()
-    for step, data in enumerate((b"", b"nothing", whole[:40], whole[:-7]), 5):
+    pickled = pickle.dumps(Touch(tmp_path / "ran"))
+    listed = len(b"[1]").to_bytes(8, "little") + b"[1]"
+    for step, data in enumerate((b"", b"nothing", whole[:40], whole[:-7], pickled, listed), 5):
         (folder / f"step-{step:09d}.safetensors").write_bytes(data)
     latest = checkpoints.latest()
     assert latest is not None
     assert latest.step == 4
+    assert not (tmp_path / "ran").exists()
     assert Checkpoints(str(tmp_path), "another").latest() is None
     checkpoints.remove()
     assert not folder.exists()

@@ -1,7 +1,11 @@
 """The cache of text features, and what fills it."""
 
+import io
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -13,6 +17,7 @@ from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.encode import encode_locally
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.towers import Towers
+from tests.maccap.hostile_model import Touch
 
 ROWS = 60
 
@@ -90,3 +95,98 @@ def test_a_remote_cache_is_copied_once(
     assert len(before) == 4
     np.testing.assert_array_equal(remote.features()[rows], first)
     assert {path.name: path.stat().st_mtime_ns for path in Path(local.url).glob("*.npy")} == before
+
+
+@pytest.fixture
+def filled(cache: FeatureCache, captions: CaptionSet, towers: Towers) -> FeatureCache:
+    _fill(cache, captions, towers)
+    cache.finish()
+    return cache
+
+
+def _shift(folder: Path) -> None:
+    array = np.load(folder / "features-000001.npy")
+    np.save(folder / "features-000001.npy", np.roll(array, 1, axis=0))
+
+
+def _exchange(folder: Path) -> None:
+    (folder / "features-000001.npy").write_bytes((folder / "features-000000.npy").read_bytes())
+
+
+def _flip(folder: Path) -> None:
+    data = bytearray((folder / "features-000001.npy").read_bytes())
+    data[200] ^= 1
+    (folder / "features-000001.npy").write_bytes(data)
+
+
+def _earlier(folder: Path) -> None:
+    """As the version without digests wrote it."""
+    path = folder / "features-000001.npy"
+    np.save(path, np.load(path))
+
+
+def _pickle(folder: Path) -> None:
+    np.save(folder / "features-000001.npy", np.array([Path("x")] * 16, dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize("spoil", [_shift, _exchange, _flip, _earlier, _pickle])
+def test_a_chunk_that_holds_something_else_is_named_and_made_anew(
+    filled: FeatureCache, captions: CaptionSet, towers: Towers, spoil: Callable[[Path], None]
+) -> None:
+    folder = Path(filled.url)
+    path = folder / "features-000001.npy"
+    whole = path.read_bytes()
+    spoil(folder)
+    with pytest.raises(RunError, match=r"features-000001\.npy is damaged .*start the same command again"):
+        filled.features()
+    assert filled.begin(captions.texts) == ["features-000001.npy"]
+    assert not filled.complete
+    assert _fill(filled, captions, towers) == [16]
+    filled.finish()
+    assert path.read_bytes() == whole
+    assert filled.begin(captions.texts) == []
+    assert len(filled.features()) == ROWS
+
+
+def test_captions_in_another_order_are_noticed(filled: FeatureCache, captions: CaptionSet) -> None:
+    path = Path(filled.url) / "texts.txt"
+    path.write_text("\n".join([*captions.texts[1:], captions.texts[0]]))
+    with pytest.raises(RunError, match=r"texts\.txt was changed; start the same command again"):
+        filled.features()
+    assert filled.begin(captions.texts) == ["texts.txt"]
+    filled.finish()
+    assert filled.texts() == captions.texts
+
+
+def test_pickled_features_are_never_unpickled(filled: FeatureCache, captions: CaptionSet) -> None:
+    """Not even those with a digest that fits."""
+    marker = Path(filled.url) / "ran"
+    file = io.BytesIO()
+    np.save(file, np.array([Touch(marker)] * 16, dtype=object), allow_pickle=True)
+    array = file.getvalue()
+    path = Path(filled.url) / "features-000001.npy"
+    digest = blake2b(("1\n" + "\n".join(captions.texts[16:32]) + "\n").encode(), digest_size=16)
+    digest.update(array)
+    path.write_bytes(array + digest.digest())
+    with pytest.raises(RunError, match=r"features-000001\.npy is damaged \(.*Python objects"):
+        filled.features()
+    assert not marker.exists()
+
+
+def test_of_a_remote_cache_the_damaged_file_is_named_and_not_copied(
+    captions: CaptionSet, towers: Towers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MACCAP_CACHE", str(tmp_path / "here"))
+    remote = FeatureCache.within("memory://spoilt", "captions", "clip", ROWS, chunk_rows=16)
+    _fill(remote, captions, towers)
+    remote.finish()
+    memory, name = fsspec.filesystem("memory"), f"{remote.url}/features-000002.npy"
+    whole = memory.cat_file(name)
+    memory.pipe_file(name, whole[:200] + bytes(4) + whole[204:])
+    with pytest.raises(RunError, match=r"memory://.*/features-000002\.npy is damaged; remove it"):
+        remote.features()
+    memory.rm(name)
+    assert not remote.complete
+    assert _fill(remote, captions, towers) == [16]
+    remote.finish()
+    assert len(remote.features()) == ROWS

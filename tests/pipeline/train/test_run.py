@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -81,6 +82,21 @@ def test_a_second_run_on_the_same_captions_encodes_nothing(tmp_path: Path, run: 
     summary = run(tmp_path / "second", training={"seed": 1})
     assert summary.newly_encoded == 0
     assert _contents(tmp_path / "cache") == before
+
+
+def test_features_that_were_moved_are_encoded_again_and_said_in_one_line(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "first")
+    (file,) = (tmp_path / "cache").rglob("*.npy")
+    whole = file.read_bytes()
+    np.save(file, np.roll(np.load(file), 1, axis=0))
+    summary = run(tmp_path / "second")
+    assert summary.newly_encoded == 60
+    assert f"1 files in the cache {file.parent} are damaged" in capsys.readouterr().err
+    assert file.read_bytes() == whole
+    first, second = (tmp_path / name / "adaptor.safetensors" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_bundle_is_written_that_a_kill_left_unwritten(tmp_path: Path, run: Run) -> None:

@@ -9,6 +9,7 @@ from maccap.bundle import embedded_bundle_path
 from maccap.clip import FrozenClip
 from pipeline.errors import UserError
 from pipeline.train.towers import choose_towers
+from tests.maccap.hostile_model import put_code
 
 
 def test_models_are_told_apart_by_their_files_and_not_by_where_they_lie(
@@ -42,6 +43,21 @@ def test_a_name_is_not_carried(small_bundle: Path) -> None:
     towers = choose_towers(None, "ViT-B-32-quickgelu", "openai", str(small_bundle / "llm"))
     assert not towers.carried("clip")
     assert towers.carried("llm")
+
+
+def test_a_file_of_weights_is_carried(small_bundle: Path) -> None:
+    """A bundle names no file outside it."""
+    weights = str(small_bundle / "clip" / "open_clip_model.safetensors")
+    assert choose_towers(None, "ViT-B-32", weights, str(small_bundle / "llm")).carried("clip")
+
+
+def test_a_model_of_code_is_refused_before_anyone_is_asked_to_run_it(
+    tmp_path: Path, small_bundle: Path
+) -> None:
+    put_code(tmp_path / "llm", tmp_path / "ran")
+    with pytest.raises(UserError, match="a model with code of its own, which is never run"):
+        choose_towers(None, str(small_bundle / "clip"), None, str(tmp_path / "llm"))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_models_that_do_not_go_together_are_refused_in_one_line(
