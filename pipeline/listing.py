@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from braceexpand import braceexpand
@@ -55,6 +56,9 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 def entry_of(info: Mapping[str, Any]) -> Entry:
     """From what fsspec's `info` or detailed `ls` says of one path."""
     path = str(info["name"])
+    if info.get("islink") and Path(path).exists():  # a link is what it points to
+        target = Path(path).stat()
+        info = {**info, "size": target.st_size, "mtime": target.st_mtime}
     told = next((info[key] for key in (*_STATES, *_TIMES) if info.get(key) not in (None, "")), "")
     return Entry(
         name=posixpath.basename(path.rstrip("/")),
@@ -83,21 +87,43 @@ def is_hidden_member(path: str) -> bool:
     return any(is_hidden(part) or part == "__MACOSX" for part in parts)
 
 
-def files_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[str]:
-    """Paths of all files in the folder and below it, at most `depth` levels down. Raises OSError."""
+def entries_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[Entry]:
+    """All files in the folder and below it, at most `depth` levels down. Raises OSError."""
     for entry in entries(filesystem, folder):
         if not entry.is_folder:
-            yield entry.path
+            yield entry
         elif depth != 1:
-            yield from files_below(filesystem, entry.path, depth and depth - 1)
+            yield from entries_below(filesystem, entry.path, depth and depth - 1)
+
+
+def files_below(filesystem: Any, folder: str, depth: int | None = None) -> Iterator[str]:
+    """The paths of `entries_below`."""
+    return (entry.path for entry in entries_below(filesystem, folder, depth))
+
+
+def split_list(source: str) -> list[str]:
+    """The parts of a list as webdataset writes it, `a.tar::b.tar`; a chain of fsspec's, such as
+    `simplecache::s3://...`, is one.
+    """
+    parts = source.split("::")
+    whole = any("/" not in part and "." not in part for part in parts) or parts[0].startswith(
+        ("zip:", "tar:")
+    )
+    return [source] if whole else parts
 
 
 def matching_files(filesystem: Any, pattern: str) -> list[str]:
-    """Paths of the files that match a path with `*`, `?`, `[...]` or `**`, sorted. Raises OSError."""
+    """The paths of `matching_entries`."""
+    return [entry.path for entry in matching_entries(filesystem, pattern)]
+
+
+def matching_entries(filesystem: Any, pattern: str) -> list[Entry]:
+    """The files that match a path with `*`, `?`, `[...]` or `**`, sorted by path. Raises OSError."""
     folder = GLOB.split(pattern)[0].rpartition("/")[0]
     below = pattern.removeprefix(folder).lstrip("/")
     if file_kind(filesystem, folder) != "directory":
         return []
     depth = None if "**" in below else below.count("/") + 1
     matches = re.compile(glob_translate(pattern)).match
-    return sorted(path for path in files_below(filesystem, folder, depth) if matches(path))
+    found = (entry for entry in entries_below(filesystem, folder, depth) if matches(entry.path))
+    return sorted(found, key=lambda entry: entry.path)

@@ -55,7 +55,7 @@ def image_column(schema: pa.Schema, wanted: str = "") -> str:
     if wanted:
         return wanted
     with_bytes = [
-        name for name in _BYTES_NAMES if name in schema.names and _holds_bytes(schema.field(name).type)
+        name for name in _BYTES_NAMES if name in schema.names and holds_bytes(schema.field(name).type)
     ]
     with_paths = [name for name in _PATH_NAMES if name in schema.names and _is_text(schema.field(name).type)]
     for name in [*with_bytes, *with_paths]:
@@ -82,7 +82,7 @@ def _parts(value: Any) -> tuple[bytes | None, str | None]:
     return (value, None) if isinstance(value, bytes) else (None, value)
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
@@ -93,7 +93,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _metadata_columns(schema: pa.Schema, image: str) -> list[str]:
-    return [field.name for field in schema if field.name != image and not _holds_bytes(field.type)]
+    return [field.name for field in schema if field.name != image and not holds_bytes(field.type)]
 
 
 def _dump(fields: dict[str, Any]) -> str | None:

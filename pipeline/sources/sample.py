@@ -16,6 +16,9 @@ IMAGE_EXTENSIONS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"}
 )
 
+TEXT_EXTENSIONS = ("txt", "text", "caption", "cls", "json")
+"""Of files that describe an image beside them."""
+
 MAX_BYTES = 256 << 20
 
 KeyRule = Literal["first-dot", "last-dot"]
@@ -59,12 +62,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. `load` reads the image, and is called if its chunk is wanted; `size` is known before."""
+    """One sample. `load` reads the image, and is called if its chunk is wanted, as `metadata` is where it is
+    read apart; `size` is known before.
+    """
 
     image_id: str
     size: int = 0
     load: Callable[[], bytes] | None = None
-    metadata: str | None = None
+    metadata: str | Callable[[], str | None] | None = None
     error: str | None = None
 
 
@@ -139,7 +144,7 @@ def _source_row(shard: str, index: int, sample: Sample, max_bytes: int) -> dict[
         "image_id": printable(sample.image_id),
         "shard": printable(shard),
         "index": index,
-        "metadata": sample.metadata,
+        "metadata": sample.metadata() if callable(sample.metadata) else sample.metadata,
         "error": error,
         "image": image,
     }

@@ -1,0 +1,100 @@
+"""The files below a folder in sorted order, each with its neighbours; hidden ones and run folders left out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from pipeline.listing import Entry, entries, is_hidden
+from pipeline.sources.keys import is_image
+from pipeline.sources.sample import TEXT_EXTENSIONS
+
+Parts = tuple[str, ...]
+"""A path below the folder as its parts. Folders sort among files by name, and a folder's files stay
+together."""
+
+TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+"""Names under which Hugging Face's imagefolder keeps a table of a folder's images, by `file_name`."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One folder as it was listed, without what is hidden."""
+
+    parts: Parts
+    entries: dict[str, Entry]
+    parent: Self | None = None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is an OUTPUT of `maccap caption` or `maccap train`."""
+        names = self.entries.keys()
+        return {"run.json", "captions"} <= names or {"train.json", "metrics"} <= names
+
+    @property
+    def tables(self) -> list[Entry]:
+        return [self.entries[name] for name in TABLES if name in self.entries]
+
+    def texts_of(self, image: str) -> dict[str, Entry]:
+        """The files that describe an image, by extension: `x.txt` and `x.jpg.txt` of `x.jpg`."""
+        stem = image.rpartition(".")[0]
+        found = {}
+        for extension in TEXT_EXTENSIONS:
+            for name in (f"{stem}.{extension}", f"{image}.{extension}"):
+                if (entry := self.entries.get(name)) and not entry.is_folder:
+                    found[extension] = entry
+        return found
+
+    def describes_an_image(self, name: str) -> bool:
+        """Whether `texts_of` an image here holds the file `name`."""
+        stem, _, extension = name.rpartition(".")
+        return extension in TEXT_EXTENSIONS and (stem in self._image_stems or stem in self._images)
+
+    @cached_property
+    def _images(self) -> set[str]:
+        return {name for name, entry in self.entries.items() if is_image_file(entry)}
+
+    @cached_property
+    def _image_stems(self) -> set[str]:
+        return {name.rpartition(".")[0] for name in self._images}
+
+
+def is_image_file(entry: Entry) -> bool:
+    return not entry.is_folder and "." in entry.name and is_image(entry.name.lower())
+
+
+def walk(
+    filesystem: Any,
+    folder: str,
+    first: Parts = (),
+    end: Parts | None = None,
+    left_out: Callable[[Entry, str], object] = lambda entry, why: None,
+) -> Iterator[tuple[Directory, Entry]]:
+    """Files below `folder` from path `first` on and before `end`, entering only folders that reach these.
+
+    `left_out` is told each hidden entry and each run folder. Raises OSError where a folder cannot be listed.
+    """
+
+    def visit(path: str, parts: Parts, parent: Directory | None) -> Iterator[tuple[Directory, Entry]]:
+        listed = entries(filesystem, path)
+        for entry in listed:
+            if is_hidden(entry.name):
+                left_out(entry, "hidden")
+        shown = {entry.name: entry for entry in listed if not is_hidden(entry.name)}
+        directory = Directory(parts, shown, parent)
+        if parts and directory.is_run:
+            left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folder")
+            return
+        for name, entry in shown.items():
+            here = (*parts, name)
+            if entry.is_folder:
+                if here >= first[: len(here)] and not (end is not None and _begins_after(here, end)):
+                    yield from visit(entry.path, here, directory)
+            elif here >= first and (end is None or here < end):
+                yield directory, entry
+
+    yield from visit(folder, (), None)
+
+
+def _begins_after(folder: Parts, end: Parts) -> bool:
+    return folder >= end or folder > end[: len(folder)]
