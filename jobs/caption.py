@@ -31,6 +31,14 @@ Candidates = Annotated[int | None, typer.Option(help="Candidates an image; the b
 Seed = Annotated[int | None, typer.Option(help="Seed of noise and sampling.")]
 ChunkRows = Annotated[int | None, typer.Option(help="Rows a Parquet file.")]
 RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Redo the chunks that hold error rows.")]
+AcceptChanged = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed",
+        help="Resume though SOURCE is not what the run was planned on: redo what changed, add what is new, "
+        "put aside the captions of what is gone.",
+    ),
+]
 Shards = Annotated[
     str | None, typer.Option(help="Only these shards: numbers from 0, such as 0-999 or 0-9,15.")
 ]
@@ -63,6 +71,7 @@ def main(
     seed: Seed = None,
     chunk_rows: ChunkRows = None,
     retry_errors: RetryErrors = False,
+    accept_changed: AcceptChanged = False,
     shards: Shards = None,
     partition: PartitionOption = None,
     limit: Limit = None,
@@ -91,7 +100,9 @@ def main(
     selection = Selection.parse(shards, partition)
     model = model or str(embedded_bundle_path())
     try:
-        summary = caption_archive(source, output, model, settings, retry_errors, selection)
+        summary = caption_archive(
+            source, output, model, settings, retry_errors, selection, accept_changed, _say
+        )
     except KeyboardInterrupt:
         kept = f"stopped. What is written in {output} stays; the same command resumes."
         raise KeyboardInterrupt(kept) from None

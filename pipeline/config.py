@@ -11,7 +11,7 @@ from pipeline.decode_image import MAX_PIXELS, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
 from pipeline.sources import ChunkLimits, SourceOptions
-from pipeline.sources.sample import MAX_BYTES
+from pipeline.sources.sample import MAX_BYTES, KeySetting
 
 
 class CaptionJobConfig(Config):
@@ -32,6 +32,11 @@ class CaptionJobConfig(Config):
         default=None, description="the folder of images that Parquet or COCO name by path"
     )
     image_column: str | None = Field(default=None, description="Parquet's column of images")
+    keys: KeySetting = Field(
+        default="auto",
+        description="where names in tars split into key and extension: at the first dot, as WebDataset has "
+        "it, or at the last; auto: as a tar's own names pair up",
+    )
     limit: int | None = Field(default=None, ge=1, description="only the first so many images of SOURCE")
     keep_features: bool = Field(
         default=False,
@@ -80,7 +85,7 @@ class CaptionJobConfig(Config):
         return overrides
 
     def source_options(self) -> SourceOptions:
-        return SourceOptions(self.image_root, self.image_column)
+        return SourceOptions(self.image_root, self.image_column, self.keys)
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)

@@ -54,14 +54,17 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
 
     An image that is no longer there is left out. Raises UserError where the run or its source is gone.
     """
-    facts = RunFolder(absolute_source(run)).recorded()
+    folder = RunFolder(absolute_source(run))
+    facts = folder.recorded()
     if facts is None:
         raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
     wanted: dict[str, dict[int, str]] = defaultdict(dict)
     for example in examples:
         wanted[example.shard][example.index] = example.image_id
     images: dict[str, bytes] = {}
-    for shard in plan_source(facts.source, SourceOptions(facts.image_root, facts.image_column)).shards:
+    for shard in plan_source(
+        facts.source, SourceOptions(facts.image_root, facts.image_column, facts.keys)
+    ).shards:
         if ids := wanted.get(printable(shard.id)):
             images |= _load_shard(shard, ids, facts.max_bytes)
     return images

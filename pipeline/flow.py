@@ -7,7 +7,6 @@ Each operator maps one row to one row, and a row is a whole chunk. Image bytes a
 store; the driver sees receipts alone.
 """
 
-import json
 import logging
 import os
 import signal
@@ -35,7 +34,6 @@ from pipeline.errors import RunError, UserError
 from pipeline.every import every
 from pipeline.redact import describe
 from pipeline.resources import ActorResources, Resources, TaskResources
-from pipeline.sources import Shard
 from pipeline.stages import CaptionStages, ShardWork, Stage
 from pipeline.stall import until_stalled
 from pipeline.torch_runtime import is_device_lost
@@ -85,7 +83,7 @@ def shard_rows(work: Iterable[ShardWork]) -> ray.data.Dataset | None:
     A block of its own for each costs the driver 8 ms and 5 kB as it is made: minutes for 100,000 shards,
     before the first is read. So shards start in few blocks, and a task cuts these up while others read.
     """
-    rows = [{"shard": item.shard.to_json(), "skip": json.dumps(item.skip)} for item in work]
+    rows = [item.to_row() for item in work]
     if not rows:
         return None
     table = pa.Table.from_pylist(rows)
@@ -181,7 +179,7 @@ def _said_of(name: str, chunk: Chunk) -> Iterator[None]:
 
 def _read(board: Board, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
     for item in rows.to_pylist():
-        work = ShardWork(Shard.from_json(item["shard"]), tuple(json.loads(item["skip"])))
+        work = ShardWork.from_row(item)
         with board.reading(work.shard.id) as progress:
             for chunk in stages.read(work, progress):
                 yield chunk.to_row()

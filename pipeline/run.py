@@ -3,6 +3,9 @@ mark.
 """
 
 import time
+from collections.abc import Callable
+
+from pydantic import Field
 
 from maccap import __version__
 from maccap.bundle import Bundle
@@ -12,11 +15,12 @@ from pipeline.cluster import Cluster
 from pipeline.config import CaptionJobConfig
 from pipeline.errors import RunError, UserError
 from pipeline.flow import caption_on_ray
+from pipeline.pinned_plan import compared, in_planned_order
 from pipeline.progress import Progress, shown
 from pipeline.redact import describe, redacted
-from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder
+from pipeline.run_folder import CAPTIONS, RunFacts, RunFolder, changed_source
 from pipeline.selection import ALL, Selection, first_images
-from pipeline.sources import Shard, SourcePlan, absolute_source, plan_source
+from pipeline.sources import Shard, SourcePlan, absolute_source, check_parquet_files, plan_source
 from pipeline.stages import CaptionStages, ShardWork
 from pipeline.torch_runtime import Precision
 from pipeline.written import WrittenChunks, unfinished
@@ -35,6 +39,7 @@ class Summary(Config):
     new_rows: int
     seconds: float
     images_per_second: float
+    left_out: dict[str, int] = Field(default_factory=dict)
 
 
 def caption_archive(
@@ -44,47 +49,64 @@ def caption_archive(
     config: CaptionJobConfig,
     retry_errors: bool = False,
     selection: Selection = ALL,
+    accept_changed: bool = False,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Summary:
     """Caption every image of `source`, or of what `selection` says of it, into `output`, on the Ray this
-    process is connected to, or a new local one.
+    process is connected to, or a new local one. `say` is told what SOURCE is taken for.
 
-    Continues where an earlier run with the same arguments stopped. Raises UserError for what the user can put
-    right and RunError where the run broke; either way, what is written stays.
+    Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
+    not what that run was planned on. Raises UserError for what the user can put right and RunError where the
+    run broke; either way, what is written stays.
     """
     start = time.monotonic()
     source, output = absolute_source(source), absolute_source(output).rstrip("/")
+    if source.rstrip("/") == output:
+        raise UserError(f"OUTPUT {redacted(output)} is SOURCE itself. Choose a new folder for the captions.")
     folder = RunFolder(output)
     recorded = folder.recorded()
+    pinned = folder.planned() if recorded else None
     model = absolute_source(model)
     bundle = open_bundle(model)
-    plan = plan_source(source, config.source_options())
+    plan = plan_source(source, config.source_options(), pinned=pinned or ())
+    say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
     if plan.from_features:
         _check_features(source, bundle, config)
+    if pinned is None:
+        check_parquet_files(plan.shards)
     cluster = Cluster(config.resources)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
     folder.check(facts)
-    shards = selection.of(_within_limit(plan, config, folder))
-    shard_ids = [shard.id for shard in shards]
-    stems = None if selection.is_all else {shard_file_stem(shard) for shard in shard_ids}
+    if pinned is None:
+        selection.of(plan.shards)  # one that selects none is refused before anything is written
+        folder.begin(facts)
+        planned = folder.pin(plan.shards)
+    else:
+        planned = _as_planned(folder, pinned, plan.shards, accept_changed, retry_errors, say)
+    whole = _within_limit(planned, config, folder)
+    shards = selection.of(whole)
+    stems = None if selection.is_all else {shard_file_stem(shard.id) for shard in shards}
     kept = folder.written(stems)
     retry_errors = retry_errors and kept.errors > 0
-    complete = not retry_errors and not unfinished(shard_ids, kept)
-    if complete and (finished := _finished(folder, selection)):
+    missing = set(unfinished([shard.id for shard in shards], kept))
+    if not missing and not retry_errors and (finished := _finished(folder, selection)):
         return finished
-    if not (complete and selection.shards):  # nothing to do, and no mark of its own: others' marks stay
-        folder.begin(facts, stems, selection.partition)
+    if missing or retry_errors:
+        folder.begin(facts, stems)
     if retry_errors:
         folder.remove_errors(stems)
         kept = folder.written(stems)
-    missing = set(unfinished(shard_ids, kept))
-    work = [ShardWork(s, tuple(kept.of_shard(s.id).positions)) for s in shards if s.id in missing]
+        missing = set(unfinished([shard.id for shard in shards], kept))
+    work = [ShardWork(shard, kept.of_shard(shard.id).kept) for shard in shards if shard.id in missing]
     progress = Progress(
-        shards=len(shard_ids),
+        shards=len(shards),
         rows=kept.rows,
         errors=kept.errors,
         chunks=kept.chunks,
-        chunks_of_done_shards=sum(len(kept.of_shard(shard).positions) for shard in set(shard_ids) - missing),
-        shards_done=len(shard_ids) - len(missing),
+        chunks_of_done_shards=sum(
+            len(kept.of_shard(shard.id).positions) for shard in shards if shard.id not in missing
+        ),
+        shards_done=len(shards) - len(missing),
         rows_known=plan.images if selection.is_all and config.limit is None else None,
         written_before=kept.rows,
     )
@@ -94,39 +116,69 @@ def caption_archive(
             for receipt in caption_on_ray(stages, work, cluster.resources, progress.note_read):
                 progress.add(receipt)
     written = folder.remove_beyond_the_end(stems)
-    return _finish(
-        folder, selection, _summary(output, shard_ids, written, progress, time.monotonic() - start)
-    )
+    seconds = time.monotonic() - start
+    summary = _summary(output, shards, written, progress, seconds, plan.left_out)
+    return _finish(folder, selection, whole, summary, progress, seconds)
 
 
-def _within_limit(plan: SourcePlan, config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
+def _as_planned(
+    folder: RunFolder,
+    pinned: list[Shard],
+    now: list[Shard],
+    accept_changed: bool,
+    retry_errors: bool,
+    say: Callable[[str], object],
+) -> list[Shard]:
+    """The shards of SOURCE as the run was planned on them, or is planned on them from now on. Raises
+    UserError for changes that are not accepted.
+    """
+    shards, changes = compared(pinned, now)
+    if not changes:
+        return in_planned_order(pinned, shards)
+    only_appeared = not (changes.added or changes.changed or changes.removed)
+    if not accept_changed and not (retry_errors and only_appeared):
+        raise UserError(changed_source(folder.top.url, changes))
+    for line in changes.lines():
+        say(f"accepted: {line}")
+    if changes.removed:
+        say(f"captions of what is gone are put aside in {redacted(folder.removed.url)}")
+    folder.accept(pinned, shards, changes)
+    return shards
+
+
+def _within_limit(shards: list[Shard], config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
     if config.limit is None:
-        return plan.shards
+        return shards
     kept = folder.written()
 
     def rows(shard: Shard) -> int | None:
         written = kept.of_shard(shard.id)
         return written.rows if written.complete else None
 
-    return first_images(plan.shards, config.limit, rows, config.max_bytes)
+    return first_images(shards, config.limit, rows, config.max_bytes)
 
 
-def _finish(folder: RunFolder, selection: Selection, summary: Summary) -> Summary:
-    """Leave the marks of what is complete: the run, or a partition, and with the last of these the run."""
-    if selection.is_all:
-        folder.finish(summary.model_dump())
-    elif selection.partition:
-        parts = folder.finish_partition(selection.partition, summary.model_dump())
-        if parts:
-            folder.finish(_sum([Summary.model_validate_json(part) for part in parts]).model_dump())
+def _finish(
+    folder: RunFolder,
+    selection: Selection,
+    whole: list[Shard],
+    summary: Summary,
+    progress: Progress,
+    seconds: float,
+) -> Summary:
+    """Mark the run as complete if all that it is planned on is there, by whichever commands."""
+    if not selection.is_all:
+        if not folder.may_hold_all_of(whole):
+            return summary
+        written = folder.written()
+        if unfinished([shard.id for shard in whole], written):
+            return summary
+        all_of_it = _summary(folder.top.url, whole, written, progress, seconds, summary.left_out)
+        if folder.finished() is None:
+            folder.finish(all_of_it.model_dump())
+        return summary
+    folder.finish(summary.model_dump())
     return summary
-
-
-def _sum(parts: list[Summary]) -> Summary:
-    """Of clusters that worked side by side: the time is that of the slowest."""
-    counts = ("shards", "chunks", "rows", "captioned", "errors", "new_rows", "images_per_second")
-    totals = {name: sum(getattr(part, name) for part in parts) for name in counts}
-    return parts[0].model_copy(update={**totals, "seconds": max(part.seconds for part in parts)})
 
 
 def open_bundle(model: str) -> Bundle:
@@ -162,7 +214,9 @@ def run_facts(
     """What decides the table, resolved: no defaults are left open."""
     return RunFacts(
         source=source,
-        listing=plan.listing,
+        taken_for=plan.taken_for,
+        left_out=plan.left_out,
+        keys=config.keys,
         model=model,
         model_fingerprint=bundle.fingerprint,
         decoding=config.decoding_over(bundle.config.decoding),
@@ -193,11 +247,11 @@ def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Clu
 
 
 def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
-    """What the finished run or partition in `folder` said of itself, now without new rows."""
-    if selection.shards:
+    """What the finished run in `folder` said of itself, now without new rows."""
+    if not selection.is_all:
         return None
     try:
-        stored = folder.finished(selection.partition)
+        stored = folder.finished()
         summary = Summary.model_validate_json(stored) if stored is not None else None
     except ValueError:  # damaged: the run is finished once more
         return None
@@ -206,10 +260,15 @@ def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
 
 
 def _summary(
-    output: str, shards: list[str], written: WrittenChunks, progress: Progress, seconds: float
+    output: str,
+    shards: list[Shard],
+    written: WrittenChunks,
+    progress: Progress,
+    seconds: float,
+    left_out: dict[str, int],
 ) -> Summary:
     """From the files themselves, not from the receipts. Raises RunError if a chunk is missing."""
-    missing = unfinished(shards, written)
+    missing = unfinished([shard.id for shard in shards], written)
     if missing:
         raise RunError(
             f"{len(missing)} shards are incomplete in {redacted(output)}, for instance {missing[0]}. "
@@ -226,4 +285,5 @@ def _summary(
         new_rows=progress.rows - progress.written_before,
         seconds=round(seconds, 2),
         images_per_second=round(progress.images_per_second, 2),
+        left_out=left_out,
     )

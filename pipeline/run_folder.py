@@ -1,10 +1,11 @@
 """The output folder of a run, which is also its checkpoint.
 
     run.json            first: what was captioned, with which model and settings
+    plan.parquet        then the shards that it was planned on
     captions/*.parquet  one file a chunk
-    partitions/*.json   of a run in partitions: the totals of each that is complete
+    removed/*.parquet   those of shards that SOURCE lost later
     summary.json        then the totals
-    _SUCCESS            last, and only once every chunk of every shard is there
+    _SUCCESS            last, and only once every chunk of every planned shard is there
 
 A resume looks at the files alone: a shard whose last chunk and all before it are written is not read again,
 and of any other the written chunks are skipped. What is held in memory is a number a chunk, never an id a
@@ -12,19 +13,21 @@ row.
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from maccap.config import Config, DecodingConfig
-from pipeline.chunk import file_name, parse_file_name
+from pipeline.chunk import file_name, parse_file_name, shard_file_stem
 from pipeline.errors import RunError, UserError
+from pipeline.pinned_plan import PlanChanges, compared, in_planned_order, plan_file, planned_shards
 from pipeline.redact import describe, redacted
-from pipeline.selection import Partition
+from pipeline.sources import Shard
+from pipeline.sources.sample import KeySetting
 from pipeline.storage import Folder, writing
 from pipeline.torch_runtime import Precision
 from pipeline.write import ChunkFooter, read_footer
@@ -33,19 +36,23 @@ from pipeline.written import WrittenChunks
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
 SUCCESS_FILE = "_SUCCESS"
+PLAN_FILE = "plan.parquet"
 CAPTIONS = "captions"
-PARTITIONS = "partitions"
-
+REMOVED = "removed"
 
 Stems = Collection[str] | None
 """File name stems of shards, of `shard_file_stem`; None for all."""
 
 
 class RunFacts(Config):
-    """What decides the caption table. A resume must agree on all but `model` (its URL) and `version`."""
+    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, and what
+    SOURCE was `taken_for` and had `left_out` as the run began, which are for people.
+    """
 
     source: str
-    listing: str | None
+    taken_for: str = ""
+    left_out: dict[str, int] = Field(default_factory=dict)
+    keys: KeySetting
     model: str
     model_fingerprint: str
     decoding: DecodingConfig
@@ -68,7 +75,7 @@ class RunFacts(Config):
         """The facts that belong in each file: not where things lay, so that a file is the same on any
         machine.
         """
-        return self.model_dump(exclude={"source", "listing", "model", "image_root"})
+        return self.model_dump(exclude={"source", "taken_for", "left_out", "model", "image_root"})
 
     def public(self) -> Self:
         """Without the secrets of any URL: what `run.json` says, and what is compared."""
@@ -88,7 +95,7 @@ class RunFolder:
         try:
             self.top = Folder(url)
             self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
-            self.partitions = Folder(f"{self.top.url}/{PARTITIONS}")
+            self.removed = Folder(f"{self.top.url}/{REMOVED}")
         except (ImportError, ValueError, OSError) as error:  # a filesystem that is not installed, or no such
             raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
 
@@ -108,6 +115,12 @@ class RunFolder:
             return RunFacts.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors()[0]
+            if before := _is_before_plans(raw):
+                raise UserError(
+                    f"OUTPUT {self.top.url} holds a run of MacCap {before}, which did not record what it was "
+                    "planned on, so that it cannot be resumed safely. Finish it with that version, or choose "
+                    "another OUTPUT."
+                ) from None
             raise UserError(
                 f"{self.top.url}/{RUN_FILE} is not a run this version can read "
                 f"({'.'.join(map(str, first['loc']))}: {first['msg']}). Choose another OUTPUT."
@@ -121,7 +134,30 @@ class RunFolder:
         if recorded is not None:
             _refuse_difference(self.top.url, recorded, facts.public())
 
-    def begin(self, facts: RunFacts, stems: Stems = None, partition: Partition | None = None) -> None:
+    def planned(self) -> list[Shard] | None:
+        """The shards that the run here was planned on; None for a new run. Raises UserError where they are
+        lost.
+        """
+        try:
+            raw = self.top.read(PLAN_FILE)
+            if raw is not None:
+                return planned_shards(raw)
+            lost = self.top.read(RUN_FILE) is not None and any(map(parse_file_name, self.captions.names()))
+        except ValueError as error:
+            raise UserError(
+                f"{self.top.url}/{PLAN_FILE} is damaged ({describe(error)}), so that what the run was "
+                "planned on is not known. Choose another OUTPUT."
+            ) from None
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {describe(error)}") from None
+        if lost:
+            raise UserError(
+                f"{self.top.url}/{PLAN_FILE} is gone, so that what the run was planned on is not known. "
+                "Choose another OUTPUT."
+            )
+        return None
+
+    def begin(self, facts: RunFacts, stems: Stems = None) -> None:
         """Record a new run, or open the one here again, if it is of `facts`. Raises UserError.
 
         Others may be at work here, on shards that are not in `stems`: what is theirs is left alone.
@@ -134,14 +170,45 @@ class RunFolder:
             if stems is None:
                 self.top.remove_temporaries()
             self.top.remove(SUCCESS_FILE)
-            for marker in [_marker(partition)] if partition else self.partitions.names():
-                self.partitions.remove(marker)
             run = facts.public().model_dump_json(indent=2) + "\n"
             new = recorded is None and self.top.create(RUN_FILE, run.encode())
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
         if not new:  # or another command was first
             self.check(facts)
+
+    def pin(self, shards: Sequence[Shard]) -> list[Shard]:
+        """Record what a new run is planned on, and return it: of several commands' plans the first counts.
+
+        Raises UserError where it cannot be written, or the first command saw another SOURCE.
+        """
+        try:
+            if self.top.create(PLAN_FILE, plan_file(shards)):
+                return list(shards)
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+        pinned = self.planned() or []
+        now, changes = compared(pinned, shards)
+        if changes:
+            raise UserError(changed_source(self.top.url, changes))
+        return in_planned_order(pinned, now)
+
+    def accept(self, pinned: Sequence[Shard], now: Sequence[Shard], changes: PlanChanges) -> None:
+        """Plan the run here anew. Captions of shards that are not what they were are removed, those of shards
+        that are gone put aside in `removed/`. Raises RunError, and may then be called again.
+        """
+        with writing(self.top.url):
+            self.top.remove(SUCCESS_FILE)
+            redone = {shard_file_stem(shard) for shard in (*changes.changed, *changes.appeared)}
+            gone = {shard_file_stem(shard) for shard in changes.removed}
+            self.removed.make()
+            for name in self.captions.names():
+                key = parse_file_name(name)
+                if key and key[0] in gone and (content := self.captions.read(name)) is not None:
+                    self.removed.write(name, content)
+                if key and key[0] in redone | gone:
+                    self.captions.remove(name)
+            self.top.write(PLAN_FILE, plan_file(now))
 
     def written(self, stems: Stems = None) -> WrittenChunks:
         """The chunks that are here of the shards in `stems`, or of all."""
@@ -174,22 +241,14 @@ class RunFolder:
                 "Put that right and start the same command again: it will only finish."
             ) from None
 
-    def finish_partition(self, partition: Partition, summary: dict[str, Any]) -> list[bytes]:
-        """Mark this partition complete; the summaries of all if it is the last. Raises RunError."""
-        with writing(self.partitions.url):
-            self.partitions.make()
-            self.partitions.write(_marker(partition), _json(summary))
-        there = set(self.partitions.names())
-        names = [_marker(part) for part in partition.all()]
-        summaries = [self.partitions.read(name) for name in names if name in there]
-        found = [summary for summary in summaries if summary is not None]
-        return found if len(found) == len(names) else []
-
-    def finished(self, partition: Partition | None = None) -> bytes | None:
-        """The summary of the run here, or of a partition of it, if it is marked complete."""
-        if partition:
-            return self.partitions.read(_marker(partition))
+    def finished(self) -> bytes | None:
+        """The summary of the run here if it is marked complete."""
         return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
+
+    def may_hold_all_of(self, shards: Sequence[Shard]) -> bool:
+        """Whether each shard has a file here, by the names alone: a listing, and not a request a file."""
+        there = {key[0] for key in map(parse_file_name, self.captions.names()) if key}
+        return all(shard_file_stem(shard.id) in there for shard in shards)
 
     def _remove(self, names: list[str]) -> None:
         try:
@@ -217,27 +276,37 @@ def _is_of(stems: Stems, name: str) -> bool:
     return key is not None and (stems is None or key[0] in stems)
 
 
-def _marker(partition: Partition) -> str:
-    return f"{partition.name}.json"
-
-
 def _json(summary: dict[str, Any]) -> bytes:
     return (json.dumps(summary, indent=2) + "\n").encode()
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
-    differences = differing(old, new, ("model", "version", "listing", "features_fingerprint"))
-    if not differences and old.listing != new.listing:
-        raise UserError(
-            f"the images in SOURCE {new.source} have changed since the run in OUTPUT {url} began. "
-            "To caption them as they are now, choose another OUTPUT."
-        )
-    if differences:
+    passed_over = ("model", "version", "taken_for", "left_out", "features_fingerprint")
+    if differences := differing(old, new, passed_over):
         raise UserError(
             f"OUTPUT {url} holds a run with other settings:\n  "
             + "\n  ".join(differences)
             + "\nRepeat the command with the old settings to resume that run, or choose another OUTPUT."
         )
+
+
+def changed_source(url: str, changes: PlanChanges) -> str:
+    """The message for a SOURCE that is not what the run in OUTPUT `url` was planned on."""
+    return (
+        f"SOURCE is not what the run in OUTPUT {url} was planned on:\n  "
+        + "\n  ".join(changes.lines())
+        + "\nStart the same command with --accept-changed to caption what is new or changed and to put aside "
+        "the captions of what is gone, or choose another OUTPUT."
+    )
+
+
+def _is_before_plans(raw: bytes | None) -> str | None:
+    """The version of a run from before plans were recorded."""
+    try:
+        facts = json.loads(raw or b"")
+        return str(facts["version"]) if "listing" in facts else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def differing(old: Config, new: Config, passed_over: tuple[str, ...] = ()) -> list[str]:

@@ -61,7 +61,8 @@ class Selection:
             return list(items[self.partition.number - 1 :: self.partition.of])
         if not self.shards:
             return list(items)
-        numbers = sorted({number for part in self.shards for number in part if number < len(items)})
+        there = range(len(items))
+        numbers = sorted({n for part in self.shards for n in there[part.start : part.stop]})
         if not numbers:
             raise UserError(f"--shards selects none: SOURCE has the shards 0 to {len(items) - 1}")
         return [items[number] for number in numbers]

@@ -1,9 +1,10 @@
 """The stages of one run, built from its facts and settings: the same for `local.py` and `flow.py`."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Self
 
 import pyarrow as pa
 
@@ -30,10 +31,19 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class ShardWork:
-    """One shard to read, and the positions of its chunks that are already written."""
+    """One shard to read, and its chunks that are already written: by position, the indices of their rows."""
 
     shard: Shard
-    skip: tuple[int, ...] = ()
+    skip: Mapping[int, range] = field(default_factory=dict)
+
+    def to_row(self) -> dict[str, str]:
+        skip = {position: (rows.start, rows.stop) for position, rows in self.skip.items()}
+        return {"shard": self.shard.to_json(), "skip": json.dumps(skip)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Self:
+        skip = {int(position): range(*rows) for position, rows in json.loads(row["skip"]).items()}
+        return cls(Shard.from_json(row["shard"]), skip)
 
 
 @dataclass(frozen=True)
@@ -49,10 +59,9 @@ class CaptionStages:
     def read(self, work: ShardWork, progress: Callable[[int], object] | None = None) -> Iterator[Chunk]:
         """The chunks of a shard that are not yet written. `progress` is told the rows read so far."""
         if self.from_features:
-            return read_captioned(work.shard, frozenset(work.skip))
+            return read_captioned(work.shard, work.skip)
         samples = read_shard(work.shard, self.config.max_bytes)
-        limits, skip = self.config.limits(), frozenset(work.skip)
-        return chunk_samples(work.shard.id, samples, limits, skip, progress=progress)
+        return chunk_samples(work.shard.id, samples, self.config.limits(), work.skip, progress=progress)
 
     def decode(self) -> DecodeStage:
         return DecodeStage(self.spec, self.config.decode_limits())

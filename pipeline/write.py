@@ -115,11 +115,12 @@ def count_errors(samples: pa.Table) -> int:
 
 @dataclass(frozen=True)
 class ChunkFooter:
-    """What the footer of a written chunk says."""
+    """What the footer of a written chunk says; `indices` are those of its rows in their shard."""
 
     rows: int
     errors: int
     last: bool
+    indices: range = range(0)
 
 
 _TAIL = 64 << 10  # bytes, where most footers fit
@@ -139,9 +140,18 @@ def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
         chunk = json.loads(metadata.metadata[CHUNK_KEY])
-        return ChunkFooter(metadata.num_rows, chunk["errors"], chunk["last"])
+        return ChunkFooter(metadata.num_rows, chunk["errors"], chunk["last"], _indices(metadata))
     except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
         return None
+
+
+def _indices(metadata: pq.FileMetaData) -> range:
+    """The rows' indices, which follow one another: the first stands in the statistics."""
+    if not metadata.num_rows:
+        return range(0)
+    column = metadata.row_group(0).column(CAPTION_SCHEMA.get_field_index("index"))
+    first = column.statistics.min if column.statistics and column.statistics.has_min_max else 0
+    return range(first, first + metadata.num_rows)
 
 
 def _tail(file: Any) -> bytes:

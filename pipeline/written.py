@@ -9,17 +9,35 @@ from pipeline.write import ChunkFooter
 
 @dataclass
 class ShardProgress:
-    """The chunks of one shard that are written."""
+    """The chunks of one shard that are written: by position, the indices of the rows that each holds."""
 
-    positions: list[int] = field(default_factory=list)
-    rows: int = 0
+    positions: dict[int, range] = field(default_factory=dict)
     final: int | None = None
 
     @property
+    def rows(self) -> int:
+        return sum(map(len, self.positions.values()))
+
+    @property
+    def kept(self) -> dict[int, range]:
+        """Those that fit to the ones before them. Where what a shard holds can change from one reading to the
+        next, as with URLs, two readings may have cut it in two ways.
+        """
+        kept: dict[int, range] = {}
+        stop = 0
+        for position in sorted(self.positions):
+            rows = self.positions[position]
+            follows = position == 0 or position - 1 in kept
+            if rows and (rows.start < stop or (follows and rows.start != stop)):
+                continue
+            kept[position] = rows
+            stop = rows.stop if rows else stop
+        return kept
+
+    @property
     def complete(self) -> bool:
-        if self.final is None:
-            return False
-        return sum(position <= self.final for position in self.positions) == self.final + 1
+        kept = self.kept
+        return self.final is not None and all(position in kept for position in range(self.final + 1))
 
 
 @dataclass
@@ -33,8 +51,7 @@ class WrittenChunks:
 
     def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
         progress = self._shards.setdefault(stem, ShardProgress())
-        progress.positions.append(position)
-        progress.rows += footer.rows
+        progress.positions[position] = footer.indices
         if footer.last:
             progress.final = position if progress.final is None else min(position, progress.final)
         self.chunks += 1

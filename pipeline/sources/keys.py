@@ -10,9 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from pipeline.listing import is_hidden_member
-from pipeline.sources.sample import IMAGE_EXTENSIONS, KeyRule
-
-TEXT_EXTENSIONS = frozenset({"txt", "text", "caption", "cls", "json"})
+from pipeline.sources.sample import IMAGE_EXTENSIONS, TEXT_EXTENSIONS, KeyRule
 
 _MOST_PARTS = 16  # dotted members that one WebDataset sample has; more share a prefix by chance
 

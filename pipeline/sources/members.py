@@ -88,7 +88,7 @@ class SampleMembers:
     def metadata(self) -> str | None:
         """The sample's texts (`metadata_of`); one that could not be read is a note, and no image suffers."""
         texts: dict[str, bytes] = {}
-        notes: list[str] = []
+        notes: dict[str, str] = {}
         for extension, member in self._members.items():
             if not is_text(extension):
                 continue
@@ -97,5 +97,5 @@ class SampleMembers:
                     raise MemberError(member.problem)
                 texts[extension] = member.read()
             except MemberError as error:
-                notes.append(str(error))
+                notes[extension] = str(error)
         return metadata_of(texts, notes)

@@ -20,6 +20,9 @@ IMAGE_EXTENSIONS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"}
 )
 
+TEXT_EXTENSIONS = ("txt", "text", "caption", "cls", "json")
+"""Of files that describe an image beside them."""
+
 MAX_BYTES = 256 << 20
 
 KeyRule = Literal["first-dot", "last-dot"]
@@ -74,9 +77,10 @@ def shard_prefix(shard: Shard) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. `load` reads the image, and is called if its chunk is wanted; `size` in bytes is what is
-    known of it before, metadata included, and 0 where only loading tells. `ahead` is there if the image comes
-    over a network: it reads as `load` does, from any thread, and asks `Reserve` before it holds more.
+    """One sample. `load` reads the image, and `read_metadata` the metadata where that lies apart: they are
+    called if its chunk is wanted. `size` in bytes is what is known of it before, metadata included, and 0
+    where only loading tells. `ahead` is there if the image comes over a network: it reads as `load` does,
+    from any thread, and asks `Reserve` before it holds more.
     """
 
     image_id: str
@@ -85,6 +89,7 @@ class Sample:
     metadata: str | None = None
     error: str | None = None
     ahead: Callable[[Reserve], bytes] | None = None
+    read_metadata: Callable[[], str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +253,7 @@ def _source_row(
         "image_id": printable(sample.image_id),
         "shard": printable(shard),
         "index": index,
-        "metadata": sample.metadata,
+        "metadata": sample.read_metadata() if sample.read_metadata else sample.metadata,
         "error": error,
         "image": image,
     }

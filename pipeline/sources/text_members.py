@@ -1,25 +1,24 @@
 """The texts that come with an image, as its row's metadata."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.redact import printable
+from pipeline.sources.metadata import NOTES
 
 MAX_TEXT = 4 << 20  # bytes of a text or JSON: parsed, JSON may take twenty times its size
-NOTE = "metadata_error"
-"""The key that says, in a row's metadata, what of it could not be told."""
 
 
-def metadata_of(texts: Mapping[str, bytes], notes: Sequence[str] = ()) -> str | None:
+def metadata_of(texts: Mapping[str, bytes], notes: Mapping[str, str]) -> str | None:
     """One JSON object of all `texts`, by extension; None where there are none.
 
     The one of extension `json` stays as it is, NaN and doubled keys included, if it is an object; others are
-    put in front of it under their extension, unless that key is taken. `notes` say what is missing.
+    put in front of it under their extension, unless that key is taken. `notes` say why a text is missing.
     """
     fields: dict[str, Any] = {name: _parsed(name, text) for name, text in texts.items() if name != "json"}
     if notes:
-        fields[NOTE] = "; ".join(notes)
+        fields[NOTES] = dict(notes)
     if "json" not in texts:
         return as_json(fields) if fields else None
     text = texts["json"].decode("utf-8", "replace")

@@ -9,18 +9,14 @@ says, in an empty block: an archive that was cut short yields its samples and th
 import io
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
-from lzma import LZMAError
 from typing import Any, BinaryIO
-
-from zstandard import ZstdError
 
 from pipeline.files import locate, open_stream
 from pipeline.listing import is_hidden_member
 from pipeline.redact import printable
-from pipeline.retries import StorageError
 from pipeline.sources.keys import key_rule, split_name
 from pipeline.sources.members import SampleMembers
 from pipeline.sources.sample import MAX_BYTES, KeyRule, Sample, Shard
@@ -49,12 +45,19 @@ def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample
         yield from _rows(ids, f"{prefix}/{printable(members.key)}", members)
 
 
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+TARS = (
+    ".tar",
+    ".tgz",
+    ".tbz2",
+    ".txz",
+    ".tzst",
+    *(f".tar.{packed}" for packed in ["gz", "bz2", "xz", "zst", "lz4"]),
+)
 
 
 def tar_stem(name: str) -> str:
     """A tar's name without the endings that say what it is."""
-    return re.sub(r"(\.tar)?(\.(gz|bz2|xz|zst))?$|\.(tgz|tbz2|txz|tzst)$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"(\.tar)?(\.(gz|bz2|xz|zst|lz4))?$|\.(tgz|tbz2|txz|tzst)$", "", name, flags=re.IGNORECASE)
 
 
 def key_rule_of(shard: Shard) -> KeyRule:
@@ -62,7 +65,8 @@ def key_rule_of(shard: Shard) -> KeyRule:
     if shard.keys != "auto":
         return shard.keys
     with open_stream(*locate(shard.url)) as stored:
-        return key_rule(_first_names(unpacked(stored), _seeks(stored, unpacked(stored))))
+        stream = unpacked(stored)
+        return key_rule(_first_names(stream, _seeks(stored, stream)))
 
 
 def _samples(shard: Shard, max_bytes: int) -> Iterator[SampleMembers]:
@@ -93,15 +97,11 @@ def _seeks(stored: io.BufferedReader, stream: Any) -> bool:
 def _first_names(stream: Any, seeks: bool) -> list[str]:
     """Of the members that a tar begins with; of one that breaks among them, those before."""
     names: list[str] = []
-    try:
+    with suppress(tarfile.TarError):  # whoever reads the tar to there says it
         for member, _ in tar_members(stream):
             names.append(member.name)
             if len(names) == _HEAD or (member.offset > _HEAD_BYTES and not seeks):
                 break
-    except StorageError:
-        raise
-    except (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError, ZstdError):
-        pass  # whoever reads the tar to there says it
     return names
 
 

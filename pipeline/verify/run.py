@@ -5,16 +5,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
 from pipeline.errors import UserError
+from pipeline.pinned_plan import compared
 from pipeline.redact import describe, printable
 from pipeline.run_folder import RUN_FILE, SUCCESS_FILE, SUMMARY_FILE, RunFacts, RunFolder
 from pipeline.selection import first_images
-from pipeline.sources import Shard, SourceOptions, SourcePlan, absolute_source, plan_source, read_shard
+from pipeline.sources import Shard, SourceOptions, absolute_source, plan_source, read_shard
 from pipeline.sources.sample import row_ids
 from pipeline.verify.shard import AGAIN, REMOVE, ShardCheck, ShardReport, SourceShard
 
@@ -65,18 +66,14 @@ def verify_run(
     """
     folder = RunFolder(absolute_source(run).rstrip("/"))
     facts = _facts(folder)
-    plan = _plan(facts) if with_source else None
+    pinned = folder.planned() or []
     verification = Verification(run=folder.top.url)
 
     def wrong(problem: str) -> None:
         verification.problems += 1
         say(problem)
 
-    if plan is not None and plan.listing != facts.listing:
-        wrong(
-            f"{facts.source} has other images than when the run began. "
-            "To caption them as they are now, choose another OUTPUT."
-        )
+    planned, differing = _planned(facts, pinned, with_source, wrong)
     positions = defaultdict[str, list[int]](list)
     for name in folder.captions.names():
         key = parse_file_name(name)
@@ -84,18 +81,19 @@ def verify_run(
             positions[key[0]].append(key[1])
         elif not name.startswith("."):  # which readers of the table pass over, too
             wrong(f"{folder.captions.url}/{printable(name)} is not a file of the run. Remove it.")
-    shards: dict[str, Shard | None] = dict.fromkeys(sorted(positions))
-    if plan is not None:
-        shards = {shard_file_stem(shard.id): shard for shard in plan.shards}
-    for stem in sorted(positions.keys() - shards.keys()):
+    shards = {shard_file_stem(shard.id): shard for shard in planned}
+    if facts.limit is not None and not with_source:  # only the source tells how far the limit reaches
+        shards = {stem: shard for stem, shard in shards.items() if stem in positions}
+    known = shards.keys() | {shard_file_stem(shard.id) for shard in pinned if facts.limit is None}
+    for stem in sorted(positions.keys() - known):
         for position in positions[stem]:
             path = f"{folder.captions.url}/{file_name(stem, position)}"
-            wrong(f"{path} belongs to no shard of SOURCE {facts.source}. Remove it.")
+            wrong(f"{path} belongs to no shard that the run was planned on. Remove it.")
     verification.shards = len(shards)
 
     def check(stem: str) -> ShardReport:
         shard = shards[stem]
-        source = _source(shard, facts) if shard else None
+        source = None if not with_source or shard.id in differing else _source(shard, facts)
         return ShardCheck(folder.captions, facts, stem, source).run(positions.get(stem, []))
 
     with show(verification):
@@ -118,13 +116,28 @@ def _facts(folder: RunFolder) -> RunFacts:
     return facts
 
 
-def _plan(facts: RunFacts) -> SourcePlan:
+def _planned(
+    facts: RunFacts, pinned: list[Shard], with_source: bool, wrong: Callable[[str], object]
+) -> tuple[list[Shard], set[str]]:
+    """The shards that the run is planned on, as SOURCE has them, and the ids of those that it has not as they
+    were: what their files hold is compared with nothing else. Raises UserError.
+    """
+    if not with_source:
+        return pinned, set()
+    options = SourceOptions(facts.image_root, facts.image_column, facts.keys)
     try:
-        plan = plan_source(facts.source, SourceOptions(facts.image_root, facts.image_column))
-        if facts.limit is None:
-            return plan
-        shards = first_images(plan.shards, facts.limit, lambda shard: None, facts.max_bytes)
-        return replace(plan, shards=shards)
+        plan = plan_source(facts.source, options, pinned=pinned)
+        shards, changes = compared(pinned, plan.shards)
+        for line in changes.lines():
+            wrong(
+                f"SOURCE {facts.source} is not what the run was planned on: {line}. Start the same command "
+                "with --accept-changed to caption it as it is now."
+            )
+        now = {shard.id: shard for shard in shards}
+        shards = [now.get(shard.id, shard) for shard in pinned]
+        if facts.limit is not None:
+            shards = first_images(shards, facts.limit, lambda shard: None, facts.max_bytes)
+        return shards, {*changes.changed, *changes.removed, *changes.appeared}
     except UserError as error:
         raise UserError(f"{error} To verify the run without its source: --no-source.") from None
 

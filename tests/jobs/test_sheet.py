@@ -24,7 +24,9 @@ from tests.images import encoded, picture
 def _caption(source: Path, output: Path, model: Path) -> str:
     config, bundle, plan = CaptionJobConfig(chunk_rows=5), open_bundle(str(model)), plan_source(str(source))
     facts = run_facts(str(source), plan, str(model), bundle, config, "float32")
-    RunFolder(str(output)).begin(facts)
+    folder = RunFolder(str(output))
+    folder.begin(facts)
+    folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, config)
     assert list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))
     return str(output)

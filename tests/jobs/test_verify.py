@@ -24,7 +24,9 @@ def test_verify_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, small_bund
     source, output = str(write_shard(tmp_path / "a.tar", 3)), tmp_path / "run"
     bundle, plan = open_bundle(str(small_bundle)), plan_source(source)
     facts = run_facts(source, plan, str(small_bundle), bundle, CONFIG, "float32")
-    RunFolder(str(output)).begin(facts)
+    folder = RunFolder(str(output))
+    folder.begin(facts)
+    folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, CONFIG)
     assert len(list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))) == 2
     caption_archive(source, str(output), str(small_bundle), CONFIG)

@@ -59,14 +59,17 @@ def test_a_name_that_is_no_unicode_is_read(tmp_path: Path) -> None:
     assert sample.load() == b"!"
 
 
-def test_the_listing_changes_with_the_names_alone(tmp_path: Path) -> None:
+def test_a_shard_s_state_changes_with_its_images_and_their_texts_alone(tmp_path: Path) -> None:
     _touch(tmp_path, "a.jpg", "b.jpg")
-    before = plan_folder(str(tmp_path))
-    assert before.images == 2
-    _touch(tmp_path, "notes.txt")
-    assert plan_folder(str(tmp_path)) == before
-    _touch(tmp_path, "c.jpg")
-    assert plan_folder(str(tmp_path)).listing != before.listing
+    before = plan_folder(str(tmp_path)).shards
+    _touch(tmp_path, "notes.txt", ".b.jpg")
+    assert plan_folder(str(tmp_path)).shards == before
+    states = {before[0].state}
+    for name in ("c.jpg", "a.txt", "metadata.jsonl", "b.jpg"):
+        _touch(tmp_path, name)
+        os.utime(tmp_path / name, (1, len(states)))
+        states.add(plan_folder(str(tmp_path)).shards[0].state)
+    assert len(states) == 5
 
 
 def test_a_pipe_or_device_by_the_name_of_an_image_is_an_error_row(tmp_path: Path) -> None:

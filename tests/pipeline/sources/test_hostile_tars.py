@@ -60,7 +60,9 @@ def test_json_too_long_to_parse_is_a_note_and_costs_no_image(tmp_path: Path) -> 
     members = [("a.jpg", JPEG), ("a.json", b"[" + b"[]," * 2_000_000 + b"[]]"), ("b.jpg", JPEG)]
     a, b = _rows(write_tar(tmp_path / "x.tar", members), 1 << 28)
     assert (a["image"], a["error"], b["error"]) == (JPEG, None, None)
-    assert "a.json has 6000004 bytes, more than the limit" in json.loads(a["metadata"])["metadata_error"]
+    assert (
+        "a.json has 6000004 bytes, more than the limit" in json.loads(a["metadata"])["maccap_notes"]["json"]
+    )
 
 
 def test_metadata_counts_towards_the_size_of_a_chunk(tmp_path: Path) -> None:

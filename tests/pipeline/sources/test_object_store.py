@@ -156,6 +156,7 @@ def test_captions_from_s3_to_s3_are_those_of_the_disk(
         facts = run_facts(source, plan, str(small_bundle), bundle, config, "float32")
         folder = RunFolder(output)
         folder.begin(facts)
+        folder.pin(plan.shards)
         stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
         list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))
         tables.append({name: folder.captions.read(name) for name in folder.captions.names()})

@@ -13,7 +13,7 @@ from pipeline.write import CaptionWriter
 
 FACTS = RunFacts(
     source="/data",
-    listing=None,
+    keys="auto",
     model="/model",
     model_fingerprint="f",
     decoding=DecodingConfig(),

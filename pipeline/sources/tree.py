@@ -1,0 +1,110 @@
+"""The files below a folder in sorted order, each with its neighbours, without hidden ones and run folders."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from pipeline.listing import Entry, entries, is_hidden
+from pipeline.sources.keys import is_image
+from pipeline.sources.sample import TEXT_EXTENSIONS
+
+Parts = tuple[str, ...]
+"""A path below the folder as its parts. Folders sort among files by name, and a folder's files stay
+together."""
+
+TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+"""Names under which Hugging Face's imagefolder keeps a table of a folder's images, by `file_name`."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One folder as it was listed, without what is hidden: its files by name, and the names of its folders,
+    which in an object store may be those of files too.
+    """
+
+    parts: Parts
+    files: dict[str, Entry]
+    folders: frozenset[str]
+    parent: Self | None = None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is an OUTPUT of `maccap caption` or `maccap train`."""
+        return ("run.json" in self.files and "captions" in self.folders) or (
+            "train.json" in self.files and "metrics" in self.folders
+        )
+
+    @property
+    def tables(self) -> list[Entry]:
+        return [self.files[name] for name in TABLES if name in self.files]
+
+    def texts_of(self, image: str) -> dict[str, Entry]:
+        """The files that describe an image, by extension: `x.txt` and `x.jpg.txt` of `x.jpg`."""
+        stem = image.rpartition(".")[0]
+        found = {}
+        for extension in TEXT_EXTENSIONS:
+            for name in (f"{stem}.{extension}", f"{image}.{extension}"):
+                if name in self.files:
+                    found[extension] = self.files[name]
+        return found
+
+    def describes_an_image(self, name: str) -> bool:
+        """Whether `texts_of` an image here holds the file `name`."""
+        stem, _, extension = name.rpartition(".")
+        return extension in TEXT_EXTENSIONS and (stem in self._image_stems or stem in self._images)
+
+    @cached_property
+    def _images(self) -> set[str]:
+        return {name for name in self.files if is_image_name(name)}
+
+    @cached_property
+    def _image_stems(self) -> set[str]:
+        return {name.rpartition(".")[0] for name in self._images}
+
+
+def is_image_name(name: str) -> bool:
+    return "." in name and is_image(name.lower())
+
+
+def walk(
+    filesystem: Any,
+    folder: str,
+    first: Parts = (),
+    end: Parts | None = None,
+    left_out: Callable[[Entry, str], object] = lambda entry, why: None,
+) -> Iterator[tuple[Directory, Entry]]:
+    """Files below `folder` from path `first` on and before `end`, entering only folders that reach these.
+
+    `left_out` is told each hidden entry and each run folder. Raises OSError where a folder cannot be listed.
+    """
+
+    def visit(path: str, parts: Parts, parent: Directory | None) -> Iterator[tuple[Directory, Entry]]:
+        shown = []
+        for entry in entries(filesystem, path):
+            if is_hidden(entry.name):
+                left_out(entry, "hidden")
+            else:
+                shown.append(entry)
+        directory = Directory(
+            parts,
+            {entry.name: entry for entry in shown if not entry.is_folder},
+            frozenset(entry.name for entry in shown if entry.is_folder),
+            parent,
+        )
+        if parts and directory.is_run:
+            left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folder")
+            return
+        for entry in shown:
+            here = (*parts, entry.name)
+            if entry.is_folder:
+                if here >= first[: len(here)] and not (end is not None and _begins_after(here, end)):
+                    yield from visit(entry.path, here, directory)
+            elif here >= first and (end is None or here < end):
+                yield directory, entry
+
+    yield from visit(folder, (), None)
+
+
+def _begins_after(folder: Parts, end: Parts) -> bool:
+    return folder >= end or folder > end[: len(folder)]
