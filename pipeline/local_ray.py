@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.errors import UserError
 from pipeline.redact import describe
 
 _TOKEN_SETTINGS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -21,9 +22,10 @@ _SHARED_MEMORY = Path("/dev/shm")
 _LEAST_DISK, _LEAST_MEMORY = 64 << 20, 512 << 20
 
 # what Ray needs of each limit of a shell's `ulimit`, in that command's option, and its own unit
+_FILES = (resource.RLIMIT_NOFILE, "n", "open files", 512)
 _LIMITS = (
+    _FILES,
     (resource.RLIMIT_AS, "v", "bytes of address space", 64 << 30),
-    (resource.RLIMIT_NOFILE, "n", "open files", 1024),
     (resource.RLIMIT_NPROC, "u", "processes and threads", 1024),
     (resource.RLIMIT_FSIZE, "f", "bytes in a file", 1 << 30),
 )
@@ -33,7 +35,10 @@ def prepare_local_ray() -> None:
     """Give it a token that lives as long as this process, and nowhere on disk, unless the user set one.
 
     Left to itself Ray writes one into the home folder, for all to read; one that lies there is closed.
+    Raises UserError where it would start and then die.
     """
+    if too_low := _too_low(*_FILES):
+        raise UserError(f"Ray cannot run here: {too_low}")
     if not any(name in os.environ for name in _TOKEN_SETTINGS):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     with contextlib.suppress(OSError, RuntimeError):  # no such file, or no home folder
@@ -65,11 +70,17 @@ def why_not_started(error: Exception) -> str:
     free = psutil.virtual_memory().available
     if free < _LEAST_MEMORY:
         return f"{free >> 20} MB of memory are free, and it takes about 1 GB. End what else runs here."
-    for limit, option, what, least in _LIMITS:
-        allowed = resource.getrlimit(limit)[0]
-        if 0 <= allowed < least:
-            return f"{allowed:,} {what} are allowed (ulimit -{option}), too few. Raise that limit."
+    for limit in _LIMITS:
+        if too_low := _too_low(*limit):
+            return too_low
     port = os.environ.get("RAY_GCS_SERVER_PORT")
     if port and "GCS" in said:
         return f"the port that RAY_GCS_SERVER_PORT names, {port}, is taken. Unset it, or choose another."
     return f"{said} Its own account lies in {folder}/ray/session_latest/logs."
+
+
+def _too_low(limit: int, option: str, what: str, least: int) -> str:
+    allowed = resource.getrlimit(limit)[1]  # up to which Ray raises its own
+    if allowed == resource.RLIM_INFINITY or allowed >= least:
+        return ""
+    return f"{allowed:,} {what} are allowed (ulimit -{option}), too few. Raise that to {least:,} or more."

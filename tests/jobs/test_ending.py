@@ -119,22 +119,26 @@ def test_from_any_folder_with_any_path_and_nothing_stays(
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize(
+    ("signals", "once"),
+    [([signal.SIGHUP], "StageActor"), ([signal.SIGTERM, signal.SIGINT], "gcs_server")],
+    ids=["while it computes", "twice, while Ray starts"],
+)
 def test_asked_to_end(
-    signals: list[signal.Signals], archive: Path, small_bundle: Path, tmp_path: Path
+    signals: list[signal.Signals], once: str, archive: Path, small_bundle: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "maccap", "caption", f"{archive}/*.tar", str(tmp_path / "run")]
     started = Started([*command, "--model", str(small_bundle)], REPOSITORY)
-    _wait(lambda: any("StageActor" in " ".join(p.cmdline()) for p in started.processes()))
+    _wait(lambda: any(once in " ".join(p.cmdline()) for p in started.processes()))
     for number in signals:
         started.send(number)
         time.sleep(0.2)
     done = started.end()
-    assert done.returncode == 130
+    assert done.returncode in (130, -signal.SIGINT)  # of both a shell says 130; Python exits deaf to signals
     assert started.processes() == []
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert "the same command resumes" in done.stderr
+    assert len(signals) > 1 or "the same command resumes" in done.stderr
 
 
 _STALLS = """
@@ -157,7 +161,7 @@ try:
 except RunError:
     pass
 clean = end_local_ray()
-time.sleep(3)
+time.sleep(2)
 print(json.dumps({"clean": clean, "again": ray.is_initialized()}))
 """
 

@@ -119,6 +119,21 @@ print(why_not_started(RuntimeError("The current node timed out during startup.")
     assert f"{allowed:,}" in reason
 
 
+def test_too_few_open_files_are_refused_before_ray_dies_of_it() -> None:
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+from pipeline.errors import UserError
+from pipeline.local_ray import prepare_local_ray
+try:
+    prepare_local_ray()
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "ulimit -n" in done.stdout
+
+
 def test_an_unknown_reason_is_rays_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())
     monkeypatch.setattr(resource, "getrlimit", lambda limit: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -47,3 +47,13 @@ def test_without_a_terminal_progress_is_json_on_stderr(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert captured.out == ""
     assert json.loads(captured.err.splitlines()[-1])["progress"]["rows"] == 3
+
+
+def test_rows_that_are_read_are_told_before_they_are_captioned() -> None:
+    progress = Progress(shards=1)
+    progress.note_read(7)
+    progress.note_read(5)  # of an actor that began anew
+    assert progress.facts()["rows_read"] == 7
+    assert "7 read" in progress.line()
+    progress.add(_receipt(7))
+    assert "read" not in progress.line()

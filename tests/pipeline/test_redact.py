@@ -25,3 +25,8 @@ def test_a_url_keeps_its_name_and_loses_its_secrets(url: str, shown: str) -> Non
 def test_errors_are_told_without_secrets() -> None:
     error = OSError("404, message='Not Found', url='https://u:p@host/a.tar?Signature=0f&Expires=1'")
     assert describe(error) == "404, message='Not Found', url='https://host/a.tar'"
+
+
+def test_a_file_that_a_storage_has_not_is_said_to_be_missing() -> None:
+    error = FileNotFoundError("https://u:p@host/gone.tar")  # all that fsspec says of a 404
+    assert describe(error) == "no such file: https://host/gone.tar"
