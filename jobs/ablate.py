@@ -40,9 +40,12 @@ def main(
         card.is_file() and {_START.strip(), _END} <= set(card.read_text().split("\n"))
     ):
         raise UserError(f"{card} has no place for tables; put lines {_START.strip()} and {_END} around it")
-    config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
-    towers = Towers(work, config)
-    ablation = Ablation(Bundle.open(embedded_bundle_path()), towers, chosen, count, seed, steps)
+    try:
+        config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
+        towers = Towers(work, config)
+        ablation = Ablation(Bundle.open(embedded_bundle_path()), towers, chosen, count, seed, steps)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     tables = [f"{count} {chosen} scenes, seed {seed}.\n"]
     for title, variants in (
         ("The shipped adaptor, one thing changed:", ablation.parts()),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
+from torch import nn
 
 from maccap.adaptor import Adaptor
 from maccap.bundle import Bundle
@@ -43,6 +44,7 @@ class Ablation:
     """The bundle's parts on one test set, each variant a change of one thing from the bundle as it ships.
 
     Adaptors other than the bundle's are trained `steps` steps each and kept in the towers' work folder.
+    Raises ValueError where the bundle was built from other towers, whose features mean something else.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Ablation:
         self.bundle, self.towers, self.seed, self.steps = bundle, towers, seed, steps
         self.clip = bundle.load_clip()
         self.sampler = bundle.load_sampler()
+        _require_same("CLIP", self.clip.model, towers.clip.model, bundle, towers)
+        _require_same("language model", self.sampler.lm.model, towers.lm.model, bundle, towers)
         self.test = render_test_set(split, count, seed, self.clip.pixels)
         self.images = self.clip.encode_image(self.test.pixels)
 
@@ -133,6 +137,17 @@ class Ablation:
     def _training(self) -> TrainingConfig:
         shipped = self.bundle.config.training or TrainingConfig()
         return shipped.model_copy(update={"steps": self.steps})
+
+
+def _require_same(what: str, ours: nn.Module, theirs: nn.Module, bundle: Bundle, towers: Towers) -> None:
+    """To half precision, as the bundle may be stored."""
+    a, b = ours.state_dict(), theirs.state_dict()
+    if a.keys() != b.keys() or not all(torch.equal(a[name].half(), b[name].half()) for name in a):
+        raise ValueError(
+            f"{towers.work} holds another {what} than the bundle {bundle.folder}, and the two cannot be "
+            "mixed. Give the folder that the bundle was built in, or build it anew: "
+            f"maccap embed {towers.work}"
+        )
 
 
 def markdown(rows: list[Row]) -> str:

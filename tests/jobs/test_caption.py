@@ -230,9 +230,7 @@ def test_a_stage_that_cannot_start_says_why_on_one_line(
     )
 
 
-def test_a_file_that_cannot_be_written_says_why_on_one_line(
-    tmp_path: Path, one_image: str, small_bundle: Path
-) -> None:
+def test_a_file_in_the_way_is_named_on_one_line(tmp_path: Path, one_image: str, small_bundle: Path) -> None:
     source, output, model = one_image, tmp_path / "run", str(small_bundle)
     bundle, plan = open_bundle(model), plan_source(source)
     facts = run_facts(source, plan, model, bundle, CaptionJobConfig(), "float32")
@@ -241,7 +239,7 @@ def test_a_file_that_cannot_be_written_says_why_on_one_line(
     folder.pin(plan.shards)
     in_the_way = output / "captions" / chunk_file_name("one.tar", 0)
     in_the_way.mkdir()
-    _check_breaks(source, output, small_bundle, "/captions cannot be written: ")
+    _check_breaks(source, output, small_bundle, ".00000.parquet cannot be read: ")
 
 
 def _check_breaks(source: str, output: Path, model: Path, message: str) -> None:
@@ -249,7 +247,8 @@ def _check_breaks(source: str, output: Path, model: Path, message: str) -> None:
     assert broken.returncode == 1, broken.stderr
     assert "Traceback" not in broken.stderr
     assert broken.stdout == ""
-    told = [line for line in broken.stderr.splitlines() if not line.startswith('{"progress"')]
+    taken, *told = [line for line in broken.stderr.splitlines() if not line.startswith('{"progress"')]
+    assert taken.startswith("SOURCE ")
     assert len(told) == 1, broken.stderr
     assert told[0].startswith("the run broke: ")
     assert message in told[0]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from maccap.clip import FrozenClip
 from maccap.rerank import Reranker, best
@@ -27,6 +28,20 @@ def test_scores_are_cosines_in_order(
                 theirs = clip.model.encode_text(clip.tokenize([text]), normalize=True)[0] @ image
                 assert score == pytest.approx(float(theirs), abs=1e-5)
         assert scores[0][0] == scores[0][2] != scores[0][1]
+
+
+@pytest.mark.parametrize("custom_text", [False, True])
+def test_a_packed_projection_with_a_bias_scores_the_same(
+    make_clip: Callable[..., FrozenClip], custom_text: bool
+) -> None:
+    """`proj_bias` makes the text projection a layer, which the text tower alone packs as any other."""
+    global_ = F.normalize(torch.randn(3, 32, generator=torch.Generator().manual_seed(0)), dim=-1)
+    kind = {"proj_bias": True, "custom_text": custom_text}
+    clip, plain = make_clip(**kind).keep("text"), Reranker(make_clip(**kind))(ROWS, global_)
+    projection = (clip.model.text if custom_text else clip.model).text_projection
+    assert isinstance(projection, nn.Linear)
+    for row, expected in zip(Reranker(clip)(ROWS, global_), plain, strict=True):
+        assert row == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_text_is_encoded_once_however_often_it_is_drawn(make_clip: Callable[..., FrozenClip]) -> None:

@@ -7,13 +7,7 @@ from maccap.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.world.build import DECODING, REGIONS, BuildConfig, Towers
 from maccap.world.evaluation import evaluate, render_test_set, retrieve
-
-TOY = BuildConfig(language_model_steps=2, clip_text_steps=2, clip_image_steps=2, caption_scenes=8)
-
-
-@pytest.fixture(scope="module")
-def towers(tmp_path_factory: pytest.TempPathFactory) -> Towers:
-    return Towers(tmp_path_factory.mktemp("build"), TOY)
+from tests.maccap.world.conftest import TOY
 
 
 def test_second_build_keeps_the_towers(towers: Towers) -> None:
