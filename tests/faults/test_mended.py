@@ -46,7 +46,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def _message(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode not in (0, 130), done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith('{"progress"')]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(('{"progress"', "SOURCE "))]
     assert len(lines) == 1, done.stderr
     return lines[0]
 
