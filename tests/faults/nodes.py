@@ -29,8 +29,11 @@ class Nodes:
         self._cluster.shutdown()
 
     @property
-    def address(self) -> str:
-        return str(self._cluster.address)
+    def environment(self) -> dict[str, str]:
+        """What a driver needs to join: this process's Ray listens where the pipeline has it listen."""
+        name = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+        listens = {name: os.environ[name]} if name in os.environ else {}
+        return {**listens, "RAY_ADDRESS": str(self._cluster.address)}
 
     def kill_node(self, rng: Random) -> str:
         """Kill a raylet and with it all its workers, and add another node in its place."""

@@ -51,7 +51,7 @@ class Suite:
         self.gave_up: list[str] = []  # last lines of drivers that ended in an error by themselves
         self._config = work / "job.json"
         self._config.write_text(json.dumps({"resources": default_resources(2, 0).model_dump()}))
-        self._environment = {**environment(), "RAY_ADDRESS": nodes.address}
+        self._environment = {**environment(), **nodes.environment}
 
     def undisturbed(self) -> pa.Table:
         """The table of a run that nothing happens to."""
