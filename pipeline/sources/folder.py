@@ -32,7 +32,7 @@ FILES_A_SHARD = 4096
 class FolderContents:
     """What lies below a folder: shards of its images, other files that may be archives, and what is neither.
 
-    `left_out` counts by kind: an extension, `hidden`, `run folder`.
+    `left_out` counts by kind: an extension, `hidden`, `run folders`.
     """
 
     shards: list[Shard] = field(default_factory=list)
@@ -40,7 +40,6 @@ class FolderContents:
     described: int = 0
     others: list[tuple[Directory, Entry]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    runs: list[str] = field(default_factory=list)
 
 
 def plan_folder(
@@ -63,7 +62,6 @@ def plan_folder(
 
     def left_out(entry: Entry, why: str) -> None:
         found.left_out[why] += 1
-        found.runs += [entry.name] if why == "run folder" else []
 
     for directory, entry in walk(filesystem, root, left_out=left_out):
         if not is_image_name(entry.name):

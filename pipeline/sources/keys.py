@@ -17,7 +17,7 @@ _MOST_PARTS = 16  # dotted members that one WebDataset sample has; more share a 
 
 def split_name(name: str, rule: KeyRule) -> tuple[str, str] | None:
     """Key (with its folder) and extension in small letters; None for a name without a stem or extension."""
-    folder, base = posixpath.split(name)
+    folder, base = posixpath.split(name.removeprefix("./"))
     stem, dot, extension = base.partition(".") if rule == "first-dot" else base.rpartition(".")
     return (posixpath.join(folder, stem), extension.lower()) if stem and dot else None
 

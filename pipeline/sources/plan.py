@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -55,8 +55,7 @@ class SourcePlan:
 
     def line(self) -> str:
         """What a person is told at the start."""
-        kinds = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items())]
-        return self.taken_for + (f"; left out: {', '.join(kinds)}" if kinds else "")
+        return self.taken_for + (f"; left out: {_counted(self.left_out)}" if self.left_out else "")
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def _of_folder(
         if tar_stem(entry.name) in directory.folders:
             twins.add(url)
     if not archives.files and not found.shards:
-        there = ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.left_out.items()))
+        there = _counted(found.left_out)
         raise UserError(
             f"SOURCE {shown(source)} is empty: no tar, Parquet file or image in it or below it (looked for "
             f"{', '.join(ARCHIVES)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}"
@@ -212,9 +211,13 @@ def _of_folder(
     return replace(plan, shards=[*plan.shards, *found.shards], taken_for=words)
 
 
+def _counted(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} ({count:,})" for kind, count in sorted(kinds.items()))
+
+
 def _images_in_words(found: FolderContents) -> str:
     texts = f", {found.described:,} of them with texts or a table row" if found.described else ""
-    return f"a folder of {found.images:,} images{texts}"
+    return f"a folder of {found.images:,} image{'s' * (found.images > 1)}{texts}"
 
 
 def _of_archives(

@@ -93,7 +93,7 @@ def walk(
             parent,
         )
         if parts and directory.is_run:
-            left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folder")
+            left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folders")
             return
         for entry in shown:
             here = (*parts, entry.name)
