@@ -66,7 +66,8 @@ def test_img2dataset_files(tmp_path: Path) -> None:
     plan, rows = _read(tmp_path)
     assert _metadata(rows) == {f"00000/00000000{n}.jpg": {"key": n, "txt": f"caption {n}"} for n in range(3)}
     assert plan.line() == (
-        "a folder of 3 images, 3 of them with texts or a table row; left out: .json (1), tables of the images (1)"
+        "a folder of 3 images, 3 of them with texts or a table row; "
+        "left out: .json (1), tables of the images (1)"
     )
 
 
