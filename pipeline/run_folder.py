@@ -117,9 +117,9 @@ class RunFolder:
             first = error.errors()[0]
             if before := _is_before_plans(raw):
                 raise UserError(
-                    f"OUTPUT {self.top.url} holds a run of MacCap {before}, which did not record what it was "
-                    "planned on, so that it cannot be resumed safely. Finish it with that version, or choose "
-                    "another OUTPUT."
+                    f"OUTPUT {self.top.url} holds a run of an earlier MacCap ({before}), which did not "
+                    "record what it was planned on, so that it cannot be resumed safely. Finish it with the "
+                    "version that began it, or choose another OUTPUT."
                 ) from None
             raise UserError(
                 f"{self.top.url}/{RUN_FILE} is not a run this version can read "

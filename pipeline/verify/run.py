@@ -1,6 +1,7 @@
 """A whole run: its marks and totals, files that belong to no shard, and each shard's own."""
 
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
 from pipeline.errors import UserError
-from pipeline.pinned_plan import compared
+from pipeline.pinned_plan import PlanChanges, compared
 from pipeline.redact import describe, printable
 from pipeline.run_folder import RUN_FILE, SUCCESS_FILE, SUMMARY_FILE, RunFacts, RunFolder
 from pipeline.selection import first_images
@@ -20,6 +21,7 @@ from pipeline.sources.sample import row_ids
 from pipeline.verify.shard import AGAIN, REMOVE, ShardCheck, ShardReport, SourceShard
 
 _AT_ONCE = 8  # shards read side by side: on an object store each file is a request
+_AGAIN = re.compile("start the same command again", re.IGNORECASE)
 _TOTALS = ("shards", "chunks", "rows", "errors")
 
 
@@ -69,11 +71,19 @@ def verify_run(
     pinned = folder.planned() or []
     verification = Verification(run=folder.top.url)
 
+    planned, changes = _planned(facts, pinned, with_source)
+    differing = {*changes.changed, *changes.removed, *changes.appeared}
+
+    def tell(problem: str) -> None:
+        # the same command alone is refused where SOURCE has changed
+        say(_AGAIN.sub(r"\g<0> with --accept-changed", problem) if changes else problem)
+
     def wrong(problem: str) -> None:
         verification.problems += 1
-        say(problem)
+        tell(problem)
 
-    planned, differing = _planned(facts, pinned, with_source, wrong)
+    for line in changes.lines():
+        wrong(f"SOURCE {facts.source} is not what the run was planned on: {line}. {AGAIN}")
     positions = defaultdict[str, list[int]](list)
     for name in folder.captions.names():
         key = parse_file_name(name)
@@ -100,7 +110,7 @@ def verify_run(
         for report in _side_by_side(check, shards):
             verification.add(report)
             for problem in report.problems:
-                say(problem)
+                tell(problem)
         for problem in _marks(folder, verification):
             wrong(problem)
     return verification
@@ -116,28 +126,18 @@ def _facts(folder: RunFolder) -> RunFacts:
     return facts
 
 
-def _planned(
-    facts: RunFacts, pinned: list[Shard], with_source: bool, wrong: Callable[[str], object]
-) -> tuple[list[Shard], set[str]]:
-    """The shards that the run is planned on, as SOURCE has them, and the ids of those that it has not as they
-    were: what their files hold is compared with nothing else. Raises UserError.
-    """
+def _planned(facts: RunFacts, pinned: list[Shard], with_source: bool) -> tuple[list[Shard], PlanChanges]:
+    """The shards that the run is planned on, as SOURCE has them, and how they differ. Raises UserError."""
     if not with_source:
-        return pinned, set()
+        return pinned, PlanChanges()
     options = SourceOptions(facts.image_root, facts.image_column, facts.keys)
     try:
-        plan = plan_source(facts.source, options, pinned=pinned)
-        shards, changes = compared(pinned, plan.shards)
-        for line in changes.lines():
-            wrong(
-                f"SOURCE {facts.source} is not what the run was planned on: {line}. Start the same command "
-                "with --accept-changed to caption it as it is now."
-            )
+        shards, changes = compared(pinned, plan_source(facts.source, options, pinned=pinned).shards)
         now = {shard.id: shard for shard in shards}
         shards = [now.get(shard.id, shard) for shard in pinned]
         if facts.limit is not None:
             shards = first_images(shards, facts.limit, lambda shard: None, facts.max_bytes)
-        return shards, {*changes.changed, *changes.removed, *changes.appeared}
+        return shards, changes
     except UserError as error:
         raise UserError(f"{error} To verify the run without its source: --no-source.") from None
 

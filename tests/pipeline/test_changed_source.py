@@ -262,7 +262,9 @@ def test_a_run_of_an_older_version_is_refused_by_name(
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     old = {k: v for k, v in facts.items() if k not in ("keys", "taken_for", "left_out")}
     (tmp_path / "run" / "run.json").write_text(json.dumps({**old, "listing": None, "version": "0.1.0"}))
-    with pytest.raises(UserError, match=r"holds a run of MacCap 0\.1\.0, which did not record"):
+    with pytest.raises(
+        UserError, match=r"holds a run of an earlier MacCap \(0\.1\.0\), which did not record"
+    ):
         caption(source)
 
 

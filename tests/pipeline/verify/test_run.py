@@ -237,7 +237,10 @@ def test_a_source_that_changed_is_told_from_a_damaged_run(whole: Run, run: Path,
     write_shard(archive / "a.tar", 6)
     problems, _ = _verify(run)
     assert len(problems) == 1
-    assert "is not what the run was planned on: 1 changed: a.tar. Start the same command with" in problems[0]
+    assert (
+        "is not what the run was planned on: 1 changed: a.tar. Start the same command again with"
+        in problems[0]
+    )
 
 
 def test_a_shard_that_is_there_by_now_is_told(whole: Run, run: Path, tmp_path: Path) -> None:
