@@ -271,8 +271,8 @@ def _archives_in_words(shards: Sequence[Shard]) -> str:
 
 
 def _rule_in_words(tars: Sequence[Shard]) -> str:
-    """How names split, as the first tar that can be read shows; each tar is judged by its own."""
-    for tar in tars[:3]:
+    """How names split, as the first tar that is there shows; each tar is judged by its own."""
+    for tar in [tar for tar in tars if tar.size and tar.state != MISSING][:1]:
         with suppress(OSError):
             return f" (names in {tar.id}: key up to the {key_rule_of(tar).replace('-', ' ')})"
     return ""

@@ -50,7 +50,7 @@ def test_a_chunk_becomes_one_file_and_a_receipt(tmp_path: Path) -> None:
 def test_the_footer_tells_a_resume_what_it_needs(tmp_path: Path) -> None:
     chunk = _chunk()
     CaptionWriter(str(tmp_path), FACTS)(chunk)
-    assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True)
+    assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True, range(2))
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_storage_that_does_not_answer_is_no_damaged_file(
     folder.write("damaged.parquet", folder.read(chunk.file_name)[:-9] + b"PAR1")
     s3.faults = Faults(slow_down=0.2, cut=0.2)
     for _ in range(5):
-        assert read_footer(folder, chunk.file_name) == ChunkFooter(2, 1, True)
+        assert read_footer(folder, chunk.file_name) == ChunkFooter(2, 1, True, range(2))
         assert read_footer(folder, "damaged.parquet") is None
         assert read_footer(folder, "none.parquet") is None
     monkeypatch.setattr(storage, "attempts", 2)
@@ -97,7 +97,7 @@ def test_a_storage_that_does_not_answer_is_no_damaged_file(
 def test_a_footer_longer_than_most(tmp_path: Path) -> None:
     chunk = _chunk()
     CaptionWriter(str(tmp_path), {"long": "x" * 200_000})(chunk)
-    assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True)
+    assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True, range(2))
 
 
 def test_a_chunk_without_rows_leaves_its_trace(tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ def test_a_list_in_a_file(tars: Path) -> None:
 
 
 def test_signed_urls_are_read_with_their_secret_and_named_without(tmp_path: Path) -> None:
-    signed = [f"https://me:pass@host/a/x-{n}.tar?X-Amz-Signature=5ec4e7&part={n}" for n in range(2)]
+    signed = [f"https://me:pass@127.0.0.1:9/a/x-{n}.tar?X-Amz-Signature=5ec4e7&part={n}" for n in range(2)]
     (tmp_path / "list.txt").write_text("\n".join(signed))
     plan = plan_source(f"@{tmp_path}/list.txt")
     assert [shard.url for shard in plan.shards] == signed
     assert [shard.id for shard in plan.shards] == ["x-0.tar?part=0", "x-1.tar?part=1"]
-    (tmp_path / "list.txt").write_text("https://host/a.tar?key=1\nhttps://host/a.tar?key=2")
+    (tmp_path / "list.txt").write_text("https://127.0.0.1:9/a.tar?key=1\nhttps://127.0.0.1:9/a.tar?key=2")
     with pytest.raises(UserError, match=r"2 shards named a\.tar"):
         plan_source(f"@{tmp_path}/list.txt")
