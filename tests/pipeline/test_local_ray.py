@@ -67,7 +67,8 @@ def test_a_folder_whose_name_is_too_long(variable: str, tmp_path: Path) -> None:
     done = run(maccap("caption", f"{archive}/*.tar", tmp_path / "run"), **{variable: str(folder)})
     assert done.returncode == 1
     assert done.stdout == ""
-    (message,) = done.stderr.splitlines()
+    taken_for, message = done.stderr.splitlines()
+    assert taken_for.startswith("SOURCE ")
     assert str(folder) in message
     assert "107 bytes" in message
     assert "RAY_TMPDIR" in message
