@@ -56,3 +56,9 @@ def test_a_limit_takes_the_first_images_exactly(tmp_path: Path, limit: int) -> N
     assert len(read) == len(chosen)
     known = {"s-0.tar": 3, "s-1.tar": 1}
     assert first_images(plan.shards, limit, lambda shard: known.get(shard.id)) == chosen
+
+
+def test_a_range_far_beyond_the_last_shard_takes_no_time() -> None:
+    assert Selection.parse("3-99999999999,1", None).of(list("abcde")) == ["b", "d", "e"]
+    with pytest.raises(UserError, match="selects none"):
+        Selection.parse("9999999999-99999999999", None).of(list("abcde"))

@@ -170,3 +170,38 @@ def test_a_new_run_is_recorded_by_one_of_several(s3: FaultyProxy) -> None:
     assert not second.create("run.json", b"yours")
     assert second.create("run.json", b"mine")
     assert first.read("run.json") == b"mine"
+
+
+ODD = [
+    "//a.jpg",
+    "/b",
+    "/b/c.jpg",
+    "/x[1].jpg",
+    "/q?.jpg",
+    "/s*.jpg",
+    "/h#1.jpg",
+    "/p%20+.jpg",
+    "/{d}.jpg",
+    "/.c/e.jpg",
+]
+
+
+def test_a_folder_of_odd_keys_is_read_truly(s3: FaultyProxy) -> None:
+    filesystem, _ = locate("s3://bucket")
+    for key in ODD:
+        filesystem.pipe_file(f"bucket/odd{key}", key.encode())
+    plan = plan_source("s3://bucket/odd")
+    read = {s.image_id: s.load() for shard in plan.shards for s in read_shard(shard) if s.load}
+    assert read == {key[1:]: key.encode() for key in ODD if key not in ("/b", "/.c/e.jpg")}
+    assert plan.left_out == {"hidden": 1, "without extension": 1}
+
+
+def test_a_key_named_singly_is_no_pattern(s3: FaultyProxy, tmp_path: Path) -> None:
+    filesystem, _ = locate("s3://bucket")
+    names = ["t[1].tar", "t1.tar", "u*.tar", "u?.tar", "uv.tar"]
+    tar = write_shard(tmp_path / "x.tar", 1).read_bytes()
+    for name in names:
+        filesystem.pipe_file(f"bucket/single/{name}", tar)
+    for name in names:
+        assert [shard.id for shard in plan_source(f"s3://bucket/single/{name}").shards] == [name]
+    assert len(plan_source("s3://bucket/single/*.tar").shards) == 5
