@@ -121,7 +121,9 @@ def _place(shard: Shard) -> tuple[str, str, str]:
 
 
 def _is_same(old: Shard, new: Shard) -> bool:
-    """As far as the storage tells."""
+    """As far as the storage tells. What repeats an id decides ids, too."""
+    if old.repeats != new.repeats:
+        return False
     if old.state and new.state:
         return (old.size, old.state) == (new.size, new.state)
     return not (old.size and new.size) or old.size == new.size

@@ -4,6 +4,7 @@ A shard is a shard of that run and its chunks are that run's, so the rows come o
 same ids, and with the same model, seed and decoding as the same captions.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterator
 
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 
 from pipeline.chunk import CHUNK_KEY, Chunk, file_name, parse_file_name
 from pipeline.errors import UserError
+from pipeline.files import locate
+from pipeline.listing import Entry, entries
 from pipeline.redact import redacted
 from pipeline.sources.sample import Sample, Shard
 from pipeline.storage import Folder
@@ -30,10 +33,25 @@ def plan_captioned(url: str) -> list[Shard]:
     if run.read("_SUCCESS") is None:
         raise UserError(f"SOURCE {redacted(url)} is a run that is not complete. Finish it first.")
     captions = f"{run.url}/captions"
-    ends: dict[str, int] = {}
-    for stem, position in filter(None, map(parse_file_name, Folder(captions).names())):
-        ends[stem] = max(position, ends.get(stem, 0))
-    return [Shard(stem, "captioned", captions, last=str(end)) for stem, end in sorted(ends.items())]
+    files: dict[str, list[tuple[int, Entry]]] = {}
+    for entry in entries(*locate(captions)):
+        if key := parse_file_name(entry.name):
+            files.setdefault(key[0], []).append((key[1], entry))
+    return [_shard(stem, captions, files[stem]) for stem in sorted(files)]
+
+
+def _shard(stem: str, captions: str, files: list[tuple[int, Entry]]) -> Shard:
+    told = json.dumps(
+        [(position, entry.size, entry.state) for position, entry in sorted(files, key=lambda file: file[0])]
+    )
+    return Shard(
+        stem,
+        "captioned",
+        captions,
+        last=str(max(position for position, _ in files)),
+        size=sum(entry.size for _, entry in files),
+        state=hashlib.sha256(told.encode()).hexdigest()[:32],
+    )
 
 
 def read_captioned(shard: Shard, skip: Collection[int] = ()) -> Iterator[Chunk]:

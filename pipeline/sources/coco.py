@@ -21,7 +21,7 @@ from pipeline.redact import describe, printable, redacted
 from pipeline.sources.image_files import RefusedError, image_file
 from pipeline.sources.metadata import metadata_json
 from pipeline.sources.repeats import Repeats
-from pipeline.sources.sample import MAX_BYTES, Sample, Shard
+from pipeline.sources.sample import MAX_BYTES, Sample, Shard, changed
 from pipeline.texts.json_stream import JsonStream
 
 IMAGES_A_SHARD = 4096
@@ -43,12 +43,12 @@ def plan_coco(
     for count, entry in enumerate(_entries(url, place), 1):
         repeats.add(_image_id(entry, count - 1))
         named += _named(entry) is not None
-        digest.update(json.dumps(entry).encode() + b"\n")
+        digest.update(_line(entry))
         if count % images_a_shard == 0:
-            states.append(digest.hexdigest()[:16])
+            states.append(_state(digest))
             digest = hashlib.sha256()
     if count % images_a_shard:
-        states.append(digest.hexdigest()[:16])
+        states.append(_state(digest))
     if not named:
         raise UserError(
             f"SOURCE {redacted(url)} names no images: it must hold `images` with a `file_name` each, as COCO "
@@ -73,13 +73,27 @@ def plan_coco(
 
 
 def read_coco(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
-    """The images of one shard, read one at a time when loaded. Raises ValueError for damaged JSON."""
+    """The images of one shard, read one at a time when loaded. Raises ValueError for damaged JSON, and
+    UserError where the entries are not those that the run was planned on.
+    """
     first, numbers = int(shard.first), dict(shard.repeats)
     entries = islice(_entries(shard.url, shard.column), first, int(shard.last))
+    digest = hashlib.sha256()
     for index, entry in enumerate(entries):
+        digest.update(_line(entry))
         image_id = _image_id(entry, first + index)
         number = numbers.get(index)
         yield _sample(shard, f"{image_id}#{number}" if number else image_id, entry, max_bytes)
+    if shard.state not in ("", _state(digest)):
+        raise changed(shard)
+
+
+def _line(entry: Any) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _state(digest: "hashlib._Hash") -> str:
+    return digest.hexdigest()[:16]
 
 
 def _sample(shard: Shard, image_id: str, entry: Any, max_bytes: int) -> Sample:

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipeline.errors import UserError
 from pipeline.files import locate, read_file
 from pipeline.listing import Entry
-from pipeline.redact import describe, printable, redacted
+from pipeline.redact import describe, printable
 from pipeline.sources.archives import kind_of
 from pipeline.sources.image_tables import ImageTables
-from pipeline.sources.sample import Sample, Shard
+from pipeline.sources.sample import Sample, Shard, changed
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 from pipeline.sources.tree import TABLES, Directory, Parts, is_image_name, walk
 
@@ -111,11 +110,7 @@ def read_folder(shard: Shard) -> Iterator[Sample]:
             read_metadata=partial(_metadata, filesystem, directory, entry.name, texts, tables),
         )
     if shard.state and digest.state != shard.state:
-        raise UserError(
-            f"the images in {redacted(shard.url)} have changed since this run was planned (in shard "
-            f"{printable(shard.id)}). Start the same command with --accept-changed to caption them as they "
-            "are now."
-        )
+        raise changed(shard)
 
 
 class _ShardDigest:

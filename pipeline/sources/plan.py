@@ -34,7 +34,7 @@ from pipeline.sources.coco import plan_coco, read_coco
 from pipeline.sources.folder import FILES_A_SHARD, FolderContents, plan_folder, read_folder
 from pipeline.sources.parquet import read_parquet
 from pipeline.sources.parquet_roles import tables_of_images
-from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, KeySetting, Sample, Shard
+from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, KeySetting, Sample, Shard, changed
 from pipeline.sources.webdataset import key_rule_of, read_webdataset, tar_stem
 from pipeline.urls import canonical, scheme, split_list
 
@@ -124,7 +124,7 @@ def _of_one_state(shard: Shard, samples: Iterator[Sample]) -> Iterator[Sample]:
     try:
         yield from samples
     except FileChangedError:
-        raise _changed(shard) from None
+        raise changed(shard) from None
     _check_state(shard)
 
 
@@ -133,14 +133,7 @@ def _check_state(shard: Shard) -> None:
         return
     entry = look_up(shard.url)
     if entry.state not in ("", MISSING) and (entry.size, entry.state) != (shard.size, shard.state):
-        raise _changed(shard)
-
-
-def _changed(shard: Shard) -> UserError:
-    return UserError(
-        f"{shown(shard.url)} has changed since this run was planned. Start the same command with "
-        "--accept-changed to caption it as it is now."
-    )
+        raise changed(shard)
 
 
 def _plan(source: str, options: SourceOptions, files_a_shard: int, pinned: Sequence[Shard]) -> SourcePlan:

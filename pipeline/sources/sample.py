@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.chunk import SOURCE_SCHEMA, Chunk
 from pipeline.errors import UserError
-from pipeline.redact import describe, printable
+from pipeline.redact import describe, printable, redacted
 from pipeline.sources.chunk_places import Gap, gaps
 from pipeline.sources.loading import Reserve, loading_ahead
 from pipeline.sources.metadata import byte_length
@@ -68,6 +68,14 @@ class Shard:
         fields = json.loads(text)
         repeats = tuple((index, number) for index, number in fields.pop("repeats", ()))
         return cls(**fields, repeats=repeats)
+
+
+def changed(shard: Shard) -> UserError:
+    """The error for a shard that is not what the run was planned on."""
+    return UserError(
+        f"{printable(redacted(shard.url))} has changed since this run was planned (shard "
+        f"{printable(shard.id)}). Start the same command with --accept-changed to caption it as it is now."
+    )
 
 
 def shard_prefix(shard: Shard) -> str:

@@ -211,7 +211,7 @@ def test_a_folder_that_changes_while_it_is_read_ends_the_run(tmp_path: Path) -> 
     _put(tmp_path / "a.jpg")
     (shard,) = plan_source(str(tmp_path)).shards
     _put(tmp_path / "b.jpg")
-    with pytest.raises(UserError, match="have changed since this run was planned"):
+    with pytest.raises(UserError, match="has changed since this run was planned"):
         list(read_shard(shard))
 
 
@@ -220,4 +220,13 @@ def test_a_tar_that_is_replaced_before_it_is_read_ends_the_run(tmp_path: Path) -
     (shard,) = plan_source(str(tmp_path)).shards
     write_tar(tmp_path / "a.tar", [("0.jpg", JPEG), ("1.jpg", JPEG)])
     with pytest.raises(UserError, match=r"a\.tar has changed since this run was planned"):
+        list(read_shard(shard))
+
+
+def test_a_list_that_is_replaced_before_it_is_read_ends_the_run(tmp_path: Path) -> None:
+    _put(tmp_path / "a.jpg")
+    _put(tmp_path / "list.json", '{"images": [{"file_name": "a.jpg"}]}')
+    (shard,) = plan_source(str(tmp_path / "list.json")).shards
+    _put(tmp_path / "list.json", '{"images": [{"file_name": "a.jpg", "id": 1}]}')
+    with pytest.raises(UserError, match=r"list\.json has changed since this run was planned"):
         list(read_shard(shard))
