@@ -133,7 +133,7 @@ def test_what_models_come_with_is_let_in(bundle: Path) -> None:
         torch_dtype="float16",
         attn_implementation="eager",
     )
-    edit(bundle / "llm" / "tokenizer_config.json", special_tokens_map_file="/root/.cache/x/special.json")
+    edit(bundle / "llm" / "tokenizer_config.json", special_tokens_map_file="/elsewhere/special.json")
     assert Bundle.open(bundle).load_sampler().lm.embedding_dim == 48
 
 

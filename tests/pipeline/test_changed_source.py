@@ -150,13 +150,17 @@ def no_ray(monkeypatch: pytest.MonkeyPatch, steps: list[Stage]) -> None:
 
 @pytest.fixture
 def caption(tmp_path: Path, small_bundle: Path) -> Callable[..., Summary]:
-    def run(source: str, partition: str | None = None, accept: bool = False, output: str = "run") -> Summary:
+    def run(
+        source: str,
+        partition: str | None = None,
+        accept: bool = False,
+        output: str = "run",
+        retry_errors: bool = False,
+    ) -> Summary:
         selection = Selection.parse(None, partition)
         config = CaptionJobConfig(chunk_rows=2, decoding={"candidates": 1})
         out = str(tmp_path / output)
-        return caption_archive(
-            source, out, str(small_bundle), config, selection=selection, accept_changed=accept
-        )
+        return caption_archive(source, out, str(small_bundle), config, retry_errors, selection, accept)
 
     return run
 
@@ -237,6 +241,19 @@ def test_unchanged_shards_are_not_done_again(tmp_path: Path, caption: Callable[.
     caption(source)
     listed(tmp_path, CHANGES["added first"])
     assert caption(source, accept=True).new_rows == 2
+
+
+def test_a_shard_that_was_missing_is_retried_once_it_is_there(
+    tmp_path: Path, caption: Callable[..., Summary]
+) -> None:
+    source = f"{tars(tmp_path, BEGUN)}/{{b,c,d,f}}.tar"
+    assert caption(source).errors == 1
+    tars(tmp_path, CHANGES["added between"])
+    with pytest.raises(UserError, match=r"1 missing then and there now: c\.tar"):
+        caption(source)
+    assert caption(source, retry_errors=True).errors == 0
+    assert _widths(tmp_path / "run") == [40, 41, 42, 43, 44, 45, 50, 51]
+    assert _problems(tmp_path / "run") == []
 
 
 def test_output_that_is_source_is_refused(tmp_path: Path, caption: Callable[..., Summary]) -> None:
