@@ -201,7 +201,8 @@ class RunFolder:
             self.top.remove(SUCCESS_FILE)
             redone = {shard_file_stem(shard) for shard in (*changes.changed, *changes.appeared)}
             gone = {shard_file_stem(shard) for shard in changes.removed}
-            self.removed.make()
+            if gone:
+                self.removed.make()
             for name in self.captions.names():
                 key = parse_file_name(name)
                 if key and key[0] in gone and (content := self.captions.read(name)) is not None:
