@@ -20,6 +20,12 @@ from tests.images import write_shard
 _MARK = "MACCAP_TEST_OF_ENDS"
 
 
+def _heed_signals() -> None:
+    """The tests themselves may run in the background, or under nohup, and so be deaf to these."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Started:
     """A command in a session of its own, whose processes can be told by a variable of their environment."""
 
@@ -33,7 +39,7 @@ class Started:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=_heed_signals,
         )
 
     @property
