@@ -64,7 +64,9 @@ def plan_folder(
 
     for directory, entry in walk(filesystem, root, left_out=left_out):
         if not is_image_name(entry.name):
-            if entry.name.lower().endswith(tuple(archives)) and entry.name not in TABLES:
+            if directory.is_internal and entry.name.lower().endswith(".parquet"):
+                found.left_out["a table format's own"] += 1
+            elif entry.name.lower().endswith(tuple(archives)) and entry.name not in TABLES:
                 found.others.append((directory, entry))
             elif not (directory.describes_an_image(entry.name) or entry.name in TABLES):
                 found.left_out[kind_of(entry.name)] += 1

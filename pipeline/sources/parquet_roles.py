@@ -5,37 +5,66 @@ by the URL they came from. Captioning both would be each image twice.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import UserError
 from pipeline.files import open_blocks
 from pipeline.listing import Entry
-from pipeline.sources.image_column import image_kind
+from pipeline.redact import printable
+from pipeline.sources.image_column import image_column, image_kind
 from pipeline.sources.tree import Directory
+from pipeline.sources.webdataset import TARS
 
 _LOOKED_INTO = 32  # files whose columns are read: more of one folder are of one kind
+
+_Role = Literal["images", "urls", "table"]
 
 
 def tables_of_images(
     filesystem: Any, files: Sequence[tuple[Directory, Entry]], loose_images: int
 ) -> set[str]:
     """Paths of the Parquet files among `files` that hold no image bytes, where tars or `loose_images` lie in
-    the same SOURCE. Raises OSError.
+    the same SOURCE.
+
+    Raises UserError where such a file names images by URL and lies beside no tar or folder of its name: they
+    may be others. Raises OSError.
     """
-    parquet = [entry for _, entry in files if entry.name.lower().endswith(".parquet")]
+    parquet = [(directory, entry) for directory, entry in files if entry.name.lower().endswith(".parquet")]
     if not parquet or (len(parquet) == len(files) and not loose_images):
         return set()
-    looked_into = {entry.path: _holds_images(filesystem, entry.path) for entry in parquet[:_LOOKED_INTO]}
-    with_images = any(looked_into.values())
-    return {entry.path for entry in parquet if not looked_into.get(entry.path, with_images)}
+    roles = {entry.path: _role(filesystem, entry.path) for _, entry in parquet[:_LOOKED_INTO]}
+    most: _Role = "images" if "images" in roles.values() else next(iter(roles.values()))
+    tables = set()
+    for directory, entry in parquet:
+        role = roles.get(entry.path, most)
+        if role == "urls" and not _has_twin(directory, entry.name):
+            raise UserError(
+                f"it holds images or tars, and {printable(entry.path)} names images by URL, which may be "
+                "others. Caption the Parquet files with a pattern ('.../*.parquet'), and the images from a "
+                "folder of their own."
+            )
+        if role != "images":
+            tables.add(entry.path)
+    return tables
 
 
-def _holds_images(filesystem: Any, path: str) -> bool:
+def _role(filesystem: Any, path: str) -> _Role:
     try:
         with open_blocks(filesystem, path) as source:
             schema = pq.read_schema(source)
+        if any(image_kind(field.type) in ("bytes", "struct") for field in schema):
+            return "images"
+        name = image_column(schema).lower()
     except (pa.ArrowException, ValueError):
-        return True  # damaged: reading it will say so
-    return any(image_kind(field.type) in ("bytes", "struct") for field in schema)
+        return "images"  # damaged: reading it will say so
+    except UserError:  # nothing in it names images
+        return "table"
+    return "urls" if "url" in name or "uri" in name else "table"
+
+
+def _has_twin(directory: Directory, name: str) -> bool:
+    stem = name[: -len(".parquet")]
+    return stem in directory.folders or any(f"{stem}{ending}" in directory.files for ending in TARS)

@@ -176,7 +176,10 @@ def _of_folder(
     found = plan_folder(source, files_a_shard, cuts, ARCHIVES)
     filesystem, _ = locate(source)
     archives = Archives(base=source.rstrip("/") + "/", left_out=found.left_out)
-    tables = tables_of_images(filesystem, found.others, found.images)
+    try:
+        tables = tables_of_images(filesystem, found.others, found.images)
+    except UserError as error:
+        raise UserError(f"SOURCE {shown(source)} cannot be told: {error}") from None
     twins = set()
     for directory, entry in found.others:
         if entry.path in tables:

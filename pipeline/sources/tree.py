@@ -36,6 +36,13 @@ class Directory:
         )
 
     @property
+    def is_internal(self) -> bool:
+        """Whether a table format keeps its own files here, as Delta Lake in `_delta_log`, Spark in
+        `_temporary`.
+        """
+        return any(part.startswith("_") for part in self.parts)
+
+    @property
     def tables(self) -> list[Entry]:
         return [self.files[name] for name in TABLES if name in self.files]
 

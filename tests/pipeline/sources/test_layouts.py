@@ -230,3 +230,30 @@ def test_a_list_that_is_replaced_before_it_is_read_ends_the_run(tmp_path: Path) 
     _put(tmp_path / "list.json", '{"images": [{"file_name": "a.jpg", "id": 1}]}')
     with pytest.raises(UserError, match=r"list\.json has changed since this run was planned"):
         list(read_shard(shard))
+
+
+def test_a_table_of_urls_beside_other_images_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"URL": ["http://127.0.0.1:9/x.jpg"]}), tmp_path / "part-0.parquet")
+    _put(tmp_path / "assets" / "banner.jpg")
+    with pytest.raises(UserError, match=r"part-0\.parquet names images by URL, which may be others"):
+        plan_source(str(tmp_path))
+    assert plan_source(f"{tmp_path}/*.parquet").line() == "1 Parquet file"
+
+
+def test_a_table_of_the_paths_of_images_beside_it_is_no_second_source(tmp_path: Path) -> None:
+    _put(tmp_path / "images" / "a.jpg")
+    pq.write_table(pa.table({"file_name": ["images/a.jpg"], "text": ["x"]}), tmp_path / "data.parquet")
+    plan, rows = _read(tmp_path)
+    assert list(rows) == ["images/a.jpg"]
+    assert plan.left_out == {"tables of the images": 1}
+
+
+def test_a_table_format_s_own_files_are_no_images(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [JPEG]}), tmp_path / "part-0.parquet")
+    for name in ("_delta_log/00000.checkpoint.parquet", "_temporary/0/part-0.parquet"):
+        _put(tmp_path / name, (tmp_path / "part-0.parquet").read_bytes())
+    _put(tmp_path / "_SUCCESS", "")
+    _put(tmp_path / "_DSC0001.jpg")
+    plan, rows = _read(tmp_path)
+    assert list(rows) == ["part-0/00000000", "_DSC0001.jpg"]
+    assert plan.left_out == {"a table format's own": 2, "without extension": 1}
