@@ -6,11 +6,18 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from jobs.output import answer, stdout
+
+if TYPE_CHECKING:
+    from pipeline.benchmark.photographs import PhotographDecoding
+    from pipeline.benchmark.run import Growth as GrowthFound
+    from pipeline.benchmark.run import Report
+
+_PHOTOGRAPH_EDGE = 224  # CLIP's pixels, most often
 
 Model = Annotated[
     str | None, typer.Option(help="A model bundle; left out: random weights of the sizes --clip and --llm.")
@@ -30,6 +37,10 @@ Growth = Annotated[
     str | None,
     typer.Option(metavar="COUNTS", help="Instead: so many scenes through Ray, for instance 100,1000,10000."),
 ]
+Photographs = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="Instead: what `reduce_jpegs` saves on the JPEGs of an archive."),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the last line to this file.")
 ]
@@ -46,14 +57,19 @@ def main(
     image_size: ImageSize = 640,
     precision: Precision = None,
     growth: Growth = None,
+    photographs: Photographs = None,
     json: JsonFile = None,
 ) -> None:
     """Measure captioning on this machine: stages, whole ways, and through Ray. The last line is JSON."""
+    if photographs is not None:
+        from pipeline.benchmark.photographs import measure_photographs
+
+        _show(measure_photographs(photographs, images, _PHOTOGRAPH_EDGE), json)
+        return
     # of the models that each process loads
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     import torch
-    from rich.console import Console
 
     from pipeline.benchmark.run import Growth, Options, Report, benchmark, grow
 
@@ -77,6 +93,12 @@ def main(
     with tempfile.TemporaryDirectory(prefix="maccap-benchmark-") as folder:
         work = Path(folder)
         report = grow(options, counts, work, _say) if counts else benchmark(options, work, _say)
+    _show(report, json)
+
+
+def _show(report: "Report | GrowthFound | PhotographDecoding", json: Path | None) -> None:
+    from rich.console import Console
+
     console = Console(width=120, file=stdout())
     for table in report.tables():
         console.print(table)
