@@ -30,6 +30,9 @@ RUN_KEY = b"maccap.run"
 CHUNK_KEY = b"maccap.chunk"
 """Keys of a caption file's metadata: facts of the run, and of the chunk (position, last, errors)."""
 
+DECODERS_KEY = b"maccap.decoders"
+"""Of a chunk's samples on their way: how many of them a package but Pillow decoded, by its name, as JSON."""
+
 CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
 
 CAPTION_SCHEMA = pa.schema(

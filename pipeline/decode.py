@@ -1,19 +1,23 @@
 """The decode stage: image bytes out, the pixels CLIP sees in. Its workers never load torch."""
 
+import json
+from collections import Counter
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
 from maccap.pixels import PixelSpec
-from pipeline.chunk import valid_rows
+from pipeline.chunk import DECODERS_KEY, valid_rows
 from pipeline.columns import pixels_column
-from pipeline.decode_image import DecodeLimits, UndecodableError
+from pipeline.decode_image import PILLOW, DecodeLimits, UndecodableError
 from pipeline.isolated_decoder import IsolatedDecoder
 
 
 class DecodeStage:
-    """`image` out, `pixels`, `width` and `height` in. `spec` is what the bundle's CLIP expects."""
+    """`image` out, `pixels`, `width` and `height` in; in the table's metadata, how many images which other
+    package than Pillow decoded. `spec` is what the bundle's CLIP expects.
+    """
 
     def __init__(self, spec: PixelSpec, limits: DecodeLimits) -> None:
         self.spec = spec
@@ -26,6 +30,7 @@ class DecodeStage:
         rows = valid_rows(samples)
         widths: list[int | None] = [None] * total
         heights: list[int | None] = [None] * total
+        decoders = Counter[str]()
         images = [memoryview(samples["image"][row].as_buffer() or b"") for row in rows]
         for row, decoded in zip(rows, _decoder(self.spec, self.limits).decode(images), strict=True):
             if isinstance(decoded, UndecodableError):
@@ -33,12 +38,15 @@ class DecodeStage:
                 continue
             pixels[row] = decoded.pixels
             widths[row], heights[row] = decoded.width, decoded.height
+            decoders[decoded.decoder] += 1
+        counts = {name: count for name, count in sorted(decoders.items()) if name != PILLOW}
         return (
             samples.drop_columns(["image", "error"])
             .append_column("error", pa.array(errors, pa.string()))
             .append_column("width", pa.array(widths, pa.int32()))
             .append_column("height", pa.array(heights, pa.int32()))
             .append_column("pixels", pixels_column(pixels))
+            .replace_schema_metadata({DECODERS_KEY: json.dumps(counts)})
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ HEAD_BYTES = 64
 """So many of a file's first bytes tell its format."""
 
 _FIXED = (
-    (b"\xff\xd8\xff", "JPEG"),
+    (b"\xff\xd8", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -18,7 +18,7 @@ _FIXED = (
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51\xff\x52", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51\0", "JPEG 2000"),
 )
 _BRANDS = (({b"avif", b"avis"}, "AVIF"), ({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}, "HEIC"))
 _STILL = {b"mif1", b"msf1"}  # of either; what is compressed in it, the other brands say
@@ -42,7 +42,7 @@ def image_format(head: bytes) -> str | None:
     if _is_bmp(head):
         return "BMP"
     if _is_icon(head):
-        return "ICO"
+        return "ICO" if head[2] == 1 else "CUR"
     if _is_dib(head):
         return "DIB"
     return "TGA" if _is_tga(head) else None

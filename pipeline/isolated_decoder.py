@@ -35,8 +35,10 @@ _ATTEMPTS = 2
 _BATCH = 32  # images sent at once
 _PIPE_BYTES = 1 << 20
 
-# What a process may hold beside pixels (the libraries, the file twice), and for each pixel: decoding was
-# measured to take 4 bytes for a JPEG, 13 for a PNG with transparency to be turned, 22 for such a WebP
+# What an image may take beside pixels (the file twice, and what decoders make room for), and for each pixel:
+# decoding was measured to take 4 bytes for a JPEG, 13 for a PNG with transparency to be turned, 22 for such a
+# WebP. Until its header is read and its size checked, less.
+_OPENING_BYTES = 1 << 29
 _BASE_BYTES = 1 << 30
 _BYTES_A_PIXEL = 24
 
@@ -107,11 +109,13 @@ class _Slots:
 
     _NONE, _PIXELS, _REFUSED = range(3)
     _LONGEST_REASON = 2000  # bytes
+    _LONGEST_NAME = 64  # of a decoder
 
     def __init__(self, file: int, spec: PixelSpec) -> None:
         self.shape = (spec.size, spec.size, 3)
-        heads = _BATCH * 16  # state, width, height, bytes of text
-        room = max(int(np.prod(self.shape)), self._LONGEST_REASON)
+        heads = _BATCH * 16  # state, width, height, bytes of text or of the decoder's name
+        self.name_at = int(np.prod(self.shape))
+        room = max(self.name_at + self._LONGEST_NAME, self._LONGEST_REASON)
         os.ftruncate(file, heads + _BATCH * room)
         shared = np.frombuffer(mmap.mmap(file, 0), np.uint8)
         self.heads = shared[:heads].view(np.uint32).reshape(_BATCH, 4)
@@ -121,16 +125,24 @@ class _Slots:
         self.heads[:] = self._NONE
 
     def pixels(self, slot: int) -> NDArray[np.uint8]:
-        return self.contents[slot, : np.prod(self.shape)].reshape(self.shape)
+        return self.contents[slot, : self.name_at].reshape(self.shape)
 
     def write(self, slot: int, answer: Answer) -> None:
         if isinstance(answer, DecodedImage):
             self.pixels(slot)[:] = answer.pixels
-            self.heads[slot] = (self._PIXELS, answer.width, answer.height, 0)
+            length = self._write_text(slot, self.name_at, answer.decoder, self._LONGEST_NAME)
+            self.heads[slot] = (self._PIXELS, answer.width, answer.height, length)
         else:
-            text = str(answer).encode("utf-8", "backslashreplace")[: self._LONGEST_REASON]
-            self.contents[slot, : len(text)] = np.frombuffer(text, np.uint8)
-            self.heads[slot] = (self._REFUSED, 0, 0, len(text))
+            length = self._write_text(slot, 0, str(answer), self._LONGEST_REASON)
+            self.heads[slot] = (self._REFUSED, 0, 0, length)
+
+    def _write_text(self, slot: int, at: int, text: str, longest: int) -> int:
+        data = text.encode("utf-8", "backslashreplace")[:longest]
+        self.contents[slot, at : at + len(data)] = np.frombuffer(data, np.uint8)
+        return len(data)
+
+    def _text(self, slot: int, at: int, length: int) -> str:
+        return self.contents[slot, at : at + length].tobytes().decode("utf-8", "replace")
 
     def read(self, count: int) -> list[Answer]:
         """The first `count` answers, or those that are there."""
@@ -140,10 +152,10 @@ class _Slots:
             if state == self._NONE:
                 break
             if state == self._PIXELS:
-                answers.append(DecodedImage(self.pixels(slot).copy(), width, height))
+                decoder = self._text(slot, self.name_at, length)
+                answers.append(DecodedImage(self.pixels(slot).copy(), width, height, decoder))
             else:
-                text = self.contents[slot, :length].tobytes().decode("utf-8", "replace")
-                answers.append(UndecodableError(text))
+                answers.append(UndecodableError(self._text(slot, 0, length)))
         return answers
 
 
@@ -206,7 +218,6 @@ def serve(requests: Connection, done: Connection, file: int) -> None:
     """What the process does: answer each image of a batch in its slot, until the pipe closes."""
     spec, limits = requests.recv()
     slots = _Slots(file, spec)
-    _bound_memory(_BASE_BYTES + _BYTES_A_PIXEL * limits.max_pixels)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends this process by itself
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the end of the time limit: the kernel ends the process
     done.send_bytes(b"")
@@ -222,7 +233,7 @@ def serve(requests: Connection, done: Connection, file: int) -> None:
 def _decode(data: bytes, spec: PixelSpec, limits: DecodeLimits) -> Answer:
     signal.setitimer(signal.ITIMER_PROF, limits.seconds)
     try:
-        return decode_image(data, spec, limits)
+        return decode_image(data, spec, limits, _bound_memory)
     except UndecodableError as error:
         return error
     finally:
@@ -243,10 +254,23 @@ def _shared_file() -> Iterator[int]:
             yield temporary.fileno()
 
 
-def _bound_memory(limit: int) -> None:
-    """Allocations beyond it fail, and become a MemoryError."""
+def _bound_memory(pixels: int | None) -> None:
+    """Allocations beyond what an image of so many pixels takes fail, and become a MemoryError; None is for
+    while its header is read.
+    """
+    room = _OPENING_BYTES if pixels is None else _BASE_BYTES + _BYTES_A_PIXEL * pixels
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, (_held() + room, hard))
+
+
+def _held() -> int:
+    """Bytes of the kind that the limit counts."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[5]) * resource.getpagesize()
+    except OSError:  # a system without it
+        return 0
 
 
 def _widen(pipe: Connection) -> None:

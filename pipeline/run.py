@@ -40,6 +40,7 @@ class Summary(Config):
     seconds: float
     images_per_second: float
     left_out: dict[str, int] = Field(default_factory=dict)
+    decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
 
 
 def caption_archive(
@@ -286,4 +287,5 @@ def _summary(
         seconds=round(seconds, 2),
         images_per_second=round(progress.images_per_second, 2),
         left_out=left_out,
+        decoded_by=dict(sorted(written.decoders.items())),
     )

@@ -11,13 +11,13 @@ import io
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, RUN_KEY, Chunk
+from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, DECODERS_KEY, RUN_KEY, Chunk
 from pipeline.columns import half_column, read_half
 from pipeline.storage import Folder, reading, writing
 
@@ -76,6 +76,7 @@ def file_content(
     samples: pa.Table, run: bytes, position: int, last: bool, keep_features: bool = False
 ) -> pa.Buffer:
     """A chunk's Parquet file: the same bytes for the same rows, from any pyarrow of one version."""
+    decoders = json.loads((samples.schema.metadata or {}).get(DECODERS_KEY, b"{}"))
     table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
     for name in FEATURES if keep_features else ():
         # made anew: read back from Parquet, the type names its elements otherwise
@@ -87,6 +88,7 @@ def file_content(
         "last": last,
         "errors": count_errors(table),
         "digest": content_digest(table),
+        **({"decoders": decoders} if decoders else {}),
     }
     table = table.replace_schema_metadata(
         {RUN_KEY: run, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
@@ -115,12 +117,15 @@ def count_errors(samples: pa.Table) -> int:
 
 @dataclass(frozen=True)
 class ChunkFooter:
-    """What the footer of a written chunk says; `indices` are those of its rows in their shard."""
+    """What the footer of a written chunk says; `indices` are those of its rows in their shard, `decoders` how
+    many of them which package but Pillow decoded.
+    """
 
     rows: int
     errors: int
     last: bool
     indices: range = range(0)
+    decoders: Mapping[str, int] = field(default_factory=dict)
 
 
 _TAIL = 64 << 10  # bytes, where most footers fit
@@ -140,7 +145,9 @@ def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
         chunk = json.loads(metadata.metadata[CHUNK_KEY])
-        return ChunkFooter(metadata.num_rows, chunk["errors"], chunk["last"], _indices(metadata))
+        return ChunkFooter(
+            metadata.num_rows, chunk["errors"], chunk["last"], _indices(metadata), chunk.get("decoders", {})
+        )
     except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
         return None
 

@@ -1,5 +1,6 @@
 """What a run folder holds, by the footers of its chunks: a number or two a chunk, never an id a row."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -47,6 +48,7 @@ class WrittenChunks:
     chunks: int = 0
     rows: int = 0
     errors: int = 0
+    decoders: Counter[str] = field(default_factory=Counter)
     _shards: dict[str, ShardProgress] = field(default_factory=dict)
 
     def add(self, stem: str, position: int, footer: ChunkFooter) -> None:
@@ -57,6 +59,7 @@ class WrittenChunks:
         self.chunks += 1
         self.rows += footer.rows
         self.errors += footer.errors
+        self.decoders.update(footer.decoders)
 
     def beyond_the_end(self) -> list[str]:
         """Names of chunks after their shard's last: of an earlier reading, when the shard was longer."""

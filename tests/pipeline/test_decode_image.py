@@ -43,7 +43,7 @@ def test_every_odd_image_is_decoded(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("bad-text.jpg", "not an image of a known format (it starts with b'I am a t')"),
+        ("bad-text.jpg", "not an image of a known format: text or data that starts with b'I am a t'"),
         ("bad-empty.jpg", "the file is empty (0 bytes)"),
         ("bad-huge.png", "30000 x 30000 pixels are more than the limit of 178956970 (max_pixels)"),
         ("bad-cut.jpg", "truncated"),

@@ -154,6 +154,7 @@ def test_hostile_files_are_rows_and_counts_add_up(small_bundle: Path, tmp_path: 
     stages, work = _stages(small_bundle, source, output, chunk_rows=4)
     RunFolder(output).begin(stages.facts)
     receipts = list(caption_locally(stages, work))
+    assert RunFolder(output).written().decoders == {}
     rows = pq.read_table(f"{output}/captions").to_pylist()
     assert sorted(row["image_id"] for row in rows) == sorted(hostile_files())
     assert {row["image_id"] for row in rows if row["error"]} == set(BAD_FILES)
@@ -162,6 +163,19 @@ def test_hostile_files_are_rows_and_counts_add_up(small_bundle: Path, tmp_path: 
     assert sum(receipt.errors for receipt in receipts) == len(BAD_FILES)
     turned = next(row for row in rows if row["image_id"] == "turned.jpg")
     assert (turned["width"], turned["height"]) == (40, 48)
+
+
+def test_images_of_other_decoders_are_counted_by_them(small_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif.HeifImagePlugin")
+    source, output = tmp_path / "images", str(tmp_path / "run")
+    source.mkdir()
+    for number in range(3):
+        (source / f"{number}.jpg").write_bytes(encoded(picture(number), "HEIF"))
+    (source / "3.jpg").write_bytes(encoded(picture(3)))
+    stages, work = _stages(small_bundle, source, output, chunk_rows=2)
+    RunFolder(output).begin(stages.facts)
+    list(caption_locally(stages, work))
+    assert RunFolder(output).written().decoders == {"pillow_heif": 3}
 
 
 def test_a_resumed_shard_gives_the_missing_chunks_alone(small_bundle: Path, archive: Path) -> None:
