@@ -7,7 +7,7 @@ HEAD_BYTES = 64
 """So many of a file's first bytes tell its format."""
 
 _FIXED = (
-    (b"\xff\xd8", "JPEG"),
+    (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -22,7 +22,7 @@ _FIXED = (
 )
 _BRANDS = (({b"avif", b"avis"}, "AVIF"), ({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}, "HEIC"))
 _STILL = {b"mif1", b"msf1"}  # of either; what is compressed in it, the other brands say
-_PNM = re.compile(rb"P[1-6fF][ \t\r\n]")
+_PNM = re.compile(rb"P[1-6fF][ \t\r\n]+(#|\d+[ \t\r\n]+(#|\d))")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 

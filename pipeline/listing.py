@@ -107,9 +107,12 @@ def _local_entries(folder: str) -> list[Entry]:
     return found
 
 
+_SYSTEM = ("thumbs.db", "desktop.ini", "ehthumbs.db")
+
+
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of the user's: `.cache`, `._photo.jpg`, `.DS_Store`."""
-    return name.startswith(".")
+    """Whether a file or folder of this name is none of the user's: `.cache`, `._photo.jpg`, `Thumbs.db`."""
+    return name.startswith(".") or name.lower() in _SYSTEM
 
 
 def is_hidden_member(path: str) -> bool:

@@ -23,6 +23,7 @@ from pipeline.listing import (
 )
 from pipeline.redact import printable, redacted
 from pipeline.retries import Retries, storage
+from pipeline.sources.extensions import CAMERA_RAW, DRAWINGS
 from pipeline.sources.webdataset import TARS, tar_stem
 from pipeline.urls import canonical, scheme
 
@@ -150,7 +151,14 @@ def parent(url: str) -> str:
 def kind_of(name: str) -> str:
     """What a file is left out as."""
     stem, dot, extension = name.rpartition(".")
-    return f".{extension.lower()}"[:20] if stem and dot else "without extension"
+    if not (stem and dot):
+        return "without extension"
+    extension = extension.lower()
+    if extension in CAMERA_RAW:
+        return f".{extension}, camera raw: convert it to JPEG"
+    if extension in DRAWINGS:
+        return f".{extension}, a drawing: convert it to PNG"
+    return f".{extension}"[:20]
 
 
 def shown(source: str) -> str:

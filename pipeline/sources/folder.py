@@ -22,7 +22,7 @@ from pipeline.sources.archives import kind_of
 from pipeline.sources.image_tables import ImageTables
 from pipeline.sources.sample import Sample, Shard, changed
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
-from pipeline.sources.tree import TABLES, Directory, Parts, is_image_name, walk
+from pipeline.sources.tree import TABLES, Directory, Parts, walk
 
 FILES_A_SHARD = 4096
 
@@ -63,7 +63,7 @@ def plan_folder(
         found.left_out[why] += 1
 
     for directory, entry in walk(filesystem, root, left_out=left_out):
-        if not is_image_name(entry.name):
+        if not directory.is_image(entry.name):
             if directory.is_internal and entry.name.lower().endswith(".parquet"):
                 found.left_out["a table format's own"] += 1
             elif entry.name.lower().endswith(tuple(archives)) and entry.name not in TABLES:
@@ -101,7 +101,7 @@ def read_folder(shard: Shard) -> Iterator[Sample]:
     end = tuple(shard.last.split("/")) if shard.last else None
     tables, digest = ImageTables(filesystem, first, end), _ShardDigest()
     for directory, entry in walk(filesystem, root, first, end):
-        if not is_image_name(entry.name):
+        if not directory.is_image(entry.name):
             continue
         digest.add(directory, entry)
         texts = directory.texts_of(entry.name)

@@ -10,26 +10,21 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from pipeline.listing import is_hidden_member
-from pipeline.sources.sample import IMAGE_EXTENSIONS, TEXT_EXTENSIONS, KeyRule
+from pipeline.sources.extensions import is_image, is_text
+from pipeline.sources.sample import KeyRule
 
 _MOST_PARTS = 16  # dotted members that one WebDataset sample has; more share a prefix by chance
 
 
 def split_name(name: str, rule: KeyRule) -> tuple[str, str] | None:
-    """Key (with its folder) and extension in small letters; None for a name without a stem or extension."""
+    """Key (with its folder) and extension in small letters, which may be empty; None for a name without a
+    stem.
+    """
     folder, base = posixpath.split(name.removeprefix("./"))
-    stem, dot, extension = base.partition(".") if rule == "first-dot" else base.rpartition(".")
-    return (posixpath.join(folder, stem), extension.lower()) if stem and dot else None
-
-
-def is_image(extension: str) -> bool:
-    """Whether an extension, compound or not, is of an image: `jpg`, `mask.png`."""
-    return extension.rsplit(".", 1)[-1] in IMAGE_EXTENSIONS
-
-
-def is_text(extension: str) -> bool:
-    """Whether an extension, compound or not, is of metadata: `json`, `caption.txt`."""
-    return extension.rsplit(".", 1)[-1] in TEXT_EXTENSIONS
+    if "." not in base:
+        return (posixpath.join(folder, base), "") if base else None
+    stem, _, extension = base.partition(".") if rule == "first-dot" else base.rpartition(".")
+    return (posixpath.join(folder, stem), extension.lower()) if stem else None
 
 
 def key_rule(names: Iterable[str]) -> KeyRule:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from pipeline.sources.keys import is_image, is_text
+from pipeline.image_format import HEAD_BYTES
+from pipeline.sources.extensions import is_image, is_known, is_text, shows_an_image
 from pipeline.sources.tar import MemberError
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 
@@ -25,7 +26,8 @@ class SampleMember:
 class SampleMembers:
     """The members of one sample by extension, of `max_bytes` together at most.
 
-    A sample of more is given in parts, each with the texts so far: all its images become rows.
+    A sample of more is given in parts, each with the texts so far: all its images become rows. Where none is
+    an image by its name, a member whose name tells nothing may be one by its first bytes.
     """
 
     def __init__(self, key: str, max_bytes: int) -> None:
@@ -33,6 +35,7 @@ class SampleMembers:
         self.is_continuation = False
         self._max_bytes = self._room = max_bytes
         self._members: dict[str, SampleMember] = {}
+        self._unnamed: dict[str, None] = {}
 
     def __contains__(self, extension: str) -> bool:
         return extension in self._members
@@ -63,7 +66,7 @@ class SampleMembers:
 
     def _member(self, extension: str, size: int, read: Callable[[], bytes], later: bool) -> SampleMember:
         if not (is_image(extension) or is_text(extension)):
-            return SampleMember()
+            return SampleMember() if is_known(extension) else self._unnamed_member(extension, size, read)
         limit, setting = (self._max_bytes, " (max_bytes)") if is_image(extension) else (MAX_TEXT, "")
         if size > limit:
             name = f"{posixpath.basename(self.key)}.{extension}"[-100:]
@@ -77,9 +80,29 @@ class SampleMembers:
             return SampleMember(problem=str(error))
         return SampleMember(size, partial(bytes, content))
 
+    def _unnamed_member(self, extension: str, size: int, read: Callable[[], bytes]) -> SampleMember:
+        if self._named_images() or size > self._room:
+            return SampleMember()
+        try:
+            content = read()
+        except MemberError:
+            return SampleMember()
+        if not shows_an_image(content[:HEAD_BYTES]):
+            return SampleMember()
+        self._unnamed[extension] = None
+        return SampleMember(size, partial(bytes, content))
+
     @property
     def images(self) -> dict[str, SampleMember]:
+        return self._named_images() or {extension: self._members[extension] for extension in self._unnamed}
+
+    def _named_images(self) -> dict[str, SampleMember]:
         return {extension: member for extension, member in self._members.items() if is_image(extension)}
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is but a file without an extension, such as `LICENSE`, which is no image."""
+        return self._members.keys() == {""} and not self._unnamed
 
     @property
     def names(self) -> str:

@@ -31,10 +31,11 @@ from pipeline.sources.archives import (
 )
 from pipeline.sources.captioned import captioned_samples, plan_captioned
 from pipeline.sources.coco import plan_coco, read_coco
+from pipeline.sources.extensions import IMAGE_EXTENSIONS
 from pipeline.sources.folder import FILES_A_SHARD, FolderContents, plan_folder, read_folder
 from pipeline.sources.parquet import read_parquet
 from pipeline.sources.parquet_roles import tables_of_images
-from pipeline.sources.sample import IMAGE_EXTENSIONS, MAX_BYTES, KeySetting, Sample, Shard, changed
+from pipeline.sources.sample import MAX_BYTES, KeySetting, Sample, Shard, changed
 from pipeline.sources.webdataset import key_rule_of, read_webdataset, tar_stem
 from pipeline.urls import canonical, scheme, split_list
 
@@ -193,7 +194,8 @@ def _of_folder(
         there = _counted(found.left_out)
         raise UserError(
             f"SOURCE {shown(source)} is empty: no tar, Parquet file or image in it or below it (looked for "
-            f"{', '.join(ARCHIVES)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}"
+            f"{', '.join(ARCHIVES)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}, and for images "
+            "under other names"
             f"{f'; there are {there}' if there else ''})."
         )
     if not archives.files:

@@ -16,13 +16,6 @@ from pipeline.sources.chunk_places import Gap, gaps
 from pipeline.sources.loading import Reserve, loading_ahead
 from pipeline.sources.metadata import byte_length
 
-IMAGE_EXTENSIONS = frozenset(
-    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"}
-)
-
-TEXT_EXTENSIONS = ("txt", "text", "caption", "cls", "json")
-"""Of files that describe an image beside them."""
-
 MAX_BYTES = 256 << 20
 
 KeyRule = Literal["first-dot", "last-dot"]

@@ -1,13 +1,13 @@
 """The files below a folder in sorted order, each with its neighbours, without hidden ones and run folders."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 from pipeline.listing import Entry, entries, is_hidden
-from pipeline.sources.keys import is_image
-from pipeline.sources.sample import TEXT_EXTENSIONS
+from pipeline.sources.extensions import TEXT_EXTENSIONS, is_image
+from pipeline.sources.unnamed import images_among, may_be_image
 
 Parts = tuple[str, ...]
 """A path below the folder as its parts. Folders sort among files by name, and a folder's files stay
@@ -20,13 +20,18 @@ TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 @dataclass(frozen=True)
 class Directory:
     """One folder as it was listed, without what is hidden: its files by name, and the names of its folders,
-    which in an object store may be those of files too.
+    which in an object store may be those of files too. `unnamed` are the files that only their content tells
+    to be images.
     """
 
     parts: Parts
     files: dict[str, Entry]
     folders: frozenset[str]
     parent: Self | None = None
+    unnamed: frozenset[str] = frozenset()
+
+    def is_image(self, name: str) -> bool:
+        return _is_image_name(name) or name in self.unnamed
 
     @property
     def is_run(self) -> bool:
@@ -63,14 +68,14 @@ class Directory:
 
     @cached_property
     def _images(self) -> set[str]:
-        return {name for name in self.files if is_image_name(name)}
+        return {name for name in self.files if self.is_image(name)}
 
     @cached_property
     def _image_stems(self) -> set[str]:
         return {name.rpartition(".")[0] for name in self._images}
 
 
-def is_image_name(name: str) -> bool:
+def _is_image_name(name: str) -> bool:
     return "." in name and is_image(name.lower())
 
 
@@ -102,12 +107,22 @@ def walk(
         if parts and directory.is_run:
             left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folders")
             return
+        inside = [
+            entry
+            for entry in shown
+            if not entry.is_folder
+            and (*parts, entry.name) >= first
+            and (end is None or (*parts, entry.name) < end)
+        ]
+        unnamed = [entry for entry in inside if may_be_image(entry) and not _is_image_name(entry.name)]
+        directory = replace(directory, unnamed=images_among(filesystem, unnamed))
+        names = {entry.name for entry in inside}
         for entry in shown:
             here = (*parts, entry.name)
             if entry.is_folder:
                 if here >= first[: len(here)] and not (end is not None and _begins_after(here, end)):
                     yield from visit(entry.path, here, directory)
-            elif here >= first and (end is None or here < end):
+            elif entry.name in names:
                 yield directory, entry
 
     yield from visit(folder, (), None)

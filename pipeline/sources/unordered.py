@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pipeline.sources.keys import is_image
+from pipeline.sources.extensions import is_image
 from pipeline.sources.tar import Member, tar_members
 
 Key = tuple[str, str]

@@ -146,14 +146,15 @@ def _together(stream: Any, split: _Splitter, max_bytes: int) -> Iterator[SampleM
 def _rows(ids: UniqueIds, image_id: str, members: SampleMembers) -> Iterator[Sample]:
     images, metadata = members.images, members.metadata()
     size = len(metadata or "") + len(image_id)
-    if not images and not members.is_continuation:
+    if not images and not members.is_continuation and not members.is_bare:
         error = f"the sample holds no image, only: {members.names}"
         if ids.seen(image_id):
             error += "; other members of it stand elsewhere in the tar: write the tar sorted by name"
         yield Sample(ids.unique(image_id), size, metadata=metadata, error=printable(error))
     alone = len(images) == 1 and not members.is_continuation
     for extension, image in images.items():
-        name = ids.unique(image_id if alone else f"{image_id}.{printable(extension)}")
+        tag = f".{printable(extension)}" if extension else ""
+        name = ids.unique(image_id if alone else image_id + tag)
         if image.problem:
             yield Sample(name, size, metadata=metadata, error=printable(image.problem))
         else:

