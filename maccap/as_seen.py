@@ -1,9 +1,9 @@
-"""An image file's pixels as a person sees them, with Pillow alone: `pixels.py` says what CLIP makes of them.
+"""An image file's pixels as a person sees them: `pixels.py` says what CLIP makes of them.
 
-Upright as the EXIF orientation says, the first frame of an animation, transparency on white, 16-bit grey
-scaled to 8 bits (Pillow's own conversion clips it to white). Opaque 8-bit images, all but a few, keep exactly
-the pixels that open_clip's preprocessing works on. Whatever takes more than a conversion is computed in bands
-of rows, so that a large image never exists as an array of float64, nor in four copies.
+Upright as the EXIF orientation says, the first frame of an animation, transparency on white, grey of more
+than 8 bits scaled to 8 (Pillow's own conversion clips it to white), CMYK and Lab in sRGB. Opaque 8-bit
+images, all but a few, keep exactly the pixels that open_clip's preprocessing works on. Whatever takes more
+than a conversion is computed in bands of rows, so that a large image never exists as an array of float64.
 """
 
 from collections.abc import Iterator
@@ -12,19 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from maccap.colour import in_srgb
+from maccap.stored_pixels import stored_pixels
+from maccap.tiff import GreyValues, grey_values
+
 _BAND_PIXELS = 1 << 20
 _UPRIGHT = 1
 _LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
-def as_seen(image: Image.Image) -> Image.Image:
-    """`image` upright, opaque and in mode RGB, or L where it is grey; `image` itself is not altered.
+def as_seen(image: Image.Image, embedded_colours: bool = False) -> Image.Image:
+    """`image` upright, opaque and in mode RGB, or L where it is grey; its values are not altered. With
+    `embedded_colours`, colours are those of the profile that it carries (`maccap.colour`).
 
-    Raises Pillow's errors for damaged pixels; damaged EXIF is ignored.
+    Raises Pillow's errors for damaged pixels; damaged EXIF and profiles are ignored.
     """
-    image = _upright(image)
+    numbers = grey_values(image)
+    image = _upright(stored_pixels(image))
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
+        image = _to_8_bits(image, numbers)
+    image = in_srgb(image, embedded_colours)
     if image.has_transparency_data:
         return _on_white(image)
     return image if image.mode in ("RGB", "L") else image.convert("RGB")
@@ -39,7 +46,6 @@ def lies_on_its_side(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    image.load()
     try:
         if image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) == _UPRIGHT:
             return image  # where `exif_transpose` would copy it
@@ -51,44 +57,38 @@ def _upright(image: Image.Image) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     opaque = Image.new("RGB", image.size)
     for rows, band in _bands(image):
-        rgba = band.convert("RGBA")
+        rgba = (band.convert("LA") if band.mode == "La" else band).convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         opaque.paste(Image.alpha_composite(white, rgba).convert("RGB"), (0, rows.start))
     return opaque
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey over its whole range; 32-bit and float images, whose range nothing tells, over what they
-    hold.
+def _to_8_bits(image: Image.Image, numbers: GreyValues) -> Image.Image:
+    """Whole numbers of up to 16 bits from 0 to the largest of these, floats from 0 to 1; negative ones, other
+    floats, and 32-bit images, whose range nothing tells, over what they hold.
     """
+    low, high = _range(image, numbers)
+    if image.mode.startswith("I;16") and low >= 0:
+        low, high = 0, numbers.white
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0, 1
+    elif image.mode == "I" and low >= 0 and high <= 65535:
+        low, high = 0, numbers.white if numbers.is_told(16) else 65535 if high > 255 else 255
     grey = np.empty((image.height, image.width), np.uint8)
-    if image.mode.startswith("I;16"):
-        for rows, values in _number_bands(image):
-            grey[rows] = (values.astype(np.uint32) + 128) // 257  # rounds v / 257, which is never a half
-        return Image.fromarray(grey)
-    low, high = _range(image)
-    for rows, values in _number_bands(image):
-        scaled = _finite(values)
-        if image.mode == "I" and 255 < high <= 65535:
-            scaled /= 257
-        elif image.mode == "F" or low < 0 or high > 255:
-            scaled = (scaled - low) * (255 / (high - low) if high > low else 0)
-        grey[rows] = scaled.round().clip(0, 255)
+    for rows, values in _number_bands(image, numbers):
+        scaled = (values - low) * (255 / (high - low) if high > low else 0)
+        grey[rows] = (255 - scaled if numbers.inverted else scaled).round().clip(0, 255)
     return Image.fromarray(grey)
 
 
-def _range(image: Image.Image) -> tuple[float, float]:
-    bands = (_finite(band) for _, band in _number_bands(image))
-    extremes = [(values.min(), values.max()) for values in bands]
+def _range(image: Image.Image, numbers: GreyValues) -> tuple[float, float]:
+    extremes = [(values.min(), values.max()) for _, values in _number_bands(image, numbers)]
     return min(low for low, _ in extremes), max(high for _, high in extremes)
 
 
-def _finite(values: NDArray) -> NDArray[np.float64]:
-    return np.nan_to_num(values.astype(np.float64))
-
-
-def _number_bands(image: Image.Image) -> Iterator[tuple[slice, NDArray]]:
-    return ((rows, np.asarray(band)) for rows, band in _bands(image))
+def _number_bands(image: Image.Image, numbers: GreyValues) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    for rows, band in _bands(image):
+        yield rows, np.nan_to_num(numbers.of(np.asarray(band)).astype(np.float64))
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:

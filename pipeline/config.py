@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from maccap.config import Config, DecodingConfig
-from pipeline.decode_image import MAX_PIXELS, DecodeLimits
+from pipeline.decode_image import MAX_PIXELS, Colour, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
 from pipeline.sources import ChunkLimits, SourceOptions
@@ -56,6 +56,10 @@ class CaptionJobConfig(Config):
         description="decode large JPEGs at 1/2, 1/4 or 1/8 of their size, though not below twice CLIP's: "
         "faster, and a few captions differ",
     )
+    colour: Colour = Field(
+        default="ignored",
+        description="embedded: as each image's colour profile says, in sRGB; ignored: as open_clip does",
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )
@@ -91,7 +95,13 @@ class CaptionJobConfig(Config):
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)
 
     def decode_limits(self) -> DecodeLimits:
-        return DecodeLimits(self.max_pixels, self.decode_seconds, self.accept_truncated, self.reduce_jpegs)
+        return DecodeLimits(
+            self.max_pixels,
+            self.decode_seconds,
+            self.accept_truncated,
+            self.reduce_jpegs,
+            embedded_colours=self.colour == "embedded",
+        )
 
     def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
         """The bundle's defaults with this run's overrides. Raises UserError where they do not go together."""

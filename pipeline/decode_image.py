@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,12 @@ from pipeline.no_image import describe_no_image
 from pipeline.open_image import PILLOW, UndecodableError, open_image
 from pipeline.without_metadata import without_metadata
 
-__all__ = ["PILLOW", "DecodeLimits", "DecodedImage", "UndecodableError", "decode_image"]
+__all__ = ["PILLOW", "Colour", "DecodeLimits", "DecodedImage", "UndecodableError", "decode_image"]
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own check, which `max_pixels` takes the place of
+
+Colour = Literal["ignored", "embedded"]
+"""What becomes of an image's colour profile, but for one of CMYK, which always counts."""
 
 MAX_PIXELS = 178_956_970  # twice Pillow's own warning level: half a gigabyte of RGB
 
@@ -43,13 +47,14 @@ class DecodeLimits:
     one; `decode_image` alone cannot keep to them, `IsolatedDecoder` does. With `accept_truncated`, an image
     that was cut short is decoded as far as it goes. `reduce_jpegs` decodes a JPEG at 1/2, 1/4 or 1/8 of its
     size where that leaves both edges at least twice as long as CLIP's pixels; much faster for photographs,
-    whose pixels then differ a little.
+    whose pixels then differ a little. `embedded_colours`: as the image's colour profile says.
     """
 
     max_pixels: int = MAX_PIXELS
     seconds: float = 10.0
     accept_truncated: bool = False
     reduce_jpegs: bool = False
+    embedded_colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class _Decoding:
         self.bound_memory(width * height)
         reduced = self.limits.reduce_jpegs and opened.reduce(_SPARE * self.spec.size)
         image = opened.load()
-        upright = as_seen(image)
+        upright = as_seen(image, self.limits.embedded_colours)
         if not reduced:
             width, height = upright.size
         elif lies_on_its_side(image):

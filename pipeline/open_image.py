@@ -11,6 +11,7 @@ from io import BytesIO
 
 from PIL import Image, ImageFile
 
+from maccap.tiff import is_odd, odd_tiff
 from pipeline.netpbm import deep_netpbm
 from pipeline.odd_jpeg import odd_jpeg
 
@@ -78,17 +79,38 @@ def open_image(data: bytes, image_format: str, accept_truncated: bool = False) -
     if netpbm := deep_netpbm(data):
         return Opened(netpbm.size, PILLOW, lambda: netpbm.load(accept_truncated))
     if image_format == "JPEG" and (odd := odd_jpeg(data)):
-        package(f"{odd.kind} JPEG", "imagecodecs", "imagecodecs")
+        _need(f"{odd.kind} JPEG", "imagecodecs", "imagecodecs")
         return Opened(odd.size, "imagecodecs", lambda: odd.load(accept_truncated))
     decoder = _DECODERS[image_format]
-    package(image_format, decoder.module, decoder.extra)
+    _need(image_format, decoder.module, decoder.extra)
     open_file, _ = Image.OPEN[decoder.name]
-    file = open_file(BytesIO(data), "")
+    try:
+        file = open_file(BytesIO(data), "")
+    except SyntaxError:
+        if image_format == "TIFF" and (opened := _open_odd_tiff(data)):
+            return opened
+        raise
+    if is_odd(file):
+        _need("TIFF of 16-bit planes", "tifffile", "imagecodecs")
+        return _open_odd_tiff(data) or Opened(file.size, decoder.package, lambda: file, file)
     _one_orientation(file)
     return Opened(file.size, decoder.package, lambda: file, file)
 
 
-def package(what: str, module: str, extra: str | None) -> None:
+def _open_odd_tiff(data: bytes) -> Opened | None:
+    """None where it is of no kind that can be read."""
+    try:
+        odd = odd_tiff(data)
+    except ImportError:
+        raise UndecodableError(
+            "TIFF of a kind that Pillow does not read needs tifffile: pip install 'maccap[imagecodecs]'"
+        ) from None
+    except Exception:  # its reasons are not Pillow's, and no better
+        return None
+    return Opened(odd.size, "tifffile", odd.load)
+
+
+def _need(what: str, module: str, extra: str | None) -> None:
     """Import what decodes `what`. Raises UndecodableError with the extra that brings it."""
     try:
         importlib.import_module(module)

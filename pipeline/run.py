@@ -232,6 +232,7 @@ def run_facts(
         max_bytes=config.max_bytes,
         accept_truncated=config.accept_truncated,
         reduce_jpegs=config.reduce_jpegs,
+        colour=config.colour,
         features_fingerprint=bundle.features_fingerprint if config.keep_features else None,
         precision=precision,
         version=__version__,

@@ -23,6 +23,7 @@ from pydantic import Field, ValidationError
 
 from maccap.config import Config, DecodingConfig
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.decode_image import Colour
 from pipeline.errors import RunError, UserError
 from pipeline.pinned_plan import PlanChanges, compared, in_planned_order, plan_file, planned_shards
 from pipeline.redact import describe, redacted
@@ -67,6 +68,7 @@ class RunFacts(Config):
     max_bytes: int
     accept_truncated: bool
     reduce_jpegs: bool = False  # runs of earlier versions did not
+    colour: Colour = "ignored"  # as in earlier versions
     features_fingerprint: str | None = None
     precision: Precision
     version: str
