@@ -128,7 +128,7 @@ def test_it_is_turned_upright() -> None:
 def test_the_size_is_checked_before_any_pixel_is() -> None:
     data = _tiff(_planes(_whole(16)), photometric="rgb", planarconfig="separate")
     size = rb"([\x00\x01]\x01[\x03\x04]\x00\x01\x00\x00\x00)@\x00"  # ImageWidth and ImageLength
-    huge = re.sub(size, rb"\g<1>\xff\xff", data)
+    huge = re.sub(size, lambda match: match[1] + b"\xff\xff", data)
     with pytest.raises(UndecodableError, match="65535 x 65535 pixels are more than the limit"):
         decode_image(huge, PixelSpec(EDGE))
 
