@@ -31,7 +31,7 @@ def main(
     from maccap.author_checkpoint import load_author_adaptor
     from maccap.bundle import write_bundle
     from maccap.clip import FrozenClip
-    from maccap.config import BundleConfig, ClipSource, LanguageModelSource
+    from maccap.config import PAPER_DECODING, BundleConfig, ClipSource, LanguageModelSource
     from pipeline.errors import UserError
     from pipeline.redact import describe
 
@@ -50,6 +50,7 @@ def main(
         llm=LanguageModelSource(name=_absolute(llm)),
         adaptor=adaptor.config,
         noise_variance=noise_variance,
+        decoding=PAPER_DECODING,
     )
     try:
         write_bundle(output, config, own, None, adaptor)

@@ -58,6 +58,7 @@ Column = Annotated[
 Split = Annotated[list[str] | None, typer.Option(help="Split of files that name them; may be repeated.")]
 Cache = Annotated[str | None, typer.Option(help="Folder or URL that keeps CLIP's text features.")]
 Steps = Annotated[int | None, typer.Option(help="Training steps.")]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the captions, in place of --steps.")]
 Batch = Annotated[int | None, typer.Option(help="Captions a step, over all workers.")]
 LearningRate = Annotated[float | None, typer.Option(help="Its peak, after the warm-up.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and noise.")]
@@ -81,6 +82,7 @@ def main(
     split: Split = None,
     cache: Cache = None,
     steps: Steps = None,
+    epochs: Epochs = None,
     batch: Batch = None,
     learning_rate: LearningRate = None,
     seed: Seed = None,
@@ -100,6 +102,7 @@ def main(
             "training": {"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed},
             "captions": {"column": column, "splits": split},
             "warm_start": warm_start or None,
+            "epochs": epochs,
             "cache": cache,
             "held_out": held_out,
             "workers": workers,

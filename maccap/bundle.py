@@ -70,7 +70,7 @@ class Bundle:
         files = {_ADAPTOR: self._adaptor_path(), **self._memory_files()}
         files |= self._tower_files(_CLIP, self.config.clip.name)
         files |= self._tower_files(_LLM, self.config.llm.name)
-        return _digest(self.config.model_dump_json(), files)
+        return _digest(self.config.to_json(), files)
 
     @cached_property
     def features_fingerprint(self) -> str:
@@ -133,7 +133,7 @@ class Bundle:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         lm = FrozenLanguageModel.load(self._resolve(self.config.llm.name), device, dtype)
         pack_linears(lm)
-        return CandidateSampler(self.load_adaptor(device), lm, self.config.noise_variance)
+        return CandidateSampler(self.load_adaptor(device), lm, self.config.captioning_noise)
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""
@@ -211,7 +211,7 @@ def write_bundle(
         save_file(weights, root / _ADAPTOR)
         if memory is not None:
             save_file({"features": memory.half().cpu().contiguous()}, root / _MEMORY)
-        (root / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (root / _CONFIG).write_text(config.to_json(indent=2) + "\n", encoding="utf-8")
         _upload(root, str(url))
 
 

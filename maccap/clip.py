@@ -24,12 +24,14 @@ from maccap.heap import give_back
 from maccap.packed_linear import pack_linears
 from maccap.pixels import LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
 from maccap.rows_at_once import rows_at_once
-from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, refusing_code, without_code
+from maccap.supported_clip import check_supported, unsupported
+from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, is_path, refusing_code, without_code
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
 # those that open_clip looks for first; of other names it would take what unpickles before safetensors
 _KNOWN_WEIGHTS = {_WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", "model.safetensors"}
 _BPE_FILE = "bpe.txt.gz"
+_TEXT_TOWER_FILE = "config.json"  # of a Hugging Face text tower, as transformers names it
 
 
 class ImageTokens(NamedTuple):
@@ -96,6 +98,7 @@ class FrozenClip(nn.Module):
             if pretrained is None:
                 raise ValueError(f"CLIP {name!r} needs its weights named: pretrained is one of {tags}")
         config = open_clip.get_model_config(name if name.startswith("hf-hub:") else name.replace("/", "-"))
+        check_supported(name, config, pretrained)
         _require_harmless(name, config)
         model = open_clip.create_model(
             name, pretrained=pretrained, require_pretrained=True, weights_only=True
@@ -121,8 +124,10 @@ class FrozenClip(nn.Module):
         if bpe_path is not None and not bpe_path.is_file():
             raise FileNotFoundError(f"{bpe_path} is missing; {CLIP_CONFIG_FILE} names it as bpe_path")
         source = f"{LOCAL_PREFIX}{folder}"
-        _require_harmless(str(folder), config)
-        model = open_clip.create_model(source, require_pretrained=True, weights_only=True)
+        check_supported(str(folder), config)
+        own_text = _own_text_tower(folder, config)
+        _require_harmless(str(folder), {**config, **own_text})
+        model = open_clip.create_model(source, require_pretrained=True, weights_only=True, **own_text)
         _require_supported(model, str(folder))
         options = {"bpe_path": str(bpe_path)} if bpe_path else {}
         return cls(
@@ -234,6 +239,13 @@ class FrozenClip(nn.Module):
         if isinstance(self.tokenizer, HFTokenizer):
             without_code(self.tokenizer.tokenizer)
             self.tokenizer.tokenizer.save_pretrained(folder)
+        if config["text_cfg"].get("hf_model_name"):
+            own = deepcopy(self.model.text.config)
+            without_code(own)
+            own.save_pretrained(folder)
+            for key in ("hf_model_name", "hf_tokenizer_name"):
+                if key in config["text_cfg"]:  # of a folder the name alone: what it held lies here now
+                    config["text_cfg"][key] = _hub_name(config["text_cfg"][key])
         document = {"model_cfg": config, "preprocess_cfg": self.pixels.to_open_clip()}
         (folder / CLIP_CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         weights = {
@@ -243,19 +255,30 @@ class FrozenClip(nn.Module):
         save_file(weights, folder / _WEIGHTS_FILE)
 
 
+def _hub_name(name: str) -> str:
+    return Path(name).name if is_path(name) else name
+
+
 def _require_harmless(name: str, config: dict[str, Any]) -> None:
     """Checks a config before anything is built or downloaded.
 
     Raises UnsafeModelError, ValueError.
     """
     check_clip_config(name, {"model_cfg": config})
-    if config["vision_cfg"].get("timm_model_name"):
-        raise _unsupported(name, "a timm tower")
     if text_tower := config.get("text_cfg", {}).get("hf_model_name"):
         from transformers import AutoConfig
 
         with refusing_code(text_tower):  # open_clip would ask at the keyboard
-            AutoConfig.from_pretrained(text_tower, trust_remote_code=False)
+            own = Path(text_tower).is_dir()
+            AutoConfig.from_pretrained(text_tower, trust_remote_code=False, local_files_only=own)
+
+
+def _own_text_tower(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The `text_cfg` of a folder that holds the config of its Hugging Face text tower, to build it from."""
+    text = config.get("text_cfg", {})
+    if not text.get("hf_model_name") or not (folder / _TEXT_TOWER_FILE).is_file():
+        return {}
+    return {"text_cfg": {**text, "hf_model_name": str(folder), "hf_model_pretrained": False}}
 
 
 def _tokenizer(source: str, config: dict[str, Any], **options: Any) -> Any:
@@ -269,6 +292,8 @@ def _require_supported(model: nn.Module, name: str) -> None:
     visual = getattr(model, "visual", None)
     if not isinstance(visual, VisionTransformer):
         found = f"a {type(visual).__name__} tower"
+    elif isinstance(model, open_clip.CoCa):
+        found = "a CoCa tower"
     elif visual.attn_pool is not None:
         found = "a ViT with attentional pooling"
     elif visual.pool_type != "tok":
@@ -277,14 +302,7 @@ def _require_supported(model: nn.Module, name: str) -> None:
         found = "a ViT with custom attention blocks"
     else:
         return
-    raise _unsupported(name, found)
-
-
-def _unsupported(name: str, found: str) -> ValueError:
-    return ValueError(
-        f"CLIP {name!r} has {found}. MacCap reads projected tokens and CLS attention, so it takes "
-        "open_clip's own VisionTransformer pooled at its CLS token: ViT-B-32, ViT-B-16, ViT-L-14 or the like"
-    )
+    raise unsupported(name, found)
 
 
 def _block_with_attention(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:

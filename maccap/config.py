@@ -1,6 +1,6 @@
 """Typed configuration of a model bundle and of decoding. Plain data: no torch, no I/O."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -104,6 +104,23 @@ class DecodingConfig(Config):
         return self
 
 
+PAPER_DECODING = DecodingConfig(strategy="beam", beams=4, max_new_tokens=16)
+"""The authors' evaluation: 4 beams of 16 tokens for each of the candidates."""
+
+DECODING_PRESETS = {
+    "paper": PAPER_DECODING,
+    "sampled": DecodingConfig(strategy="sample", top_p=0.9, max_new_tokens=20),
+}
+"""Decoding by name. `sampled` takes a fraction of the time of `paper`, and its candidates differ more."""
+
+
+def decoding_preset(name: str) -> dict[str, Any]:
+    """The settings of a preset. Raises ValueError for another name."""
+    if name not in DECODING_PRESETS:
+        raise ValueError(f"decoding {name!r} is none of {', '.join(DECODING_PRESETS)}")
+    return DECODING_PRESETS[name].model_dump()
+
+
 class MemoryConfig(Config):
     """Projection of images onto the training captions' features (DeCap), in place of noise and regions."""
 
@@ -120,9 +137,25 @@ class BundleConfig(Config):
     adaptor: AdaptorConfig
     regions: RegionConfig = RegionConfig()
     noise_variance: float = Field(default=0.016, ge=0)
+    inference_noise_variance: float | None = Field(
+        default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
+    )
     memory: MemoryConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
     training: TrainingConfig | None = Field(default=None, description="how the adaptor was trained")
     training_data: str | None = Field(
         default=None, description="fingerprint of the captions the adaptor was trained on"
     )
+
+    @property
+    def captioning_noise(self) -> float:
+        """Variance of the noise that candidates are drawn with."""
+        told = self.inference_noise_variance
+        return self.noise_variance if told is None else told
+
+    def to_json(self, indent: int | None = None) -> str:
+        """As `config.json` holds it, and as fingerprints know it: without what earlier versions did not have,
+        where it says nothing.
+        """
+        absent = {"inference_noise_variance"} if self.inference_noise_variance is None else set()
+        return self.model_dump_json(indent=indent, exclude=absent)

@@ -23,7 +23,7 @@ class ImageFeatures(NamedTuple):
 class FeatureExtractor(nn.Module):
     """Image features 1-6 of the method, for a CLIP and the region settings a bundle was trained for.
 
-    With a `memory` [M, D] of text features, the adaptor reads the image's projection onto it, not the image.
+    With a `memory` [M, D] of text features, the adaptor reads the image's projection onto it alone.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class FeatureExtractor(nn.Module):
 
     def of_tokens(self, image: ImageTokens) -> ImageFeatures:
         """The same from what CLIP made of the pixels."""
-        regions = region_features(image, self.config)
-        seen = image.global_
         if self.memory is not None:
-            seen = project(seen, self.memory, self.memory_temperature)
-        return ImageFeatures(image.global_, combine(seen, regions, self.config.patch_weight))
+            seen = project(image.global_, self.memory, self.memory_temperature)
+            return ImageFeatures(image.global_, seen[:, None].expand(-1, self.config.count, -1).contiguous())
+        regions = region_features(image, self.config)
+        return ImageFeatures(image.global_, combine(image.global_, regions, self.config.patch_weight))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from maccap.supported_clip import check_supported
 from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, read_json
 
 LOCAL_PREFIX = "local-dir:"
@@ -67,10 +68,12 @@ def load_pixel_spec(name: str, pretrained: str | None = None) -> PixelSpec:
     """The pixels that CLIP `name` expects: a local open_clip folder, or an open_clip or `hf-hub:` name.
 
     A folder is read without torch. A name needs open_clip's tables, and so imports it (and torch).
-    Raises FileNotFoundError for a folder without `open_clip_config.json`, ValueError for an unknown name.
+    Raises FileNotFoundError for a folder without `open_clip_config.json`, ValueError for an unknown name, and
+    for a CLIP that is not supported (`maccap.supported_clip`).
     """
     if (folder := local_folder(name)) is not None:
         config = read_clip_config(folder)
+        check_supported(name, config["model_cfg"])
         return PixelSpec.from_open_clip(
             config["model_cfg"]["vision_cfg"].get("image_size", 224), config.get("preprocess_cfg", {})
         )
@@ -87,6 +90,7 @@ def load_pixel_spec(name: str, pretrained: str | None = None) -> PixelSpec:
         raise ValueError(
             f"CLIP {name!r} is neither a folder nor a name open_clip knows (see open_clip.list_models())"
         )
+    check_supported(name, model_config, pretrained)
     return PixelSpec.from_open_clip(model_config["vision_cfg"].get("image_size", 224), preprocess)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from maccap.config import Config, DecodingConfig
+from maccap.config import DECODING_PRESETS, Config, DecodingConfig, decoding_preset
 from pipeline.decode_image import MAX_PIXELS, Colour, DecodeLimits
 from pipeline.errors import UserError
 from pipeline.resources import Resources
@@ -20,7 +20,8 @@ class CaptionJobConfig(Config):
     """
 
     decoding: dict[str, Any] = Field(
-        default={}, description="overrides of the bundle's decoding defaults, by name"
+        default={},
+        description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
     )
     seed: int = 0
     chunk_rows: int = Field(default=512, ge=1, description="samples a chunk, and so rows a Parquet file")
@@ -77,6 +78,11 @@ class CaptionJobConfig(Config):
         default=None, description="left out: fitted to the machine or cluster"
     )
 
+    @field_validator("decoding", mode="before")
+    @classmethod
+    def _of_preset(cls, decoding: Any) -> Any:
+        return decoding_preset(decoding) if isinstance(decoding, str) else decoding
+
     @field_validator("decoding")
     @classmethod
     def _known_decoding(cls, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +131,8 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
     given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
     decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
     in_file = settings.get("decoding") or {}
+    if isinstance(in_file, str) and in_file in DECODING_PRESETS:
+        in_file = decoding_preset(in_file)
     if decoding and isinstance(in_file, dict):  # anything else is refused below
         given["decoding"] = {**in_file, **decoding}
     try:
@@ -161,6 +169,8 @@ def explain(path: Path | None, error: ValidationError, models: dict[str, type[Co
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             problems.append(f"unknown key `{key}`{_known_keys(problem['loc'], models)}")
+        elif not key:  # of settings that do not go together
+            problems.append(problem["msg"].removeprefix("Value error, "))
         else:
             problems.append(f"`{key}`: {problem['msg']}, not {problem['input']!r}")
     return f"{where}: " + "; ".join(problems)

@@ -1,11 +1,13 @@
 """The settings of a training run, typed, from a bundle, a YAML or JSON file and the command line."""
 
+import math
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from maccap.config import (
+    PAPER_DECODING,
     AdaptorConfig,
     BundleConfig,
     Config,
@@ -13,6 +15,7 @@ from maccap.config import (
     MemoryConfig,
     RegionConfig,
     TrainingConfig,
+    decoding_preset,
 )
 from pipeline.config import explain, read_settings
 from pipeline.errors import UserError
@@ -53,8 +56,15 @@ class TrainJobConfig(Config):
     memory: MemoryConfig | None = Field(
         default=None, description="project images onto training captions (DeCap)"
     )
+    inference_noise_variance: float | None = Field(
+        default=None, ge=0, description="of captioning; None: as in training; 0 as in CapDec"
+    )
     decoding: DecodingConfig = Field(
-        default=DecodingConfig(), description="what the bundle decodes with, unless told otherwise"
+        default=PAPER_DECODING,
+        description="the bundle's decoding, unless told otherwise: a preset (paper, sampled) or settings",
+    )
+    epochs: float | None = Field(
+        default=None, gt=0, description="passes over the training captions, in place of training.steps"
     )
     captions: TextConfig = TextConfig()
     held_out: float | None = Field(
@@ -86,6 +96,23 @@ class TrainJobConfig(Config):
         default=None, description="folder or URL for text features; left out: $MACCAP_CACHE/features"
     )
 
+    @field_validator("decoding", mode="before")
+    @classmethod
+    def _of_preset(cls, decoding: Any) -> Any:
+        return decoding_preset(decoding) if isinstance(decoding, str) else decoding
+
+    @model_validator(mode="after")
+    def _memory_without_noise(self) -> Self:
+        if self.memory is not None and self.noise_variance > 0:
+            raise ValueError("memory takes the place of noise: set noise_variance to 0 beside it")
+        return self
+
+    def steps(self, captions: int) -> int:
+        """Training steps over so many captions."""
+        if self.epochs is None:
+            return self.training.steps
+        return max(1, math.ceil(self.epochs * captions / self.training.batch))
+
     def held_out_of(self, captions: int) -> float:
         """How many of `captions` distinct ones to set aside, as `hold_out` takes it."""
         if self.held_out is not None:
@@ -113,7 +140,12 @@ def load_train_config(
     Sections are merged key by key. Raises UserError.
     """
     settings = _merged(_defaults(bundle) if bundle else {}, read_settings(path) if path else {})
-    settings = _merged(settings, _given(overrides))
+    given = _given(overrides)
+    if "steps" in given.get("training", {}):
+        if "epochs" in given:
+            raise UserError("--steps and --epochs both say how long to train; give one of them")
+        settings.pop("epochs", None)
+    settings = _merged(settings, given)
     try:
         return TrainJobConfig.model_validate(settings)
     except ValidationError as error:
@@ -149,6 +181,7 @@ _SECTIONS: dict[str, type[Config]] = {
 
 def _defaults(bundle: BundleConfig) -> dict[str, Any]:
     kept = {"training", "adaptor", "regions", "noise_variance", "memory", "decoding"}
+    kept.add("inference_noise_variance")
     document = bundle.model_dump(include=kept, exclude_none=True)
     sizes = {key: value for key, value in document["adaptor"].items() if key in AdaptorSizes.model_fields}
     return {**document, "adaptor": sizes}

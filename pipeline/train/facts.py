@@ -26,6 +26,7 @@ class TrainFacts(Config):
     adaptor: AdaptorSizes
     regions: RegionConfig
     noise_variance: float
+    inference_noise_variance: float | None = None  # in earlier versions always that of training
     memory: MemoryConfig | None
     decoding: DecodingConfig
     training: TrainingConfig
@@ -34,9 +35,16 @@ class TrainFacts(Config):
     version: str
 
     @property
+    def captioning_noise(self) -> float:
+        """Variance of the noise that texts are written back with, as captions will be."""
+        told = self.inference_noise_variance
+        return self.noise_variance if told is None else told
+
+    @property
     def run(self) -> str:
         """Tells this run's checkpoints from another's."""
-        document = self.model_dump_json(exclude=set(MAY_DIFFER))
+        absent = {"inference_noise_variance"} if self.inference_noise_variance is None else set()
+        document = self.model_dump_json(exclude={*MAY_DIFFER, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
 
 
@@ -50,13 +58,16 @@ def train_facts(
     bundle = towers.bundle
     if config.warm_start and bundle is None:
         raise UserError("--warm-start begins with the adaptor of a bundle; name it with --init")
-    training = config.training
+    count = len(captions.texts)
+    held_out = config.held_out_of(count)
+    in_training = count - round(held_out if held_out >= 1 else held_out * count)
+    training = config.training.model_copy(update={"steps": config.steps(in_training)})
     if precision != "float32":
         training = training.model_copy(update={"bfloat16": True})
     return TrainFacts(
         captions=captions.fingerprint,
-        caption_count=len(captions.texts),
-        held_out=config.held_out_of(len(captions.texts)),
+        caption_count=count,
+        held_out=held_out,
         clip=towers.clip.name,
         clip_fingerprint=towers.clip_fingerprint,
         llm=towers.llm.name,
@@ -65,6 +76,7 @@ def train_facts(
         adaptor=config.adaptor,
         regions=config.regions,
         noise_variance=config.noise_variance,
+        inference_noise_variance=config.inference_noise_variance,
         memory=config.memory,
         decoding=config.decoding,
         training=training,

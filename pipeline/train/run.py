@@ -202,6 +202,7 @@ def _write_bundle(
         adaptor=checkpoint.adaptor,
         regions=facts.regions,
         noise_variance=facts.noise_variance,
+        inference_noise_variance=facts.inference_noise_variance,
         memory=facts.memory,
         decoding=facts.decoding,
         training=facts.training,

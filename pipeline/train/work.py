@@ -80,7 +80,7 @@ class Trainee:
         decoding = facts.decoding.model_copy(
             update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
         )
-        sampler = CandidateSampler(self.adaptor, self.lm, facts.noise_variance)
+        sampler = CandidateSampler(self.adaptor, self.lm, facts.captioning_noise)
         regions = features[:, None].expand(-1, facts.regions.count, -1)
         written = sampler(regions, captions, facts.training.seed, decoding)
         return [

@@ -11,6 +11,7 @@ from jobs.import_authors import main
 from maccap.adaptor import Adaptor
 from maccap.captioner import Captioner
 from maccap.clip import FrozenClip
+from maccap.config import PAPER_DECODING
 from maccap.language_model import FrozenLanguageModel
 from pipeline.errors import UserError
 
@@ -42,6 +43,7 @@ def test_an_imported_bundle_captions(
     assert captioner.config.noise_variance == 0.016
     captions = captioner.caption([Image.new("RGB", (40, 30), "red")])
     assert len(captions[0].candidates) == captioner.config.decoding.candidates
+    assert captioner.config.decoding == PAPER_DECODING
 
 
 def test_what_cannot_be_imported(tmp_path: Path) -> None:

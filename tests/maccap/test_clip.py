@@ -1,5 +1,6 @@
 """FrozenClip against open_clip's own `encode_image` and `encode_text`, for several kinds of CLIP."""
 
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -9,12 +10,15 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from maccap.clip import FrozenClip
 from maccap.pixels import PixelSpec, resize_and_crop
-from maccap.tower_config import check_clip_config
+from maccap.tower_config import check_clip_config, check_own_configs
 
 KINDS = {
     "quick GELU": {},
@@ -191,3 +195,36 @@ def test_full_size_clip_is_supported() -> None:
             model = open_clip.CLIP(**open_clip.get_model_config(name))
             clip = FrozenClip(model, open_clip.SimpleTokenizer(), {}, PixelSpec(224))
             assert clip.embed_dim in (512, 768, 1024)
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "bert"])
+def test_a_hugging_face_text_tower_is_saved_whole(kind: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    config = AutoConfig.for_model(kind, vocab_size=64, max_position_embeddings=96, **sizes)
+    hub = tmp_path / "hub" / kind
+    config.save_pretrained(hub)
+    words = {"[PAD]": 0, "[UNK]": 1, **{f"t{number}": number for number in range(2, 64)}}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    own = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+    own.save_pretrained(hub)
+    text = {"hf_model_name": str(hub), "hf_tokenizer_name": str(hub), "hf_pooler_type": "mean_pooler"}
+    model_config = {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+        "text_cfg": {**text, "hf_model_pretrained": False},
+    }
+    torch.manual_seed(0)
+    model = open_clip.CustomTextCLIP(**deepcopy(model_config))
+    clip = FrozenClip(model, HFTokenizer(str(hub), context_length=77), model_config, PixelSpec(32))
+    texts = ["t3 t4 t5", "t9"]
+    expected = clip.encode_text(texts)
+    clip.save(tmp_path / "clip")
+    shutil.rmtree(tmp_path / "hub")
+    assert str(tmp_path) not in (tmp_path / "clip" / "open_clip_config.json").read_text()
+    check_own_configs(tmp_path / "clip")
+    (tmp_path / "clip").rename(tmp_path / "moved")
+    loaded = FrozenClip.load(str(tmp_path / "moved"))
+    torch.testing.assert_close(loaded.encode_text(texts), expected)
+    loaded.save(tmp_path / "again")
+    torch.testing.assert_close(FrozenClip.load(str(tmp_path / "again")).encode_text(texts), expected)

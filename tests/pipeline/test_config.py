@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from maccap.config import DecodingConfig
+from maccap.config import PAPER_DECODING, DecodingConfig
 from pipeline.config import load_config
 from pipeline.errors import UserError
 
@@ -70,3 +70,15 @@ def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, words: list[str
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.yaml cannot be read"):
         load_config(tmp_path / "gone.yaml", {})
+
+
+def test_decoding_by_a_preset_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("decoding: paper")
+    defaults = DecodingConfig(candidates=3, top_p=0.5)
+    assert load_config(path, {}).decoding_over(defaults) == PAPER_DECODING
+    fewer = load_config(path, {"decoding": {"candidates": 2}}).decoding_over(defaults)
+    assert (fewer.candidates, fewer.strategy, fewer.beams) == (2, "beam", 4)
+    path.write_text("decoding: fast")
+    with pytest.raises(UserError, match="decoding 'fast' is none of paper, sampled"):
+        load_config(path, {})

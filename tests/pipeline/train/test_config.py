@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maccap.bundle import Bundle
-from maccap.config import TrainingConfig
+from maccap.config import PAPER_DECODING, TrainingConfig
 from pipeline.errors import UserError
 from pipeline.train.config import TrainJobConfig, load_train_config
 
@@ -67,3 +67,30 @@ def test_a_batch_that_workers_cannot_share_is_refused() -> None:
     config = load_train_config(None, {"training": {"batch": 9, "accumulate": 2}})
     with pytest.raises(UserError, match="multiple of 6"):
         config.check(workers=3)
+
+
+def test_decoding_is_the_paper_s_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load_train_config(None, {}).decoding == PAPER_DECODING
+    assert (PAPER_DECODING.strategy, PAPER_DECODING.beams, PAPER_DECODING.max_new_tokens) == ("beam", 4, 16)
+    sampled = load_train_config(_file(tmp_path, "decoding: sampled"), {}).decoding
+    assert (sampled.strategy, sampled.top_p) == ("sample", 0.9)
+    with pytest.raises(UserError, match="decoding 'fast' is none of paper, sampled"):
+        load_train_config(_file(tmp_path, "decoding: fast"), {})
+
+
+def test_epochs_are_passes_over_the_captions(tmp_path: Path) -> None:
+    config = load_train_config(None, {"epochs": 8})
+    assert config.steps(566_747) == 70_844
+    assert load_train_config(None, {}).steps(566_747) == 10_000
+    assert config.steps(3) == 1
+    in_file = _file(tmp_path, "epochs: 2")
+    assert load_train_config(in_file, {}).steps(640) == 20
+    assert load_train_config(in_file, {"training": {"steps": 7}}).steps(640) == 7
+    with pytest.raises(UserError, match="--steps and --epochs both say"):
+        load_train_config(None, {"epochs": 8, "training": {"steps": 7}})
+
+
+def test_memory_and_noise_do_not_go_together(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="memory takes the place of noise"):
+        load_train_config(_file(tmp_path, "memory: {size: 20}"), {})
+    assert load_train_config(_file(tmp_path, "memory: {size: 20}\nnoise_variance: 0"), {}).memory is not None
