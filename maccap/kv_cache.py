@@ -32,6 +32,7 @@ class FixedCache(Cache):
         self._fixed = [layer for layer in layers if isinstance(layer, _FixedLayer)]
         self._others = [layer for layer in layers if not isinstance(layer, _FixedLayer)]
         self._prefilled, self._copies = rows, copies
+        self.read = 0  # tokens a row
 
     @property
     def takes_parts(self) -> bool:

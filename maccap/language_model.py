@@ -17,13 +17,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from maccap.kv_cache import FixedCache
 from maccap.rows_at_once import rows_at_once
+from maccap.self_check import check_decoding
 from maccap.tower_config import check_weight_index, read_json, refusing_code, without_code
 
 
 class FrozenLanguageModel(nn.Module):
     """A causal language model and its tokenizer, in evaluation mode for good.
 
-    Raises ValueError for a tokenizer that has no end-of-sequence token.
+    Raises ValueError for a tokenizer that has no end-of-sequence token, and WrongDecodingError, one too, for
+    a model that decodes another text than it would read (`maccap.self_check`).
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
@@ -32,7 +34,9 @@ class FrozenLanguageModel(nn.Module):
             raise ValueError(f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token")
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        self._keeps_few = "logits_to_keep" in inspect.signature(model.forward).parameters
+        takes = inspect.signature(model.forward).parameters
+        self._keeps_few, self._takes_positions = "logits_to_keep" in takes, "position_ids" in takes
+        check_decoding(self)
 
     @classmethod
     def load(cls, name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Self:
@@ -58,7 +62,12 @@ class FrozenLanguageModel(nn.Module):
                 weights_only=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
-        return cls(model, tokenizer).to(device)
+        on_device: nn.Module = model
+        return cls(on_device.to(device), tokenizer)
+
+    @property
+    def name(self) -> str:
+        return self.model.config.name_or_path or self.tokenizer.name_or_path or "of no name"
 
     @property
     def embedding_dim(self) -> int:
@@ -119,11 +128,14 @@ class FrozenLanguageModel(nn.Module):
             self._last_logits(cache, inputs_embeds=some) for some in embeddings.to(self.dtype).split(part)
         ]
         cache.copy_rows()
+        cache.read = length
         return torch.cat(logits), cache
 
     def step(self, ids: Tensor, cache: FixedCache) -> Tensor:
         """Logits [R, V] after one more token a row, ids [R], which takes a place in the cache."""
-        return self._last_logits(cache, input_ids=ids[:, None])
+        logits = self._last_logits(cache, input_ids=ids[:, None])
+        cache.read += 1
+        return logits
 
     def row_bytes(self, tokens: int) -> int:
         """Memory that one row of `tokens` takes in a decode: keys, values and logits."""
@@ -138,6 +150,11 @@ class FrozenLanguageModel(nn.Module):
         return cache.numel(), logits.numel()
 
     def _last_logits(self, cache: FixedCache, **inputs: Tensor) -> Tensor:
+        (given,) = inputs.values()
+        if self._takes_positions:  # some models count wrong by themselves
+            first, (rows, length) = cache.read, given.shape[:2]
+            positions = torch.arange(first, first + length, device=self.device)
+            inputs = {**inputs, "position_ids": positions.expand(rows, -1)}
         output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(1))
         return output.logits[:, -1]
 
