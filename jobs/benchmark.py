@@ -13,6 +13,7 @@ import typer
 from jobs.output import answer, stdout
 
 if TYPE_CHECKING:
+    from pipeline.benchmark.batches import BatchRuns
     from pipeline.benchmark.photographs import PhotographDecoding
     from pipeline.benchmark.run import Growth as GrowthFound
     from pipeline.benchmark.run import Report
@@ -41,6 +42,13 @@ Photographs = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Instead: what `reduce_jpegs` saves on the JPEGs of an archive."),
 ]
+Batches = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZES",
+        help="Instead: do captions differ between batches of so many images, for instance 1,24,64?",
+    ),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the last line to this file.")
 ]
@@ -58,6 +66,7 @@ def main(
     precision: Precision = None,
     growth: Growth = None,
     photographs: Photographs = None,
+    batches: Batches = None,
     json: JsonFile = None,
 ) -> None:
     """Measure captioning on this machine: stages, whole ways, and through Ray. The last line is JSON."""
@@ -66,6 +75,12 @@ def main(
 
         _show(measure_photographs(photographs, images, _PHOTOGRAPH_EDGE), json)
         return
+    if batches is not None:
+        from pipeline.benchmark.batches import measure_batches
+
+        precisions = [precision] if precision else ["float32", "bfloat16"]
+        _show(measure_batches(model, precisions, _counts("--batches", batches), images, _say), json)
+        return
     # of the models that each process loads
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
@@ -73,7 +88,7 @@ def main(
 
     from pipeline.benchmark.run import Growth, Options, Report, benchmark, grow
 
-    counts = _counts(growth) if growth is not None else []
+    counts = _counts("--growth", growth) if growth is not None else []
     if model is None and not counts:
         _check_sizes(clip, llm)
     gpu = torch.cuda.is_available()
@@ -96,7 +111,7 @@ def main(
     _show(report, json)
 
 
-def _show(report: "Report | GrowthFound | PhotographDecoding", json: Path | None) -> None:
+def _show(report: "Report | GrowthFound | PhotographDecoding | BatchRuns", json: Path | None) -> None:
     from rich.console import Console
 
     console = Console(width=120, file=stdout())
@@ -122,12 +137,12 @@ def _check_sizes(clip: str, llm: str) -> None:
         raise UserError(f"--llm {llm}: choose one of {', '.join(OPT_SIZES)}")
 
 
-def _counts(growth: str) -> list[int]:
+def _counts(option: str, text: str) -> list[int]:
     from pipeline.errors import UserError
 
-    parts = growth.split(",")
+    parts = text.split(",")
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise UserError(f"--growth {growth} is no list of numbers; for instance 100,1000,10000")
+        raise UserError(f"{option} {text} is no list of numbers; for instance 1,10,100")
     return sorted(map(int, parts))
 
 

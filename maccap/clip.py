@@ -20,6 +20,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from maccap.fixed_rows import IMAGES, TEXTS, fill_up, needs_fixed_rows, padded_length
 from maccap.heap import give_back
 from maccap.packed_linear import pack_linears
 from maccap.pixels import LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
@@ -185,10 +186,15 @@ class FrozenClip(nn.Module):
         # one pass from bytes to normalised numbers, on the device
         images = pixels.to(self.device).permute(0, 3, 1, 2)
         length, width = self.model.visual.positional_embedding.shape
-        parts = [
-            self.encode_normalised(torch.addcmul(-mean / std, some, 1 / (255 * std)))
-            for some in images.split(rows_at_once(length, width, self.device))
-        ]
+        size = rows_at_once(length, width, self.device)
+        fixed = self._needs_fixed_rows
+        if fixed:
+            size = min(size, IMAGES)
+        parts = []
+        for some in images.split(size):
+            block = fill_up(some, size) if fixed else some
+            encoded = self.encode_normalised(torch.addcmul(-mean / std, block, 1 / (255 * std)))
+            parts.append([part[: len(some)] for part in encoded])
         return ImageTokens(*map(torch.cat, zip(*parts, strict=True)))
 
     @torch.no_grad()
@@ -216,15 +222,32 @@ class FrozenClip(nn.Module):
         """Text features [R, D], float32, unit length, of token ids [R, context_length]."""
         tokens, model = tokens.to(self.device), self.model
         causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
-        cut = causal and model.text_pool_type == "argmax" and len(tokens) > 0
-        length = int(tokens.argmax(dim=-1).max()) + 1 if cut else tokens.shape[1]
-        features = torch.cat(
-            [
-                _encode_causal_text(model, some) if cut else model.encode_text(some)
-                for some in tokens.split(rows_at_once(length, self.embed_dim, self.device))
-            ]
-        )
-        return F.normalize(features.float(), dim=-1)
+        cut = causal and model.text_pool_type == "argmax"
+        whole = tokens.shape[1]
+        if not len(tokens):
+            return tokens.new_zeros(0, self.embed_dim, dtype=torch.float32)
+        lengths = tokens.argmax(dim=-1) + 1 if cut else torch.full_like(tokens[:, 0], whole)
+
+        def encode(some: Tensor, length: int) -> Tensor:
+            return _encode_causal_text(model, some, length) if cut else model.encode_text(some)
+
+        if not self._needs_fixed_rows:
+            size = rows_at_once(int(lengths.max()), self.embed_dim, self.device)
+            parts = zip(tokens.split(size), lengths.split(size), strict=True)
+            features = torch.cat([encode(some, int(own.max())) for some, own in parts])
+            return F.normalize(features.float(), dim=-1)
+        features = tokens.new_zeros(len(tokens), self.embed_dim, dtype=torch.float32)
+        padded = padded_length(lengths, whole)
+        for length in padded.unique().tolist():
+            rows = (padded == length).nonzero()[:, 0]
+            size = min(TEXTS, rows_at_once(length, self.embed_dim, self.device))
+            for some in rows.split(size):
+                features[some] = encode(tokens[fill_up(some, size)], length)[: len(some)].float()
+        return F.normalize(features, dim=-1)
+
+    @property
+    def _needs_fixed_rows(self) -> bool:
+        return needs_fixed_rows(self.device, next(self.model.parameters()).dtype)
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
         """Write open_clip's folder: config, safetensors (float16 when `half`), the tokenizer's own files."""
@@ -313,14 +336,13 @@ def _block_with_attention(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden))), attention
 
 
-def _encode_causal_text(model: Any, tokens: Tensor) -> Tensor:
-    """open_clip's `CLIP.encode_text`, without the padding after the longest text.
+def _encode_causal_text(model: Any, tokens: Tensor, length: int) -> Tensor:
+    """open_clip's `CLIP.encode_text` of the first `length` tokens, which no text is longer than.
 
     Attention is causal and the feature is read at the end-of-text token, so what follows it has no say; a
     caption fills about 15 of 77 positions.
     """
     end = tokens.argmax(dim=-1)
-    length = int(end.max()) + 1
     dtype = model.transformer.get_cast_dtype()
     hidden = model.token_embedding(tokens[:, :length]).to(dtype) + model.positional_embedding[:length].to(
         dtype

@@ -39,13 +39,15 @@ def decode(
     prompt_ids: Sequence[int],
     config: DecodingConfig,
     uniforms: Tensor | None = None,
+    *,
+    fixed_rows: bool = False,
 ) -> list[Decoded]:
     """`samples_per_draw` texts for each prefix [B, Q, H]: B * samples_per_draw, those of a prefix side by
     side.
 
     `uniforms` [B * samples_per_draw, max_new_tokens] in [0, 1) are the random numbers of strategy `sample`,
     one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses by mean
-    log-probability.
+    log-probability. With `fixed_rows`, texts that have ended keep their rows (`maccap.fixed_rows`).
 
     Raises ValueError where strategy and `uniforms` do not fit.
     """
@@ -59,15 +61,19 @@ def decode(
     prompt = lm.embed(torch.tensor(list(prompt_ids), dtype=torch.long)).expand(len(prefix), -1, -1)
     embeddings = torch.cat([prefix.to(lm.device, lm.dtype), prompt], dim=1)
     if config.strategy == "beam":
-        return _beam(lm, embeddings, config)
+        return _beam(lm, embeddings, config, fixed_rows)
     if config.strategy == "greedy":
-        decoded = _extend(lm, embeddings, config, None)
+        decoded = _extend(lm, embeddings, config, None, fixed_rows)
         return [text for text in decoded for _ in range(samples)]
-    return _extend(lm, embeddings, config, uniforms)
+    return _extend(lm, embeddings, config, uniforms, fixed_rows)
 
 
 def _extend(
-    lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, uniforms: Tensor | None
+    lm: FrozenLanguageModel,
+    embeddings: Tensor,
+    config: DecodingConfig,
+    uniforms: Tensor | None,
+    fixed_rows: bool,
 ) -> list[Decoded]:
     """Token by token: the most likely one, or the one that the row's uniform number picks."""
     samples, steps = (1 if uniforms is None else config.samples_per_draw), config.max_new_tokens
@@ -90,7 +96,7 @@ def _extend(
         left = int(going.sum())
         if not left or step + 1 == steps:
             break
-        if left <= _COMPACT_AT * len(live):
+        if left <= _COMPACT_AT * len(live) and not fixed_rows:
             kept = _closed_up(going)
             cache.select(kept)
             live, chosen, going = live[kept], chosen[kept], going[kept]
@@ -98,7 +104,9 @@ def _extend(
     return _collect(tokens, logprobs, lm.eos_ids)
 
 
-def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -> list[Decoded]:
+def _beam(
+    lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, fixed_rows: bool
+) -> list[Decoded]:
     """Beam search by mean log-probability a token, end token included.
 
     The rules are those of Hugging Face's `generate(num_beams=..., length_penalty=1.0, early_stopping=False)`:
@@ -119,7 +127,9 @@ def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -
     ended_means = torch.full((images, width), _IMPOSSIBLE, device=device)
     ended_lengths = torch.ones((images, width), device=device)
     live = torch.arange(images, device=device)  # the images that the batch still holds
-    result_tokens, result_means, result_lengths = ended_tokens, ended_means, ended_lengths
+    going = torch.ones(images, dtype=torch.bool, device=device)  # those of them that are not done
+    result_tokens, result_means = ended_tokens.clone(), ended_means.clone()
+    result_lengths = ended_lengths.clone()
 
     for step in range(steps):
         token, logprob = (
@@ -140,16 +150,18 @@ def _beam(lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig) -
         ended_tokens = _take(torch.cat([ended_tokens, extended], dim=1), order)
         lengths = torch.full_like(means, step + 1)
         ended_lengths = torch.cat([ended_lengths, lengths], dim=1).gather(1, order)
-        result_tokens[live], result_means[live] = ended_tokens, ended_means
-        result_lengths[live] = ended_lengths
+        result_tokens[live[going]], result_means[live[going]] = ended_tokens[going], ended_means[going]
+        result_lengths[live[going]] = ended_lengths[going]
         if step + 1 == steps:
             break
 
         scores, order = torch.where(ends, _IMPOSSIBLE, best).topk(width, dim=-1)
         tokens, source, token = _take(extended, order), source.gather(1, order), token.gather(1, order)
-        kept = _closed_up(scores[:, 0] / (step + 1) > ended_means[:, -1])
-        if not len(kept):
+        going = going & (scores[:, 0] / (step + 1) > ended_means[:, -1])
+        if not going.any():
             break
+        kept = torch.arange(len(live), device=device) if fixed_rows else _closed_up(going)
+        going = going[kept]
         live, tokens, scores, source, token = (part[kept] for part in (live, tokens, scores, source, token))
         ended_tokens, ended_means, ended_lengths = (
             part[kept] for part in (ended_tokens, ended_means, ended_lengths)

@@ -12,17 +12,16 @@ from maccap.adaptor import Adaptor
 from maccap.config import DecodingConfig
 from maccap.decoding import Decoded, decode
 from maccap.fitting_batch import FittingBatch, rows_that_fit
+from maccap.fixed_rows import decoded_rows, needs_fixed_rows
 from maccap.heap import give_back
 from maccap.keyed_random import normals, uniforms
 from maccap.language_model import FrozenLanguageModel
 from maccap.noise import add_noise
 
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
-# memory, and help a small model alone, whose steps are short against what surrounds them. On a GPU a step
-# reads all weights and launches all kernels however few.
+# memory, and help a small model alone, whose steps are short against what surrounds them.
 _DRAWS_ON_CPU, _ROWS_ON_CPU = 24, 35
 _SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 96 << 20
-_ROWS_ON_GPU = 2048
 
 
 class Candidate(NamedTuple):
@@ -67,25 +66,29 @@ class CandidateSampler(nn.Module):
         Candidate k has noise draw k // samples_per_draw and random numbers of its own, both keyed by `seed`,
         the image's id and their index: no other row, batch size or K has a say. `prompt` follows BOS (none
         for a caption). The language model holds as many rows at once as memory has room for, beams counted,
-        up to `batch_rows`, by default the number from which more do not make it faster. Raises MemoryError
-        where one draw does not fit.
+        up to `batch_rows`, by default the number from which more do not make it faster; in half precision and
+        on a GPU always so many (`maccap.fixed_rows`). Raises MemoryError where these do not fit, or not even
+        one draw does.
         """
         if len(features) != len(image_ids):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
         jobs = [(row, draw) for row in range(len(features)) for draw in range(decoding.draws)]
         prompt_ids = self.lm.prompt_ids(prompt)
+        fixed = needs_fixed_rows(self.lm.device, self.lm.dtype)
         size = self.draws_at_once(decoding, len(prompt_ids), batch_rows)
 
         def texts_of(part: slice) -> list[Decoded]:
             batch = jobs[part]
+            wanted = len(batch) * decoding.samples_per_draw
+            if fixed:
+                batch = batch + [batch[-1]] * (size - len(batch))
             prefix = self._prefix(features, image_ids, seed, batch)
             give_back()  # keys and values are not to come on top of what the adaptor took
-            return decode(
-                self.lm, prefix, prompt_ids, decoding, _sampling_numbers(image_ids, seed, batch, decoding)
-            )
+            numbers = _sampling_numbers(image_ids, seed, batch, decoding)
+            return decode(self.lm, prefix, prompt_ids, decoding, numbers, fixed_rows=fixed)[:wanted]
 
         candidates: list[list[Candidate]] = [[] for _ in image_ids]
-        texts = chain.from_iterable(self._batch.over(len(jobs), size, texts_of))
+        texts = chain.from_iterable(self._batch.over(len(jobs), size, texts_of, halve=not fixed))
         for position, text in enumerate(texts):
             row = jobs[position // decoding.samples_per_draw][0]
             candidates[row].append(Candidate(self.lm.text(text.token_ids), text.logprob))
@@ -93,10 +96,10 @@ class CandidateSampler(nn.Module):
 
     def draws_at_once(self, decoding: DecodingConfig, prompt: int = 1, batch_rows: int | None = None) -> int:
         """Noise draws in one batch, as `forward` explains; `prompt` is in tokens, BOS included."""
+        if needs_fixed_rows(self.lm.device, self.lm.dtype):
+            return max(1, (batch_rows or decoded_rows(self.lm.device)) // decoding.rows_per_draw)
         row_bytes = self.lm.row_bytes(self.adaptor.config.queries + prompt + decoding.max_new_tokens)
-        if batch_rows is None and self.lm.device.type == "cuda":
-            batch_rows = _ROWS_ON_GPU
-        elif batch_rows is None:
+        if batch_rows is None:
             few = min(_ROWS_ON_CPU, _DRAWS_ON_CPU * decoding.rows_per_draw)
             batch_rows = max(few, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))
         return max(1, rows_that_fit(row_bytes, self.lm.device, batch_rows) // decoding.rows_per_draw)

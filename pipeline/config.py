@@ -16,7 +16,7 @@ from pipeline.sources.sample import MAX_BYTES, KeySetting
 
 class CaptionJobConfig(Config):
     """Settings of one run. All but `decode_seconds`, `resources` and the batch sizes are part of what
-    `run.json` pins down.
+    `run.json` pins down; in half precision `candidate_batch` too.
     """
 
     decoding: dict[str, Any] = Field(
@@ -68,7 +68,8 @@ class CaptionJobConfig(Config):
     candidate_batch: int | None = Field(
         default=None,
         ge=1,
-        description="images the language model decodes at once, at most; left out: as fits and pays",
+        description="images the language model decodes at once, at most; left out: as fits and pays; "
+        "in half precision exactly so many, and part of what run.json pins down",
     )
     rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
     stall_seconds: float = Field(

@@ -25,6 +25,14 @@ from pipeline.stages import CaptionStages, ShardWork
 from pipeline.torch_runtime import Precision
 from pipeline.written import WrittenChunks, unfinished
 
+_SAME = "an image gets the same caption whatever the batches, workers and resumes, on one kind of device"
+_SAME_CAPTION: dict[Precision, str] = {
+    "float32": f"{_SAME} with one version of torch; on a GPU also with one candidate_batch",
+    "bfloat16": f"{_SAME} with one version of torch and one candidate_batch",
+    "float16": f"{_SAME} with one version of torch and one candidate_batch; on a CPU nearly so",
+}
+"""What a run promises, in its `run.json`; `maccap benchmark --batches` measures it."""
+
 
 class Summary(Config):
     """What a finished run says of itself; `summary.json` and the command's last line."""
@@ -235,6 +243,8 @@ def run_facts(
         colour=config.colour,
         features_fingerprint=bundle.features_fingerprint if config.keep_features else None,
         precision=precision,
+        candidate_batch=None if precision == "float32" else config.candidate_batch,
+        same_caption=_SAME_CAPTION[precision],
         version=__version__,
     )
 

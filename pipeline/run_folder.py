@@ -46,8 +46,9 @@ Stems = Collection[str] | None
 
 
 class RunFacts(Config):
-    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, and what
-    SOURCE was `taken_for` and had `left_out` as the run began, which are for people.
+    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
+    SOURCE was `taken_for` and had `left_out` as the run began, and the promise of `same_caption`, which are
+    for people.
     """
 
     source: str
@@ -71,13 +72,17 @@ class RunFacts(Config):
     colour: Colour = "ignored"  # as in earlier versions
     features_fingerprint: str | None = None
     precision: Precision
+    candidate_batch: int | None = None  # where it decides captions: in half precision
+    same_caption: str = ""
     version: str
 
     def for_footer(self) -> dict[str, Any]:
         """The facts that belong in each file: not where things lay, so that a file is the same on any
         machine.
         """
-        return self.model_dump(exclude={"source", "taken_for", "left_out", "model", "image_root"})
+        return self.model_dump(
+            exclude={"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
+        )
 
     def public(self) -> Self:
         """Without the secrets of any URL: what `run.json` says, and what is compared."""
@@ -284,7 +289,7 @@ def _json(summary: dict[str, Any]) -> bytes:
 
 
 def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
-    passed_over = ("model", "version", "taken_for", "left_out", "features_fingerprint")
+    passed_over = ("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint")
     if differences := differing(old, new, passed_over):
         raise UserError(
             f"OUTPUT {url} holds a run with other settings:\n  "

@@ -144,3 +144,15 @@ def test_a_bundle_that_lacks_a_part_is_refused_before_anything_is_written(
 def _set_clip(model: Path, name: str) -> None:
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "clip": {"name": name, "pretrained": "openai"}}))
+
+
+def test_in_half_precision_the_batch_is_a_fact_and_the_promise_says_so(
+    source: str, small_bundle: Path
+) -> None:
+    bundle, plan = open_bundle(str(small_bundle)), plan_source(source)
+    config = CaptionJobConfig(candidate_batch=5)
+    whole = run_facts(source, plan, str(small_bundle), bundle, config, "float32")
+    half = run_facts(source, plan, str(small_bundle), bundle, config, "bfloat16")
+    assert (whole.candidate_batch, half.candidate_batch) == (None, 5)
+    assert "one candidate_batch" in half.same_caption
+    assert "same_caption" not in half.for_footer()
