@@ -29,6 +29,8 @@ def stored_pixels(image: Image.Image) -> Image.Image:
 
 
 def _stored(image: ImageFile.ImageFile) -> Image.Image | None:
+    if image.tell():  # of an animation that somebody has moved on in: composed with the frames before
+        return None
     if image.format == "GIF":
         return _on_clear_canvas(image, image.tile[0][1])
     if image.format == "PNG":

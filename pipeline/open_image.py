@@ -35,7 +35,7 @@ class Opened:
         """Have a JPEG decoded at a part of its size, with edges at least that long."""
         return (
             self.file is not None
-            and self.file.format == "JPEG"
+            and self.file.format in ("JPEG", "MPO")
             and self.file.draft(None, (edge, edge)) is not None
         )
 

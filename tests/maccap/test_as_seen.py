@@ -43,6 +43,15 @@ def test_around_the_first_frame_of_a_gif_nothing_is_shown(clear: int | None, dis
     assert (shown == 255).all()
 
 
+def test_a_later_frame_is_seen_with_those_before_it() -> None:
+    first, second = picture(1), picture(1)
+    second.paste((1, 2, 3), (10, 10, 20, 20))
+    opened = Image.open(io.BytesIO(encoded(first, "GIF", save_all=True, append_images=[second])))
+    opened.seek(1)
+    seen = np.asarray(as_seen(opened).convert("RGB"))
+    assert np.abs(seen.astype(int) - np.asarray(second)).max() <= 3
+
+
 def test_a_whole_frame_of_a_gif_is_what_it_was() -> None:
     image = picture(2)
     assert np.array_equal(_seen(encoded(image, "GIF")), np.asarray(image))

@@ -183,3 +183,10 @@ def test_only_a_jpeg_far_larger_than_needed_is_reduced() -> None:
 
 def _whole_and_reduced(data: bytes) -> tuple[DecodedImage, DecodedImage]:
     return decode_image(data, SPEC), decode_image(data, SPEC, DecodeLimits(reduce_jpegs=True))
+
+
+def test_a_phone_s_file_of_several_jpegs_is_reduced_too() -> None:
+    whole, reduced = _whole_and_reduced(encoded(picture(5, 600, 400), "MPO", quality=95))
+    assert (whole.width, whole.height) == (reduced.width, reduced.height) == (600, 400)
+    assert not np.array_equal(whole.pixels, reduced.pixels)
+    assert np.abs(whole.pixels.astype(int) - reduced.pixels).mean() < 6
