@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
 _BITS, _PLANAR, _FORMAT = 258, 284, 339  # tags: BitsPerSample, PlanarConfiguration, SampleFormat
+_COMPRESSION = 259
+_OTHER_CODECS = (50001, 50002, 52546, 34887, 34712)  # WebP, JPEG XL twice, LERC, JPEG 2000
 _PHOTOMETRIC, _WHITE_IS_0 = 262, 0
 _PLANES, _SIGNED = 2, 2
 _ASSOCIATED = 1
@@ -61,9 +63,14 @@ def odd_tiff(data: bytes) -> OddTiff:
 
 
 def is_odd(image: Image.Image) -> bool:
-    """Whether Pillow opens this TIFF and reads it wrongly: it takes planes of 16 bits for planes of 8."""
+    """Whether Pillow opens this TIFF and reads it wrongly, as it takes planes of 16 bits for planes of 8, or
+    has no codec for it.
+    """
     tags: Any = getattr(image, "tag_v2", None)
-    return image.format == "TIFF" and tags.get(_PLANAR) == _PLANES and max(tags.get(_BITS, (8,))) > 8
+    if image.format != "TIFF":
+        return False
+    planes = tags.get(_PLANAR) == _PLANES and max(tags.get(_BITS, (8,))) > 8
+    return planes or tags.get(_COMPRESSION) in _OTHER_CODECS
 
 
 @dataclass(frozen=True)

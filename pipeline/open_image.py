@@ -91,7 +91,7 @@ def open_image(data: bytes, image_format: str, accept_truncated: bool = False) -
             return opened
         raise
     if is_odd(file):
-        _need("TIFF of 16-bit planes", "tifffile", "imagecodecs")
+        _need("TIFF of 16-bit planes or of a rare compression", "tifffile", "imagecodecs")
         return _open_odd_tiff(data) or Opened(file.size, decoder.package, lambda: file, file)
     _one_orientation(file)
     return Opened(file.size, decoder.package, lambda: file, file)
