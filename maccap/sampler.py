@@ -96,9 +96,9 @@ class CandidateSampler(nn.Module):
 
     def draws_at_once(self, decoding: DecodingConfig, prompt: int = 1, batch_rows: int | None = None) -> int:
         """Noise draws in one batch, as `forward` explains; `prompt` is in tokens, BOS included."""
-        if needs_fixed_rows(self.lm.device, self.lm.dtype):
-            return max(1, (batch_rows or decoded_rows(self.lm.device)) // decoding.rows_per_draw)
         row_bytes = self.lm.row_bytes(self.adaptor.config.queries + prompt + decoding.max_new_tokens)
+        if needs_fixed_rows(self.lm.device, self.lm.dtype):
+            return max(1, (batch_rows or decoded_rows(self.lm.device, row_bytes)) // decoding.rows_per_draw)
         if batch_rows is None:
             few = min(_ROWS_ON_CPU, _DRAWS_ON_CPU * decoding.rows_per_draw)
             batch_rows = max(few, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))

@@ -34,6 +34,8 @@ class OddJpeg:
             raise ValueError(
                 f"it holds {values.shape[1]} x {values.shape[0]} pixels, not what its header says"
             )
+        if values.ndim == 3 and values.shape[2] != 3:
+            raise NotImplementedError(f"{self.kind} JPEG of {values.shape[2]} colours")
         if values.dtype != np.uint8:
             values = (values >> (self.bits - 8)).astype(np.uint8)
         image = Image.fromarray(values)

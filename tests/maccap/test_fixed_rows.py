@@ -14,7 +14,7 @@ from maccap.bundle import Bundle
 from maccap.captioner import Caption, Captioner
 from maccap.clip import FrozenClip
 from maccap.config import DecodingConfig
-from maccap.fixed_rows import fill_up, needs_fixed_rows, padded_length
+from maccap.fixed_rows import decoded_rows, fill_up, needs_fixed_rows, padded_length
 from maccap.world.evaluation import render_test_set
 
 IMAGES = 30
@@ -96,3 +96,11 @@ def test_rows_are_filled_up_and_lengths_rounded_one_by_one() -> None:
     assert padded_length(torch.tensor([1, 8, 9, 70, 77]), 77).tolist() == [8, 8, 16, 72, 77]
     assert needs_fixed_rows(torch.device("cuda"), torch.float32)
     assert not needs_fixed_rows(torch.device("cpu"), torch.float32)
+
+
+def test_how_many_are_decoded_together_follows_from_the_model() -> None:
+    gpu = torch.device("cuda")
+    assert decoded_rows(gpu, 1 << 20) == 1024
+    assert decoded_rows(gpu, 30 << 20) == 256
+    assert decoded_rows(gpu, 1 << 40) == 1
+    assert decoded_rows(torch.device("cpu"), 1 << 40) == 32
