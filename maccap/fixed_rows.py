@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
-_DECODED_ON_CPU, _DECODED_ON_GPU = 32, 1024  # rows that the language model decodes together
+_DECODED_ON_CPU, _DECODED_ON_GPU = 64, 1024  # rows that the language model decodes together
 _GPU_BYTES = 8 << 30  # of keys, values and logits: beside a model of 7 billion on a GPU of 24 GB
 _TOKENS = 8  # texts are as long as a multiple of it
 

@@ -103,4 +103,4 @@ def test_how_many_are_decoded_together_follows_from_the_model() -> None:
     assert decoded_rows(gpu, 1 << 20) == 1024
     assert decoded_rows(gpu, 30 << 20) == 256
     assert decoded_rows(gpu, 1 << 40) == 1
-    assert decoded_rows(torch.device("cpu"), 1 << 40) == 32
+    assert decoded_rows(torch.device("cpu"), 1 << 40) == 64
