@@ -26,10 +26,10 @@ def main(
 ) -> None:  # fmt: skip
     """Score the embedded model with one part of the method changed at a time, and beside other methods."""
     from maccap.bundle import Bundle, embedded_bundle_path
-    from maccap.world.ablation import Ablation, markdown
-    from maccap.world.build import BUILD_FILE, BuildConfig, Towers
-    from maccap.world.scene import SPLITS
-    from pipeline.errors import UserError
+    from maccap.scenes.evaluation.ablation import Ablation, markdown
+    from maccap.scenes.training.build import BUILD_FILE, BuildConfig, Towers
+    from maccap.scenes.world.scene import SPLITS
+    from pipeline.storage.errors import UserError
 
     chosen = next((name for name in SPLITS if name == split), None)
     if chosen is None:

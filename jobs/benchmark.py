@@ -126,8 +126,8 @@ def _show(report: "Report | GrowthFound | PhotographDecoding | BatchRuns", json:
 def _check_sizes(clip: str, llm: str) -> None:
     import open_clip
 
-    from maccap.benchmark.random_models import OPT_SIZES
-    from pipeline.errors import UserError
+    from pipeline.benchmark.random_models import OPT_SIZES
+    from pipeline.storage.errors import UserError
 
     if clip not in open_clip.list_models():
         raise UserError(
@@ -138,7 +138,7 @@ def _check_sizes(clip: str, llm: str) -> None:
 
 
 def _counts(option: str, text: str) -> list[int]:
-    from pipeline.errors import UserError
+    from pipeline.storage.errors import UserError
 
     parts = text.split(",")
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):

@@ -26,9 +26,9 @@ def main(
     """Time training steps of models with random weights, our way and the authors', turn by turn."""
     import open_clip
 
-    from maccap.benchmark.random_models import OPT_SIZES
-    from maccap.benchmark.training import Sizes, training_paces
-    from pipeline.errors import UserError
+    from pipeline.benchmark.random_models import OPT_SIZES
+    from pipeline.benchmark.training_steps import Sizes, training_paces
+    from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
 
     if clip not in open_clip.list_models():

@@ -80,7 +80,7 @@ def main(
     image_column: ImageColumn = None,
 ) -> None:
     """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
-    from pipeline.config import load_config
+    from pipeline.run.config import load_config
 
     overrides = {
         "seed": seed,
@@ -94,8 +94,8 @@ def main(
     settings = load_config(config, overrides)
 
     from maccap.bundle import embedded_bundle_path
-    from pipeline.run import caption_archive
-    from pipeline.selection import Selection
+    from pipeline.caption import caption_archive
+    from pipeline.run.selection import Selection
 
     selection = Selection.parse(shards, partition)
     model = model or str(embedded_bundle_path())

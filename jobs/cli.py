@@ -64,7 +64,7 @@ def _ends_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 
     Around the command and not around the app: Typer itself would end an interrupted one without a word.
     """
-    from pipeline.errors import RunError, UserError
+    from pipeline.storage.errors import RunError, UserError
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -86,7 +86,7 @@ def _about() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    from pipeline.redact import redacted
+    from pipeline.storage.redact import redacted
 
     print(redacted(message), file=sys.stderr, flush=True)
     sys.exit(code)

@@ -11,7 +11,7 @@ import typer
 from jobs.output import answer
 
 if TYPE_CHECKING:
-    from pipeline.examples import Example
+    from pipeline.inspect.examples import Example
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where scenes, captions and sheet go.")]
 Count = Annotated[int, typer.Option(min=2, help="How many scenes.")]
@@ -29,7 +29,7 @@ def main(
 ) -> None:
     """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
     from maccap.bundle import embedded_bundle_path
-    from pipeline.run import open_bundle
+    from pipeline.caption import open_bundle
 
     bundle = model or str(embedded_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed
@@ -45,10 +45,10 @@ def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     from jobs.scenes import write_scenes
     from jobs.score import as_json, as_table, score_run
     from jobs.sheet import write_sheet
-    from maccap.world.archive import ArchiveConfig
-    from pipeline.config import load_config
-    from pipeline.examples import pick_examples
-    from pipeline.run import caption_archive
+    from maccap.scenes.world.archive import ArchiveConfig
+    from pipeline.caption import caption_archive
+    from pipeline.inspect.examples import pick_examples
+    from pipeline.run.config import load_config
 
     scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
     _say(f"1/4  rendering {count:,} scenes into {scenes}")
@@ -73,8 +73,8 @@ def start_afresh(folder: Path) -> None:
     """Remove what an earlier demo left in `folder`, and nothing else. Raises UserError, before anything is
     removed, where something else has a name that the demo needs.
     """
-    from maccap.world.archive import ARCHIVE_FILE
-    from pipeline.errors import UserError
+    from maccap.scenes.world.archive import ARCHIVE_FILE
+    from pipeline.storage.errors import UserError
 
     scenes, run, sheet = folder / _SCENES, folder / _RUN, folder / _SHEET
     ran = _is_run_of(scenes, run)
@@ -97,7 +97,7 @@ def start_afresh(folder: Path) -> None:
 
 
 def _is_run_of(scenes: Path, run: Path) -> bool:
-    from pipeline.run_folder import RUN_FILE
+    from pipeline.run.run_folder import RUN_FILE
 
     try:
         source = json.loads((run / RUN_FILE).read_bytes())["source"]

@@ -18,8 +18,8 @@ Seed = Annotated[int, typer.Option(help="Seed of all training.")]
 def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
     """Train the embedded model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
-    from maccap.world import build
-    from pipeline.errors import UserError
+    from maccap.scenes.training import build
+    from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
     from pipeline.train.config import load_train_config
     from pipeline.train.run import train_bundle

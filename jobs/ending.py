@@ -25,8 +25,8 @@ def end_process(code: str | int | None) -> NoReturn:
     """End with `code`, and leave no process of a Ray that was started here."""
     _asked.set()
     clean = True
-    if "pipeline.cluster" in sys.modules:
-        from pipeline.cluster import end_local_ray
+    if "pipeline.execution.cluster" in sys.modules:
+        from pipeline.execution.cluster import end_local_ray
 
         clean = end_local_ray()
     if clean:
@@ -38,8 +38,8 @@ def _ask(signum: int, frame: FrameType | None) -> None:
     if not _asked.is_set():
         _asked.set()
         raise KeyboardInterrupt
-    if "pipeline.cluster" in sys.modules:
-        from pipeline.cluster import abandon_local_ray
+    if "pipeline.execution.cluster" in sys.modules:
+        from pipeline.execution.cluster import abandon_local_ray
 
         abandon_local_ray()
     if sys.stderr.isatty():

@@ -28,12 +28,12 @@ def main(
     noise_variance: Noise = 0.016,
 ) -> None:
     """Write a bundle from the authors' checkpoint; nothing in the file is executed."""
-    from maccap.author_checkpoint import load_author_adaptor
+    from maccap.adaptor.author_checkpoint import load_author_adaptor
     from maccap.bundle import write_bundle
-    from maccap.clip import FrozenClip
     from maccap.config import PAPER_DECODING, BundleConfig, ClipSource, LanguageModelSource
-    from pipeline.errors import UserError
-    from pipeline.redact import describe
+    from maccap.image.clip import FrozenClip
+    from pipeline.storage.errors import UserError
+    from pipeline.storage.redact import describe
 
     if not checkpoint.is_file():
         raise UserError(f"CHECKPOINT {checkpoint} is not a file.")

@@ -9,8 +9,8 @@ import typer
 from jobs.output import answer
 
 if TYPE_CHECKING:
-    from maccap.world.archive import ArchiveConfig
-    from maccap.world.scene import Split as SplitName
+    from maccap.scenes.world.archive import ArchiveConfig
+    from maccap.scenes.world.scene import Split as SplitName
 
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="The folder for the tars: new, empty, or of before.")
@@ -39,7 +39,7 @@ def main(
     text: Text = None,
 ) -> None:
     """Write rendered scenes with their captions as WebDataset tars. The same command again completes them."""
-    from maccap.world.archive import ArchiveConfig
+    from maccap.scenes.world.archive import ArchiveConfig
 
     if text:
         lines = write_captions(out, split, count, seed, text)
@@ -56,9 +56,9 @@ def main(
 
 def write_scenes(out: Path, config: "ArchiveConfig") -> int:
     """Write the archive while showing progress; returns how many tars it has. Raises UserError."""
-    from maccap.world.archive import write_archive
-    from pipeline.errors import UserError
-    from pipeline.progress import Progress, shown
+    from maccap.scenes.world.archive import write_archive
+    from pipeline.run.progress import Progress, shown
+    from pipeline.storage.errors import UserError
 
     shards = len(config.shard_names())
     progress = Progress(shards=shards, rows_known=config.count)
@@ -79,8 +79,8 @@ def write_captions(
     """Write the captions of `count` scenes, five each, to the file `out`; returns how many. Raises
     UserError.
     """
-    from maccap.world.facts import split_captions
-    from pipeline.errors import UserError
+    from maccap.scenes.world.facts import split_captions
+    from pipeline.storage.errors import UserError
 
     captions = split_captions(split, count, seed, wording)
     try:

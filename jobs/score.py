@@ -12,8 +12,8 @@ import typer
 from jobs.output import answer
 
 if TYPE_CHECKING:
-    from maccap.world.facts import SceneFacts
-    from maccap.world.score import Scores
+    from maccap.scenes.evaluation.score import Scores
+    from maccap.scenes.world.facts import SceneFacts
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run folder of a captioned scene archive.")]
 JsonOnly = Annotated[bool, typer.Option("--json", help="Print the JSON line alone.")]
@@ -45,7 +45,7 @@ def score_run(run: str) -> Report:
 
     Raises UserError where RUN has no captions, or fewer than two rows with scene facts.
     """
-    from maccap.world.score import score
+    from maccap.scenes.evaluation.score import score
 
     reranked, first, facts = _read(run)
     report: Report = {"reranked": {}, "first candidate": {}}
@@ -61,7 +61,7 @@ def score_run(run: str) -> Report:
 
 def as_table(report: Report) -> str:
     """The report to read: shares of 1, a dash where nothing was said, and CIDEr-D from 0 to 10."""
-    from maccap.world.score import Scores
+    from maccap.scenes.evaluation.score import Scores
 
     heads = "".join(f"{head:>11}" for head in ("scenes", *Scores.SHOWN))
     lines = []
@@ -84,9 +84,9 @@ def _read(run: str) -> tuple[list[str | None], list[str | None], list["SceneFact
     """Captions, first candidates and facts of the rows that have facts."""
     from pydantic import ValidationError
 
-    from maccap.world.facts import SceneFacts
-    from pipeline.captions import read_captions
-    from pipeline.errors import UserError
+    from maccap.scenes.world.facts import SceneFacts
+    from pipeline.inspect.caption_table import read_captions
+    from pipeline.storage.errors import UserError
 
     captions: list[str | None] = []
     first: list[str | None] = []

@@ -20,7 +20,7 @@ def main(run: Run, no_source: NoSource = False) -> None:
     """
     import json
 
-    from pipeline.progress import shown
+    from pipeline.run.progress import shown
     from pipeline.verify import verify_run
 
     found = verify_run(run, not no_source, lambda problem: answer(problem), shown)

@@ -2,18 +2,15 @@
 
 The method, in the order of the paper, one file a step:
 
-    as_seen.py     an image as a person sees it: upright, opaque, 8 bits; without torch
-    pixels.py      the pixels a CLIP expects, without torch
-    clip.py        frozen CLIP: global feature, projected tokens, last-block attention, text feature
-    regions.py     salient tokens and their sub-region features; features.py: pixels to both
-    noise.py       region noise that bridges text features (training) and image features (inference)
-    adaptor.py     learned queries that turn noisy features into a language-model prefix
-    loss.py        what the adaptor learns from: the caption's tokens after the prefix
-    language_model.py, decoding.py, sampling.py   the frozen language model; greedy, beam, sampled decoding
-    sampler.py     several candidates an image, keyed by image and candidate (keyed_random.py)
-    rerank.py      the candidate closest to the image in CLIP space wins
-    captioner.py   all of it together
-    bundle.py      a trained captioner as a folder
+    image/      an image as a person sees it, the frozen CLIP, salient regions, features
+    text/       the frozen language model: prefix in, texts out, greedy, sampled or by beams
+    adaptor/    region noise, the adaptor from noisy features to a prefix, and its training on text alone
+    sampler.py  several candidates per image, keyed by image and candidate (keyed_random.py)
+    rerank.py   the candidate closest to the image in CLIP space wins
+    captioner.py  all of it together
+    bundle.py   a trained captioner as a folder (bundle_files.py, tower_config.py, config.py)
+    runtime/    batch sizes, packed layers, memory: nothing there changes a result
+    scenes/     synthetic scenes, and the training and evaluation of the built-in model on them
 
 Importing this package imports neither Ray nor torch; `maccap.Captioner` loads torch when first used.
 """

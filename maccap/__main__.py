@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from maccap.own_packages import own_packages_first
+from maccap.runtime.own_packages import own_packages_first
 
 
 def main() -> None:

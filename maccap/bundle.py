@@ -21,17 +21,17 @@ from pydantic import ValidationError
 
 from maccap.bundle_files import check_folder, check_name, check_names, is_hidden
 from maccap.config import BundleConfig, ClipSource, LanguageModelSource
-from maccap.pixels import LOCAL_PREFIX, PixelSpec, load_pixel_spec
+from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, load_pixel_spec
 from maccap.tower_config import read_json
 
 if TYPE_CHECKING:
     import torch
 
-    from maccap.adaptor import Adaptor
-    from maccap.clip import FrozenClip
-    from maccap.features import FeatureExtractor
-    from maccap.language_model import FrozenLanguageModel
+    from maccap.adaptor.adaptor import Adaptor
+    from maccap.image.clip import FrozenClip
+    from maccap.image.features import FeatureExtractor
     from maccap.sampler import CandidateSampler
+    from maccap.text.language_model import FrozenLanguageModel
 
 _CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "llm"
 _MEMORY = "memory.safetensors"
@@ -88,7 +88,7 @@ class Bundle:
         """The frozen CLIP; float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise."""
         import torch
 
-        from maccap.clip import FrozenClip
+        from maccap.image.clip import FrozenClip
 
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
@@ -105,7 +105,7 @@ class Bundle:
         self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
     ) -> "FeatureExtractor":
         """CLIP, the region settings and the memory of this bundle, pixels to features."""
-        from maccap.features import FeatureExtractor
+        from maccap.image.features import FeatureExtractor
 
         clip, memory = self.load_clip(device, dtype), self.config.memory
         if memory is None:
@@ -125,9 +125,9 @@ class Bundle:
         """Adaptor (float32) and language model (by default float32 on a CPU, bfloat16 on a GPU)."""
         import torch
 
-        from maccap.language_model import FrozenLanguageModel
-        from maccap.packed_linear import pack_linears
+        from maccap.runtime.packed_linear import pack_linears
         from maccap.sampler import CandidateSampler
+        from maccap.text.language_model import FrozenLanguageModel
 
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
@@ -139,7 +139,7 @@ class Bundle:
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""
         from safetensors.torch import load_file
 
-        from maccap.adaptor import Adaptor
+        from maccap.adaptor.adaptor import Adaptor
 
         path = self._adaptor_path()
         adaptor = Adaptor(self.config.adaptor)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from maccap.config import BundleConfig
-from maccap.pixels import LOCAL_PREFIX
+from maccap.image.preprocessing import LOCAL_PREFIX
 from maccap.tower_config import UnsafeModelError, check_own_configs
 
 _KINDS = {

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from maccap.as_seen import as_seen
 from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
 from maccap.config import BundleConfig, DecodingConfig
-from maccap.features import FeatureExtractor
-from maccap.pixels import resize_and_crop
+from maccap.image.as_seen import as_seen
+from maccap.image.features import FeatureExtractor
+from maccap.image.preprocessing import resize_and_crop
 from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 
@@ -82,7 +82,7 @@ class Captioner:
     ) -> list[Caption]:
         """One caption an image, in order. `decoding` is the bundle's by default.
 
-        An image is taken as a person sees it (`maccap.as_seen`): upright, transparency on white.
+        An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
         gets the same caption in any company, and with the same id and seed in the pipeline. Raises ValueError
         where `ids` and `images` differ in number, and Pillow's errors for a file that is not an image.

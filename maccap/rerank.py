@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maccap.clip import FrozenClip
+from maccap.image.clip import FrozenClip
 
 
 class Reranker:

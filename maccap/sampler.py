@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.noise import add_noise
 from maccap.config import DecodingConfig
-from maccap.decoding import Decoded, decode
-from maccap.fitting_batch import FittingBatch, rows_that_fit
-from maccap.fixed_rows import decoded_rows, needs_fixed_rows
-from maccap.heap import give_back
 from maccap.keyed_random import normals, uniforms
-from maccap.language_model import FrozenLanguageModel
-from maccap.noise import add_noise
+from maccap.runtime.fitting_batch import FittingBatch, rows_that_fit
+from maccap.runtime.fixed_rows import decoded_rows, needs_fixed_rows
+from maccap.runtime.process_memory import give_back
+from maccap.text.decoding import Decoded, decode
+from maccap.text.language_model import FrozenLanguageModel
 
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
 # memory, and help a small model alone, whose steps are short against what surrounds them.
@@ -67,8 +67,8 @@ class CandidateSampler(nn.Module):
         the image's id and their index: no other row, batch size or K has a say. `prompt` follows BOS (none
         for a caption). The language model holds as many rows at once as memory has room for, beams counted,
         up to `batch_rows`, by default the number from which more do not make it faster; in half precision and
-        on a GPU always so many (`maccap.fixed_rows`). Raises MemoryError where these do not fit, or not even
-        one draw does.
+        on a GPU always so many (`maccap.runtime.fixed_rows`). Raises MemoryError where these do not fit, or
+        not even one draw does.
         """
         if len(features) != len(image_ids):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")

@@ -1,14 +1,18 @@
 """The distributed captioning pipeline on Ray Data: sources, stages and sink.
 
-    sources/       which shards a SOURCE holds, and the samples of one shard
-    chunk.py       the unit of work, from source to sink
-    decode.py, features.py, candidates.py, rerank.py    the stages, plain classes that run without Ray
-    isolated_decoder.py, decode_image.py    decoding in a process that a hostile image may kill
-    write.py       the sink: one Parquet file a chunk, whole or not at all
-    run_folder.py  the output folder, which is also the checkpoint
-    verify/        a finished run read back, against its source
-    local.py       the stages in this process
-    flow.py        the same stages as a Ray Data graph
+    caption.py   a captioning run: plan, check, caption what is missing, verify, mark
+    chunk.py     the unit of work, from source to sink
+    storage/     files behind paths and URLs, folders written whole, retries, redaction
+    formats/     tar, streaming JSON, image formats: what sources and texts share
+    sources/     which shards a SOURCE holds, and the samples of one shard
+    stages/      one class a stage, plain classes that run without Ray; decoding/ holds the sandbox
+    execution/   the stages as a Ray Data graph, or in this process; cluster, worker activity, watchdog
+    run/         a run's settings, its folder, which is also the checkpoint, and its progress
+    inspect/     a run's table read back, and drawn
+    texts/       captions to train on
+    train/       text-only training as a job
+    verify/      a finished run read back, against its source
+    benchmark/   how fast all of it is, and how far from what the machine can do
 
 It calls `maccap` for every model step and holds no model mathematics. Importing it imports neither Ray nor
 torch.

@@ -26,9 +26,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import write_bundle
-from maccap.clip import FrozenClip
 from maccap.config import (
     AdaptorConfig,
     BundleConfig,
@@ -37,10 +36,11 @@ from maccap.config import (
     LanguageModelSource,
     RegionConfig,
 )
-from maccap.language_model import FrozenLanguageModel
-from maccap.pixels import PixelSpec
-from pipeline.files import locate
-from pipeline.retries import storage
+from maccap.image.clip import FrozenClip
+from maccap.image.preprocessing import PixelSpec
+from maccap.text.language_model import FrozenLanguageModel
+from pipeline.storage.files import locate
+from pipeline.storage.retries import storage
 from tests.faulty_proxy import FaultyProxy
 from tests.s3_server import s3_environment, s3_server
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.files import locate, open_blocks
-from pipeline.retries import storage
+from pipeline.storage.files import locate, open_blocks
+from pipeline.storage.retries import storage
 
 _SAME = ("image_id", "shard", "index", "caption", "error", "metadata")
 

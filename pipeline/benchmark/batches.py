@@ -9,8 +9,8 @@ from rich.table import Table
 
 from maccap.captioner import Caption, Captioner
 from maccap.config import Config
-from maccap.world.render import render
-from maccap.world.scene import split_scenes
+from maccap.scenes.world.render import render
+from maccap.scenes.world.scene import split_scenes
 
 Strategy = Literal["greedy", "sample", "beam"]
 STRATEGIES: tuple[Strategy, ...] = ("greedy", "sample", "beam")

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maccap.config import Config
-from maccap.heap import peak_mb
-from pipeline.every import every
+from maccap.runtime.process_memory import peak_mb
+from pipeline.run.run_periodically import every
 
 _PROC = Path("/proc")
 

@@ -9,10 +9,10 @@ import numpy as np
 from rich.table import Table
 
 from maccap.config import Config
-from maccap.pixels import PixelSpec
-from pipeline.decode_image import DecodedImage, DecodeLimits, UndecodableError, decode_image
-from pipeline.errors import UserError
+from maccap.image.preprocessing import PixelSpec
 from pipeline.sources import plan_source, read_shard
+from pipeline.stages.decoding.decode_image import DecodedImage, DecodeLimits, UndecodableError, decode_image
+from pipeline.storage.errors import UserError
 
 _SIZES = (0.5, 1, 2, 4, 8, 16)  # megapixels, between which photographs are put together
 _ROUNDS = 3

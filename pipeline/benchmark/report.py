@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from maccap import __version__
-from maccap.benchmark.machine import MachineLimits
 from maccap.config import Config
 from pipeline.benchmark.end_to_end import RayResult, WayResult
+from pipeline.benchmark.machine import MachineLimits
 from pipeline.benchmark.stages_alone import Alone
 from pipeline.benchmark.through_ray import RayRun
 from pipeline.benchmark.ways import OURS, SHARED

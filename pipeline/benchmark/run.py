@@ -4,17 +4,17 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from maccap.benchmark.random_models import write_random_bundle
 from maccap.bundle import embedded_bundle_path
 from maccap.config import Config, DecodingConfig
-from maccap.world.archive import ArchiveConfig, write_archive
+from maccap.scenes.world.archive import ArchiveConfig, write_archive
 from pipeline.benchmark.end_to_end import compare_ray, compare_ways
+from pipeline.benchmark.random_models import write_random_bundle
 from pipeline.benchmark.report import Growth, Measured, Report
 from pipeline.benchmark.setup import Setup
 from pipeline.benchmark.stages_alone import stages_alone
 from pipeline.benchmark.through_ray import RayProcess
-from pipeline.run import open_bundle
-from pipeline.torch_runtime import Precision
+from pipeline.caption import open_bundle
+from pipeline.stages.torch_runtime import Precision
 
 Say = Callable[[str], None]
 

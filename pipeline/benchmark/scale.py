@@ -17,18 +17,18 @@ from PIL import Image
 
 from maccap.bundle import embedded_bundle_path
 from maccap.config import Config
-from maccap.heap import resident_mb
-from maccap.pixels import PixelSpec
+from maccap.image.preprocessing import PixelSpec
+from maccap.runtime.process_memory import resident_mb
+from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import CANDIDATE, spread, valid_rows
-from pipeline.cluster import Cluster
-from pipeline.config import CaptionJobConfig
-from pipeline.flow import caption_on_ray
-from pipeline.run import open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from pipeline.execution.caption_stages import CaptionStages, ShardWork, Stage
+from pipeline.execution.cluster import Cluster
+from pipeline.execution.ray_graph import caption_on_ray
+from pipeline.run.completed_chunks import unfinished
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork, Stage
-from pipeline.torch_runtime import TorchRuntime
-from pipeline.written import unfinished
+from pipeline.stages.torch_runtime import TorchRuntime
 
 _POINTS = 10
 

@@ -4,12 +4,12 @@ import os
 from typing import Literal
 
 from maccap.config import Config, DecodingConfig
-from pipeline.config import CaptionJobConfig
-from pipeline.resources import ActorResources
-from pipeline.run import open_bundle, run_facts
+from pipeline.caption import open_bundle, run_facts
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.run.config import CaptionJobConfig
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork
-from pipeline.torch_runtime import Precision, TorchRuntime
+from pipeline.stages.resources import ActorResources
+from pipeline.stages.torch_runtime import Precision, TorchRuntime
 
 
 class Setup(Config):

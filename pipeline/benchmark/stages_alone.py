@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from maccap.benchmark.arithmetic import CandidateArithmetic, image_flops, text_flops
-from maccap.benchmark.machine import MachineLimits, measure_machine, timed
 from maccap.config import Config, DecodingConfig
+from pipeline.benchmark.arithmetic import CandidateArithmetic, image_flops, text_flops
+from pipeline.benchmark.machine import MachineLimits, measure_machine, timed
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
-from pipeline.local import local_steps
+from pipeline.execution.in_process import local_steps
 
 _TIMES = 2  # each stage is timed, after a first time that warms up; the least counts
 
@@ -80,7 +80,7 @@ class _Bench:
         """Adaptor, prefill and steps, for as many rows at once as the sampler takes."""
         import torch
 
-        from maccap.decoding import decode
+        from maccap.text.decoding import decode
 
         sampler, length = self.candidates.sample, self.setup.decoding.max_new_tokens
         k, regions = self.setup.decoding.candidates, self.features.regions

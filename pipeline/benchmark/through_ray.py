@@ -11,7 +11,7 @@ from maccap.config import Config
 from pipeline.benchmark.memory import TreeMemory
 from pipeline.benchmark.setup import Setup
 from pipeline.benchmark.ways import own_process
-from pipeline.run_folder import CAPTIONS
+from pipeline.run.run_folder import CAPTIONS
 
 
 class RayRun(Config):
@@ -43,7 +43,7 @@ _setup: Setup
 
 def _start(setup: Setup) -> None:
     global _setup
-    from pipeline.cluster import connect_to_ray
+    from pipeline.execution.cluster import connect_to_ray
 
     _setup = setup
     connect_to_ray()
@@ -51,7 +51,7 @@ def _start(setup: Setup) -> None:
 
 
 def _run(source: str) -> RayRun:
-    from pipeline.run import caption_archive
+    from pipeline.caption import caption_archive
 
     output, memory = Path(_setup.work) / "through-ray", TreeMemory()
     began = time.perf_counter()

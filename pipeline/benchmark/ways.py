@@ -15,7 +15,7 @@ from maccap.config import Config
 from pipeline.benchmark.memory import Peak, own_peak
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.chunk import Chunk
-from pipeline.stages import CaptionStages
+from pipeline.execution.caption_stages import CaptionStages
 
 BEAMS, SAMPLING = "straightforward, 4 beams", "straightforward, sampling"
 OURS, SHARED = "ours", "ours, one draw for all samples"
@@ -42,8 +42,8 @@ class Ours:
     """The pipeline's own stages in one process, from a tar to a written Parquet file."""
 
     def __init__(self, setup: Setup) -> None:
-        from pipeline.candidates import CandidateStage
-        from pipeline.local import local_steps
+        from pipeline.execution.in_process import local_steps
+        from pipeline.stages.candidates import CandidateStage
 
         self._stages = setup.stages("bare")
         self._steps = local_steps(self._stages, setup.resources)
@@ -53,7 +53,7 @@ class Ours:
         self._tokenizer = candidates.sample.lm.tokenizer
 
     def __call__(self, source: str) -> list[list[str]]:
-        from pipeline.local import captioned
+        from pipeline.execution.in_process import captioned
 
         drawn = []
         for chunk in _chunks(self._stages, source):
@@ -70,8 +70,8 @@ class Straightforward:
     """The authors' scheme on the same tars."""
 
     def __init__(self, setup: Setup, search: Literal["beams", "sampling"]) -> None:
-        from maccap.benchmark.authors_captioning import AuthorsCaptioning
         from maccap.bundle import Bundle
+        from pipeline.benchmark.authors_captioning import AuthorsCaptioning
 
         device, dtype = setup.runtime.apply()
         self._stages = setup.stages("unused")

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import file_info, locate, read_bytes
-from pipeline.listing import (
+from pipeline.formats.extensions import CAMERA_RAW, DRAWINGS
+from pipeline.sources.webdataset import TARS, tar_stem
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import file_info, locate, read_bytes
+from pipeline.storage.listing import (
     GLOB,
     PATTERN,
     WEB,
@@ -21,11 +23,9 @@ from pipeline.listing import (
     entry_of,
     matching_entries,
 )
-from pipeline.redact import printable, redacted
-from pipeline.retries import Retries, storage
-from pipeline.sources.extensions import CAMERA_RAW, DRAWINGS
-from pipeline.sources.webdataset import TARS, tar_stem
-from pipeline.urls import canonical, scheme
+from pipeline.storage.redact import printable, redacted
+from pipeline.storage.retries import Retries, storage
+from pipeline.storage.urls import canonical, scheme
 
 ARCHIVES = (*TARS, ".parquet")
 

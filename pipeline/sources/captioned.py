@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CHUNK_KEY, Chunk, file_name, parse_file_name
-from pipeline.errors import UserError
-from pipeline.files import locate
-from pipeline.listing import Entry, entries
-from pipeline.redact import redacted
 from pipeline.sources.sample import Sample, Shard
-from pipeline.storage import Folder
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import locate
+from pipeline.storage.folder import Folder
+from pipeline.storage.listing import Entry, entries
+from pipeline.storage.redact import redacted
 
 COLUMNS = ["image_id", "shard", "index", "metadata", "error", "width", "height", "global", "features"]
 

@@ -15,14 +15,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import locate, open_stream
-from pipeline.redact import describe, printable, redacted
+from pipeline.formats.json_stream import JsonStream
 from pipeline.sources.image_files import RefusedError, image_file
 from pipeline.sources.metadata import metadata_json
 from pipeline.sources.repeats import Repeats
 from pipeline.sources.sample import MAX_BYTES, Sample, Shard, changed
-from pipeline.texts.json_stream import JsonStream
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import locate, open_stream
+from pipeline.storage.redact import describe, printable, redacted
 
 IMAGES_A_SHARD = 4096
 _LISTS = ("images", "data", None)

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipeline.files import locate, read_file
-from pipeline.listing import Entry
-from pipeline.redact import describe, printable
 from pipeline.sources.archives import kind_of
 from pipeline.sources.image_tables import ImageTables
 from pipeline.sources.sample import Sample, Shard, changed
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 from pipeline.sources.tree import TABLES, Directory, Parts, walk
+from pipeline.storage.files import locate, read_file
+from pipeline.storage.listing import Entry
+from pipeline.storage.redact import describe, printable
 
 FILES_A_SHARD = 4096
 

@@ -12,10 +12,10 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import UserError
-from pipeline.files import locate, open_blocks
-from pipeline.redact import printable, redacted
 from pipeline.sources.sample import Shard
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import locate, open_blocks
+from pipeline.storage.redact import printable, redacted
 
 Kind = Literal["bytes", "text", "struct"]
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from pipeline.files import is_local, locate
-from pipeline.redact import printable, redacted
-from pipeline.retries import storage
 from pipeline.sources.sample import Shard
 from pipeline.sources.web import web
+from pipeline.storage.files import is_local, locate
+from pipeline.storage.redact import printable, redacted
+from pipeline.storage.retries import storage
 
 _WEB = ("http", "https")
 _STORES = ("s3", "s3a", "gs", "gcs", "hf", "az", "abfs", "abfss")

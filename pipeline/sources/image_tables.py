@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.files import open_blocks, open_stream
-from pipeline.listing import Entry
-from pipeline.redact import describe
 from pipeline.sources.metadata import metadata_json, told_values
 from pipeline.sources.text_members import as_json
 from pipeline.sources.tree import Directory, Parts
+from pipeline.storage.files import open_blocks, open_stream
+from pipeline.storage.listing import Entry
+from pipeline.storage.redact import describe
 
 _Rows = Iterator[tuple[str, str]]
 

@@ -9,9 +9,9 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
 
-from pipeline.listing import is_hidden_member
-from pipeline.sources.extensions import is_image, is_text
+from pipeline.formats.extensions import is_image, is_text
 from pipeline.sources.sample import KeyRule
+from pipeline.storage.listing import is_hidden_member
 
 _MOST_PARTS = 16  # dotted members that one WebDataset sample has; more share a prefix by chance
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from pipeline.image_format import HEAD_BYTES
-from pipeline.sources.extensions import is_image, is_known, is_text, shows_an_image
-from pipeline.sources.tar import MemberError
+from pipeline.formats.extensions import is_image, is_known, is_text, shows_an_image
+from pipeline.formats.image_format import HEAD_BYTES
+from pipeline.formats.tar import MemberError
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 
 _MEMBER = 512  # bytes that a member takes without its content and name

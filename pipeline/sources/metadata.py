@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.redact import printable
+from pipeline.storage.redact import printable
 
 NOTES = "maccap_notes"
 """The key of a row's metadata under which fields that are null have the reason, by name."""

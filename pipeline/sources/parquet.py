@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import UserError
-from pipeline.files import locate, open_blocks
-from pipeline.redact import describe, printable, redacted
-from pipeline.sources.embedded import embedded_image, embedded_size, is_embedded
 from pipeline.sources.image_column import image_column, is_binary
 from pipeline.sources.image_files import RefusedError, image_file
+from pipeline.sources.inline_images import embedded_image, embedded_size, is_embedded
 from pipeline.sources.metadata import byte_length, metadata_json, told_values
 from pipeline.sources.sample import MAX_BYTES, Sample, Shard, shard_prefix
 from pipeline.sources.unique import UniqueIds
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import locate, open_blocks
+from pipeline.storage.redact import describe, printable, redacted
 
 _ROWS = 32  # a batch, at most
 _BATCH_BYTES = 16 << 20  # and as a rule

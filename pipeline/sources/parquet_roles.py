@@ -10,13 +10,13 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import UserError
-from pipeline.files import open_blocks
-from pipeline.listing import Entry
-from pipeline.redact import printable
 from pipeline.sources.image_column import image_column, image_kind
 from pipeline.sources.tree import Directory
 from pipeline.sources.webdataset import TARS
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import open_blocks
+from pipeline.storage.listing import Entry
+from pipeline.storage.redact import printable
 
 _LOOKED_INTO = 32  # files whose columns are read: more of one folder are of one kind
 

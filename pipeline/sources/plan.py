@@ -10,11 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from pipeline.chunk import parse_file_name
-from pipeline.errors import UserError
-from pipeline.files import file_kind, locate
-from pipeline.listing import WEB, as_given
-from pipeline.redact import describe, printable, redacted
-from pipeline.retries import FileChangedError
+from pipeline.formats.extensions import IMAGE_EXTENSIONS
 from pipeline.sources.archives import (
     ARCHIVES,
     MISSING,
@@ -31,13 +27,17 @@ from pipeline.sources.archives import (
 )
 from pipeline.sources.captioned import captioned_samples, plan_captioned
 from pipeline.sources.coco import plan_coco, read_coco
-from pipeline.sources.extensions import IMAGE_EXTENSIONS
 from pipeline.sources.folder import FILES_A_SHARD, FolderContents, plan_folder, read_folder
 from pipeline.sources.parquet import read_parquet
 from pipeline.sources.parquet_roles import tables_of_images
 from pipeline.sources.sample import MAX_BYTES, KeySetting, Sample, Shard, changed
 from pipeline.sources.webdataset import key_rule_of, read_webdataset, tar_stem
-from pipeline.urls import canonical, scheme, split_list
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import file_kind, locate
+from pipeline.storage.listing import WEB, as_given
+from pipeline.storage.redact import describe, printable, redacted
+from pipeline.storage.retries import FileChangedError
+from pipeline.storage.urls import canonical, scheme, split_list
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.chunk import SOURCE_SCHEMA, Chunk
-from pipeline.errors import UserError
-from pipeline.redact import describe, printable, redacted
 from pipeline.sources.chunk_places import Gap, gaps
 from pipeline.sources.loading import Reserve, loading_ahead
 from pipeline.sources.metadata import byte_length
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe, printable, redacted
 
 MAX_BYTES = 256 << 20
 

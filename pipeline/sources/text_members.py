@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.redact import printable
 from pipeline.sources.metadata import NOTES
+from pipeline.storage.redact import printable
 
 MAX_TEXT = 4 << 20  # bytes of a text or JSON: parsed, JSON may take twenty times its size
 

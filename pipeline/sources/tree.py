@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from pipeline.listing import Entry, entries, is_hidden
-from pipeline.sources.extensions import TEXT_EXTENSIONS, is_image
+from pipeline.formats.extensions import TEXT_EXTENSIONS, is_image
 from pipeline.sources.unnamed import images_among, may_be_image
+from pipeline.storage.listing import Entry, entries, is_hidden
 
 Parts = tuple[str, ...]
 """A path below the folder as its parts. Folders sort among files by name, and a folder's files stay

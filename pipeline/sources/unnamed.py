@@ -5,11 +5,11 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.files import is_local
-from pipeline.image_format import HEAD_BYTES
-from pipeline.listing import Entry
-from pipeline.retries import storage
-from pipeline.sources.extensions import is_known, shows_an_image
+from pipeline.formats.extensions import is_known, shows_an_image
+from pipeline.formats.image_format import HEAD_BYTES
+from pipeline.storage.files import is_local
+from pipeline.storage.listing import Entry
+from pipeline.storage.retries import storage
 
 _LEAST = 16  # bytes of an image
 _TOGETHER = 1000  # files asked for at once

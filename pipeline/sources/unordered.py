@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pipeline.sources.extensions import is_image
-from pipeline.sources.tar import Member, tar_members
+from pipeline.formats.extensions import is_image
+from pipeline.formats.tar import Member, tar_members
 
 Key = tuple[str, str]
 """A sample's key, and a member's extension."""

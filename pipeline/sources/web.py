@@ -2,8 +2,8 @@
 
 A host that did not answer several times in a row is left alone for a while; its images fail at once, and it
 is tried again from time to time. Addresses that machines keep for themselves (of cloud metadata, link-local)
-are never asked, and a public host cannot send us on to a private one. `pipeline.retries` has the patience
-for storage that the user owns; this is for all others.
+are never asked, and a public host cannot send us on to a private one. `pipeline.storage.retries` has the
+patience for storage that the user owns; this is for all others.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ import yarl
 from fsspec.asyn import get_loop
 
 from maccap import __version__
-from pipeline.redact import describe
 from pipeline.sources.addresses import (
     ForbiddenAddressError,
     RememberingResolver,
@@ -26,6 +25,7 @@ from pipeline.sources.addresses import (
     is_public,
     public_socket,
 )
+from pipeline.storage.redact import describe
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)

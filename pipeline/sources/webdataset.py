@@ -14,16 +14,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
 
-from pipeline.files import locate, open_stream
-from pipeline.listing import is_hidden_member
-from pipeline.redact import printable
+from pipeline.formats.tar import tar_members
+from pipeline.formats.unpack import unpacked
 from pipeline.sources.keys import key_rule, split_name
 from pipeline.sources.members import SampleMembers
 from pipeline.sources.sample import MAX_BYTES, KeyRule, Sample, Shard
-from pipeline.sources.tar import tar_members
 from pipeline.sources.unique import UniqueIds
 from pipeline.sources.unordered import list_samples, out_of_order
-from pipeline.sources.unpack import unpacked
+from pipeline.storage.files import locate, open_stream
+from pipeline.storage.listing import is_hidden_member
+from pipeline.storage.redact import printable
 
 _HEAD = 256  # names by which a tar is judged
 _HEAD_BYTES = 32 << 20  # that are read of one that cannot be read here and there, to see its first names

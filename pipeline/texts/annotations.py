@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.redact import printable
+from pipeline.formats.json_stream import JsonStream
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import printable
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
-from pipeline.texts.json_stream import JsonStream
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
 from pipeline.texts.names import is_name
 from pipeline.texts.records import CERTAIN, certain_captions, is_record, read_records, record_captions

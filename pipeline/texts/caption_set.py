@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline.redact import printable
+from pipeline.storage.redact import printable
 from pipeline.texts.clean import Reason
 
 EXAMPLES_KEPT = 3

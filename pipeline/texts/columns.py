@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.redact import printable
+from pipeline.storage.redact import printable
 from pipeline.texts.found import NoCaptionsError
 
 KNOWN = (

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from fsspec.utils import glob_translate
 
-from pipeline.errors import UserError
-from pipeline.files import file_kind, is_local, locate
-from pipeline.listing import GLOB, PATTERN, WEB, Entry, alternatives, as_given, entries, is_hidden
-from pipeline.redact import describe, printable
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import file_kind, is_local, locate
+from pipeline.storage.listing import GLOB, PATTERN, WEB, Entry, alternatives, as_given, entries, is_hidden
+from pipeline.storage.redact import describe, printable
 from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
 
 

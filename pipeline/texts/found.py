@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 
 Note = Callable[[str], None]
 """Takes what a file was recognised as, where its name alone does not say that."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 
 _NO_WORD = re.compile(r"[\W_]+")
 

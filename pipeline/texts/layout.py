@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from pipeline.listing import is_hidden
+from pipeline.storage.listing import is_hidden
 from pipeline.texts.names import IMAGE_ENDINGS
 
 Form = Literal["caption files", "texts beside images", "tars", "JSON files beside images"]

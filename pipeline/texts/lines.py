@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 
 UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")  # as surrogateescape leaves them
 

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import is_local, read_bytes
-from pipeline.redact import printable
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import is_local, read_bytes
+from pipeline.storage.redact import printable
 from pipeline.texts.caption_set import CaptionSet, Dropped
 from pipeline.texts.clean import Reason, clean
 from pipeline.texts.config import TextConfig

@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.sources.extensions import IMAGE_EXTENSIONS
+from pipeline.formats.extensions import IMAGE_EXTENSIONS
 
 IMAGE_ENDINGS = tuple(f".{extension}" for extension in sorted(IMAGE_EXTENSIONS | {"svg"}))
 _OTHER_ENDINGS = (

@@ -4,9 +4,9 @@ import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import open_stream
-from pipeline.redact import describe, printable
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import open_stream
+from pipeline.storage.redact import describe, printable
 from pipeline.texts.annotations import read_json
 from pipeline.texts.files import CaptionFile
 from pipeline.texts.found import Found, Note

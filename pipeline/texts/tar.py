@@ -5,8 +5,8 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.redact import printable
-from pipeline.sources.tar import tar_members
+from pipeline.formats.tar import tar_members
+from pipeline.storage.redact import printable
 from pipeline.texts.found import Found, NoCaptionsError, Note
 from pipeline.texts.layout import is_hidden_path
 from pipeline.texts.records import certain_captions

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from pipeline.train.history import HeldOut, StepRecord
 
 CHART_FILE = "training.png"

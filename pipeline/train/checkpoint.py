@@ -8,9 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.config import AdaptorConfig
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 
 _KEPT = 2
 _NAME = re.compile(r"step-(\d+)\.safetensors")

@@ -17,8 +17,8 @@ from maccap.config import (
     TrainingConfig,
     decoding_preset,
 )
-from pipeline.config import explain, read_settings
-from pipeline.errors import UserError
+from pipeline.run.config import explain, read_settings
+from pipeline.storage.errors import UserError
 from pipeline.texts import TextConfig
 
 _HELD_OUT_SHARE, _HELD_OUT_MOST = 0.02, 1000

@@ -9,9 +9,9 @@ from functools import partial
 
 import pyarrow as pa
 
-from maccap.training import text_features
-from pipeline.resources import ActorResources
-from pipeline.torch_runtime import TorchRuntime
+from maccap.adaptor.training import text_features
+from pipeline.stages.resources import ActorResources
+from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.towers import Towers
 
@@ -45,7 +45,7 @@ def encode_on_ray(
     """As `encode_locally`, by actors. Raises RunError."""
     import ray
 
-    from pipeline.flow import StageActor, actor_pool, configure_ray_data, receipts_of
+    from pipeline.execution.ray_graph import StageActor, actor_pool, configure_ray_data, receipts_of
 
     configure_ray_data()
     chunks = cache.chunks()

@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import scalar, text
 
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from pipeline.train.history import HeldOut, StepRecord
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.maccap")

@@ -5,9 +5,9 @@ from hashlib import blake2b, sha256
 from maccap import __version__
 from maccap.bundle import Bundle
 from maccap.config import Config, DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
-from pipeline.errors import UserError
+from pipeline.stages.torch_runtime import Precision
+from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
-from pipeline.torch_runtime import Precision
 from pipeline.train.config import AdaptorSizes, TrainJobConfig
 from pipeline.train.towers import Towers
 

@@ -30,8 +30,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.errors import RunError
-from pipeline.storage import Folder
+from pipeline.storage.errors import RunError
+from pipeline.storage.folder import Folder
 
 CHUNK_ROWS = 8192
 _DIGEST = 16  # bytes
@@ -177,7 +177,7 @@ class FeatureCache:
 
 
 class CachedFeatures:
-    """Rows of the cache, read when they are asked for (`maccap.training.TextFeatures`)."""
+    """Rows of the cache, read when they are asked for (`maccap.adaptor.training.TextFeatures`)."""
 
     def __init__(self, chunks: list[NDArray[np.float16]], chunk_rows: int, rows: NDArray[np.int64]) -> None:
         self._chunks, self._chunk_rows, self._rows = chunks, chunk_rows, rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 
 _NAME = re.compile(r"steps-(\d+)-(\d+)\.jsonl")
 

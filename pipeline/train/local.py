@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from pipeline.errors import UserError
-from pipeline.torch_runtime import Precision, TorchRuntime
+from pipeline.stages.torch_runtime import Precision, TorchRuntime
+from pipeline.storage.errors import UserError
 from pipeline.train.config import TrainJobConfig
 from pipeline.train.encode import encode_locally
 from pipeline.train.feature_cache import FeatureCache

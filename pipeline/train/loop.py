@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from pipeline.errors import RunError, UserError
-from pipeline.redact import describe
-from pipeline.torch_runtime import TorchRuntime
+from pipeline.stages.torch_runtime import TorchRuntime
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.redact import describe
 from pipeline.train.chart import draw
 from pipeline.train.checkpoint import Checkpoint, Checkpoints
 from pipeline.train.events import Events

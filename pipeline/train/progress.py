@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.progress import duration
+from pipeline.run.progress import duration
 from pipeline.train.history import HeldOut, StepRecord
 
 

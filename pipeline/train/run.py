@@ -9,12 +9,12 @@ import numpy as np
 
 from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
-from pipeline.errors import RunError, UserError
-from pipeline.progress import shown
-from pipeline.redact import describe, redacted
+from pipeline.run.progress import shown
 from pipeline.sources import absolute_source
+from pipeline.stages.torch_runtime import Precision
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.redact import describe, redacted
 from pipeline.texts import CaptionSet, Division, hold_out
-from pipeline.torch_runtime import Precision
 from pipeline.train.config import TrainJobConfig
 from pipeline.train.facts import TrainFacts, train_facts
 from pipeline.train.feature_cache import FeatureCache, default_cache
@@ -120,7 +120,7 @@ def _machine(config: TrainJobConfig, local: bool) -> Machine:
         from pipeline.train.local import InThisProcess
 
         return InThisProcess(config)
-    from pipeline.train.flow import OnRay
+    from pipeline.train.ray_train import OnRay
 
     return OnRay(config)
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.errors import RunError, UserError
-from pipeline.redact import describe
-from pipeline.run_folder import SUCCESS_FILE, SUMMARY_FILE, differing
-from pipeline.storage import Folder
+from pipeline.run.run_folder import SUCCESS_FILE, SUMMARY_FILE, differing
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.folder import Folder
+from pipeline.storage.redact import describe
 from pipeline.train.facts import MAY_DIFFER, TrainFacts
 
 FACTS_FILE = "train.json"

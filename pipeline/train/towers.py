@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 from maccap.bundle import Bundle, embedded_bundle_path
 from maccap.config import ClipSource, LanguageModelSource
-from maccap.pixels import LOCAL_PREFIX, load_pixel_spec
+from maccap.image.preprocessing import LOCAL_PREFIX, load_pixel_spec
 from maccap.tower_config import refusing_code
-from pipeline.errors import UserError
-from pipeline.redact import describe
 from pipeline.sources import absolute_source
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe
 
 if TYPE_CHECKING:
     import torch
 
-    from maccap.clip import FrozenClip
-    from maccap.language_model import FrozenLanguageModel
+    from maccap.image.clip import FrozenClip
+    from maccap.text.language_model import FrozenLanguageModel
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Towers:
         """In float32 wherever it computes, so that its features are the same."""
         import torch
 
-        from maccap.clip import FrozenClip
+        from maccap.image.clip import FrozenClip
 
         return FrozenClip.load(self._resolve(self.clip.name), self.clip.pretrained, device, torch.float32)
 
     def load_lm(self, device: str = "cpu", dtype: "torch.dtype | None" = None) -> "FrozenLanguageModel":
-        from maccap.language_model import FrozenLanguageModel
+        from maccap.text.language_model import FrozenLanguageModel
 
         return FrozenLanguageModel.load(self._resolve(self.llm.name), device, dtype)
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import torch
 
-from maccap.adaptor import Adaptor
-from maccap.caption_tokens import CaptionTokens
-from maccap.language_model import FrozenLanguageModel
+from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.sampler import CandidateSampler
-from maccap.training import AdaptorTrainer, TrainingText
-from pipeline.errors import UserError
-from pipeline.redact import describe
+from maccap.text.language_model import FrozenLanguageModel
+from pipeline.stages.torch_runtime import TorchRuntime
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe
 from pipeline.texts import hold_out
-from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.facts import TrainFacts
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.history import HeldOut, Reconstruction

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CAPTION_SCHEMA
-from pipeline.redact import describe
-from pipeline.run_folder import RunFacts
-from pipeline.storage import Folder, reading
-from pipeline.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
+from pipeline.run.run_folder import RunFacts
+from pipeline.stages.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
+from pipeline.storage.folder import Folder, reading
+from pipeline.storage.redact import describe
 
 _ANY_PYARROW = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+(-\w+)?")
 

@@ -11,13 +11,13 @@ from itertools import islice
 from typing import Any
 
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
-from pipeline.errors import UserError
-from pipeline.pinned_plan import PlanChanges, compared
-from pipeline.redact import describe, printable
-from pipeline.run_folder import RUN_FILE, SUCCESS_FILE, SUMMARY_FILE, RunFacts, RunFolder
-from pipeline.selection import first_images
+from pipeline.run.pinned_plan import PlanChanges, compared
+from pipeline.run.run_folder import RUN_FILE, SUCCESS_FILE, SUMMARY_FILE, RunFacts, RunFolder
+from pipeline.run.selection import first_images
 from pipeline.sources import Shard, SourceOptions, absolute_source, plan_source, read_shard
 from pipeline.sources.sample import row_ids
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe, printable
 from pipeline.verify.shard import AGAIN, REMOVE, ShardCheck, ShardReport, SourceShard
 
 _AT_ONCE = 8  # shards read side by side: on an object store each file is a request

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.chunk import file_name
-from pipeline.run_folder import RunFacts
-from pipeline.storage import Folder
+from pipeline.run.run_folder import RunFacts
+from pipeline.stages.write import count_errors
+from pipeline.storage.folder import Folder
 from pipeline.verify.chunk_file import ChunkFile, ChunkFileError, read_chunk_file
-from pipeline.write import count_errors
 
 AGAIN = "Start the same command again."
 REMOVE = "Remove it and start the same command again."

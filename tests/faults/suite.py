@@ -25,9 +25,9 @@ from random import Random
 import pyarrow as pa
 
 from maccap.bundle import embedded_bundle_path
-from maccap.world.archive import ArchiveConfig, write_archive
-from pipeline.files import locate
-from pipeline.resources import default_resources
+from maccap.scenes.world.archive import ArchiveConfig, write_archive
+from pipeline.stages.resources import default_resources
+from pipeline.storage.files import locate
 from tests.commands import REPOSITORY, environment, maccap, run
 from tests.faults.nodes import Nodes
 from tests.faulty_proxy import Faults, FaultyProxy

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import locate
-from pipeline.resources import default_resources
+from pipeline.stages.resources import default_resources
+from pipeline.storage.files import locate
 from tests.commands import maccap, run
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.images import write_shard

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.resources import default_resources
+from pipeline.stages.resources import default_resources
 from tests.commands import run
 from tests.images import encoded, hostile_files, picture, write_shard, write_tar
 

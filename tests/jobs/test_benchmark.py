@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.benchmark import main
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from tests.commands import maccap, run
 
 

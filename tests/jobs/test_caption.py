@@ -15,14 +15,14 @@ import pytest
 
 from jobs.caption import main
 from jobs.cli import run_command
+from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
-from pipeline.config import CaptionJobConfig
-from pipeline.local import caption_locally
-from pipeline.resources import default_resources
-from pipeline.run import open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_locally
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork
+from pipeline.stages.resources import default_resources
 from tests.commands import ctrl_c, interrupted, run
 from tests.images import BAD_FILES, encoded, picture, write_shard
 from tests.jobs.conftest import Command, Finished

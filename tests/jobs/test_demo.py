@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jobs.demo import start_afresh
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from tests.commands import maccap, run
 
 

@@ -10,8 +10,8 @@ import pytest
 from jobs.cli import run_command
 from jobs.embed import main
 from maccap.captioner import Captioner
-from maccap.world.render import render
-from maccap.world.scene import split_scenes
+from maccap.scenes.world.render import render
+from maccap.scenes.world.scene import split_scenes
 
 
 @pytest.fixture(autouse=True)

@@ -149,11 +149,11 @@ def test_asked_to_end(
 
 _STALLS = """
 import json, time
-from pipeline.cluster import connect_to_ray, end_local_ray  # before Ray, as the command does
+from pipeline.execution.cluster import connect_to_ray, end_local_ray  # before Ray, as the command does
 import ray
-from pipeline.errors import RunError
-from pipeline.flow import configure_ray_data, receipts_of
-from pipeline.stall import until_stalled
+from pipeline.storage.errors import RunError
+from pipeline.execution.ray_graph import configure_ray_data, receipts_of
+from pipeline.execution.watchdog import until_stalled
 
 def stuck(row):
     time.sleep(600)

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from jobs.import_authors import main
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.captioner import Captioner
-from maccap.clip import FrozenClip
 from maccap.config import PAPER_DECODING
-from maccap.language_model import FrozenLanguageModel
-from pipeline.errors import UserError
+from maccap.image.clip import FrozenClip
+from maccap.text.language_model import FrozenLanguageModel
+from pipeline.storage.errors import UserError
 
 
 def test_an_imported_bundle_captions(

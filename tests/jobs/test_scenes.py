@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs.scenes import main
-from maccap.world.facts import split_captions
-from maccap.world.mentions import parse
-from pipeline.errors import UserError
+from maccap.scenes.evaluation.mentions import parse
+from maccap.scenes.world.facts import split_captions
+from pipeline.storage.errors import UserError
 from tests.commands import ctrl_c, interrupted, maccap, run
 
 

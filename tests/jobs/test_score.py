@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from jobs.score import as_json, as_table, main, score_run
-from maccap.world.facts import SceneFacts, scenes_with_facts
+from maccap.scenes.world.facts import SceneFacts, scenes_with_facts
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.errors import UserError
-from pipeline.write import CaptionWriter
+from pipeline.stages.write import CaptionWriter
+from pipeline.storage.errors import UserError
 
 
 def _row(index: int, caption: str | None, first: str | None, metadata: str | None) -> dict[str, object]:

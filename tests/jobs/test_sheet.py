@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from jobs.sheet import main, write_sheet
-from maccap.world.archive import ArchiveConfig, write_archive
-from pipeline.config import CaptionJobConfig
-from pipeline.errors import UserError
-from pipeline.examples import load_images, pick_examples, reference
-from pipeline.local import caption_locally
-from pipeline.run import open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from maccap.scenes.world.archive import ArchiveConfig, write_archive
+from pipeline.caption import open_bundle, run_facts
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_locally
+from pipeline.inspect.examples import load_images, pick_examples, reference
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork
+from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
 
 

@@ -4,12 +4,12 @@ import json
 import subprocess
 from pathlib import Path
 
-from pipeline.config import CaptionJobConfig
-from pipeline.local import caption_locally
-from pipeline.run import caption_archive, open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from pipeline.caption import caption_archive, open_bundle, run_facts
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_locally
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork
 from tests.commands import maccap, run
 from tests.images import write_shard
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import Bundle, write_bundle
-from maccap.clip import FrozenClip
 from maccap.config import MemoryConfig
-from maccap.language_model import FrozenLanguageModel
+from maccap.image.clip import FrozenClip
+from maccap.text.language_model import FrozenLanguageModel
 
 
 def copy_with(small_bundle: Path, folder: Path, document: object) -> Path:

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 import maccap
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import write_bundle
 from maccap.captioner import Captioner
-from maccap.clip import FrozenClip
 from maccap.config import (
     BundleConfig,
     ClipSource,
@@ -18,7 +17,8 @@ from maccap.config import (
     LanguageModelSource,
     RegionConfig,
 )
-from maccap.language_model import FrozenLanguageModel
+from maccap.image.clip import FrozenClip
+from maccap.text.language_model import FrozenLanguageModel
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ from tokenizers import Tokenizer, models
 from torch import Tensor
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
-from maccap.adaptor import Adaptor
-from maccap.clip import FrozenClip, ImageTokens
+from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.loss import caption_loss
+from maccap.adaptor.noise import add_noise
 from maccap.config import AdaptorConfig, DecodingConfig, RegionConfig
-from maccap.decoding import decode
-from maccap.language_model import FrozenLanguageModel
-from maccap.loss import caption_loss
-from maccap.noise import add_noise
-from maccap.pixels import PixelSpec
-from maccap.regions import combine, region_features
+from maccap.image.clip import FrozenClip, ImageTokens
+from maccap.image.preprocessing import PixelSpec
+from maccap.image.regions import combine, region_features
+from maccap.text.decoding import decode
+from maccap.text.language_model import FrozenLanguageModel
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 PAD = 1

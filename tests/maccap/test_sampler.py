@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from maccap.config import DecodingConfig
-from maccap.kv_cache import FixedCache
-from maccap.language_model import FrozenLanguageModel
 from maccap.sampler import Candidate, CandidateSampler
+from maccap.text.kv_cache import FixedCache
+from maccap.text.language_model import FrozenLanguageModel
 
 IMAGES = 64
 IDS = [f"shard/{index:03}.jpg" for index in range(IMAGES)]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.benchmark.photographs import measure_photographs
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 
 
 def _write(path: Path, width: int, height: int) -> None:

@@ -54,7 +54,7 @@ def test_one_draw_can_serve_all_samples(setup: Setup) -> None:
 
 
 def test_every_stage_is_timed(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maccap.benchmark.machine._SECONDS", 0.05)
+    monkeypatch.setattr("pipeline.benchmark.machine._SECONDS", 0.05)
     alone = stages_alone._measure(setup)
     assert [stage.stage.split()[0] for stage in alone.stages] == [
         *("file", "CLIP", "adaptor", "prefill", "decode,", "rerank:")

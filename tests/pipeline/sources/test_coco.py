@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_shard
 from pipeline.sources.coco import plan_coco
+from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.sources import Shard
 from pipeline.sources.image_column import check_parquet_files, image_column
+from pipeline.storage.errors import UserError
 
 HF = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

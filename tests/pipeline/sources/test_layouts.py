@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.sources import ChunkLimits, SourcePlan, chunk_samples, plan_source, read_shard
 from pipeline.sources.folder import plan_folder
+from pipeline.storage.errors import UserError
 from tests.images import encoded, picture, write_tar
 
 JPEG = encoded(picture())

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.errors import CredentialsError, UserError
 from pipeline.sources.loading import PostponedError, Reserve, loading_ahead
 from pipeline.sources.sample import ChunkLimits, Sample, chunk_samples
+from pipeline.storage.errors import CredentialsError, UserError
 
 
 class _Network:

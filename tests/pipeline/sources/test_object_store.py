@@ -7,18 +7,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.config import CaptionJobConfig
-from pipeline.errors import CredentialsError
-from pipeline.files import locate
-from pipeline.local import caption_locally
-from pipeline.retries import storage
-from pipeline.run import open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_locally
+from pipeline.run.completed_chunks import unfinished
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import ChunkLimits, Shard, chunk_samples, plan_source, read_shard
-from pipeline.stages import CaptionStages, ShardWork
-from pipeline.write import CaptionWriter
-from pipeline.written import unfinished
+from pipeline.stages.write import CaptionWriter
+from pipeline.storage.errors import CredentialsError
+from pipeline.storage.files import locate
+from pipeline.storage.retries import storage
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.images import write_shard
 
@@ -132,7 +132,7 @@ def test_expired_credentials_end_the_reading_of_images_by_path(s3: FaultyProxy, 
 def test_a_tar_is_read_in_blocks_and_resumed_inside_a_member(
     s3: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.files.BLOCK", 4096)
+    monkeypatch.setattr("pipeline.storage.files.BLOCK", 4096)
     write_shard(tmp_path / "tars" / "big.tar", 30)
     _upload(tmp_path / "tars", "one")
     (local,) = plan_source(str(tmp_path / "tars" / "big.tar")).shards

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.sources.plan import plan_source
+from pipeline.storage.errors import UserError
 from tests.images import encoded, picture, write_shard
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from maccap.pixels import PixelSpec
-from pipeline.decode_image import UndecodableError, decode_image
-from pipeline.errors import UserError
-from pipeline.files import locate
+from maccap.image.preprocessing import PixelSpec
 from pipeline.sources import plan_source, read_shard
+from pipeline.stages.decoding.decode_image import UndecodableError, decode_image
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import locate
 from tests.faulty_proxy import FaultyProxy
 from tests.images import encoded, picture, write_tar
 

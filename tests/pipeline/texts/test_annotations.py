@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts.annotations import read_json
 from pipeline.texts.found import Found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts.files import caption_files
 
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts import hold_out
 
 TEXTS = [f"caption number {number}" for number in range(1000)]

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts.found import Found
 from pipeline.texts.table import read_lines
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts import parquet
 from pipeline.texts.found import Found
 from pipeline.texts.parquet import read_parquet

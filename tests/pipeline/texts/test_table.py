@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts.found import Found, NoCaptionsError
 from pipeline.texts.table import read_text
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.texts import CaptionSet, load_captions
-from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.config import TrainJobConfig, load_train_config
 from pipeline.train.encode import encode_locally
 from pipeline.train.facts import train_facts

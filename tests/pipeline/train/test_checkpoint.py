@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from maccap.adaptor import Adaptor
+from maccap.adaptor.adaptor import Adaptor
 from pipeline.train.checkpoint import Checkpoint, Checkpoints
 from tests.maccap.hostile_model import Touch
 

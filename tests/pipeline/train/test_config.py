@@ -4,7 +4,7 @@ import pytest
 
 from maccap.bundle import Bundle
 from maccap.config import PAPER_DECODING, TrainingConfig
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.train.config import TrainJobConfig, load_train_config
 
 

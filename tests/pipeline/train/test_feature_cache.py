@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from maccap.training import text_features
-from pipeline.errors import RunError
+from maccap.adaptor.training import text_features
+from pipeline.stages.torch_runtime import TorchRuntime
+from pipeline.storage.errors import RunError
 from pipeline.texts import CaptionSet
-from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.encode import encode_locally
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.towers import Towers

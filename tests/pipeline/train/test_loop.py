@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.torch_runtime import TorchRuntime
+from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.train.checkpoint import Checkpoints
 from pipeline.train.history import History, StepRecord
 from pipeline.train.loop import train

@@ -12,7 +12,7 @@ from PIL import Image
 
 from maccap import Captioner
 from maccap.bundle import Bundle
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
 from pipeline.train.config import TrainJobConfig
 from pipeline.train.run import TrainSummary, train_bundle

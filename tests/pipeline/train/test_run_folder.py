@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
 from pipeline.train.config import TrainJobConfig
 from pipeline.train.facts import TrainFacts, train_facts

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from maccap.bundle import embedded_bundle_path
-from maccap.clip import FrozenClip
-from pipeline.errors import UserError
+from maccap.image.clip import FrozenClip
+from pipeline.storage.errors import UserError
 from pipeline.train.towers import choose_towers
 from tests.maccap.hostile_model import put_code
 

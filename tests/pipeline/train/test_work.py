@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from maccap.training import text_features
+from maccap.adaptor.training import text_features
+from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.texts import CaptionSet
-from pipeline.torch_runtime import TorchRuntime
 from pipeline.train.work import Trainee, TrainingWork
 
 

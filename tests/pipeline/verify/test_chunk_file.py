@@ -6,10 +6,10 @@ import pytest
 
 from maccap.config import DecodingConfig
 from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.run_folder import RunFacts
-from pipeline.storage import Folder
+from pipeline.run.run_folder import RunFacts
+from pipeline.stages.write import CaptionWriter
+from pipeline.storage.folder import Folder
 from pipeline.verify.chunk_file import ChunkFileError, read_chunk_file
-from pipeline.write import CaptionWriter
 
 FACTS = RunFacts(
     source="/data",

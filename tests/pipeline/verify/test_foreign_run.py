@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.examples import load_images, pick_examples
+from pipeline.inspect.examples import load_images, pick_examples
+from pipeline.storage.errors import UserError
 from tests.maccap.hostile_model import Touch, edit, put_code
 from tests.pipeline.verify.test_run import _file, _verify, run, whole  # noqa: F401
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.caption import caption_archive, open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
-from pipeline.config import CaptionJobConfig
-from pipeline.errors import UserError
-from pipeline.local import caption_locally
-from pipeline.run import caption_archive, open_bundle, run_facts
-from pipeline.run_folder import RunFolder
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_locally
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages import CaptionStages, ShardWork
+from pipeline.storage.errors import UserError
 from pipeline.verify import Verification, verify_run
 from tests.images import encoded, picture, write_shard, write_tar
 

@@ -1,0 +1,302 @@
+"""One captioning run from SOURCE to a finished run folder: plan, check, caption what is missing, verify,
+mark.
+"""
+
+import time
+from collections.abc import Callable
+
+from pydantic import Field
+
+from maccap import __version__
+from maccap.bundle import Bundle
+from maccap.config import Config
+from pipeline.chunk import shard_file_stem
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.cluster import Cluster
+from pipeline.execution.ray_graph import caption_on_ray
+from pipeline.run.completed_chunks import WrittenChunks, unfinished
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.pinned_plan import compared, in_planned_order
+from pipeline.run.progress import Progress, shown
+from pipeline.run.run_folder import CAPTIONS, RunFacts, RunFolder, changed_source
+from pipeline.run.selection import ALL, Selection, first_images
+from pipeline.sources import Shard, SourcePlan, absolute_source, check_parquet_files, plan_source
+from pipeline.stages.torch_runtime import Precision
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.redact import describe, redacted
+
+_SAME = "an image gets the same caption whatever the batches, workers and resumes, on one kind of device"
+_SAME_CAPTION: dict[Precision, str] = {
+    "float32": f"{_SAME} with one version of torch; on a GPU also with one candidate_batch",
+    "bfloat16": f"{_SAME} with one version of torch and one candidate_batch",
+    "float16": f"{_SAME} with one version of torch and one candidate_batch; on a CPU nearly so",
+}
+"""What a run promises, in its `run.json`; `maccap benchmark --batches` measures it."""
+
+
+class Summary(Config):
+    """What a finished run says of itself; `summary.json` and the command's last line."""
+
+    output: str
+    captions: str
+    shards: int
+    chunks: int
+    rows: int
+    captioned: int
+    errors: int
+    new_rows: int
+    seconds: float
+    images_per_second: float
+    left_out: dict[str, int] = Field(default_factory=dict)
+    decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
+
+
+def caption_archive(
+    source: str,
+    output: str,
+    model: str,
+    config: CaptionJobConfig,
+    retry_errors: bool = False,
+    selection: Selection = ALL,
+    accept_changed: bool = False,
+    say: Callable[[str], object] = lambda line: None,
+) -> Summary:
+    """Caption every image of `source`, or of what `selection` says of it, into `output`, on the Ray this
+    process is connected to, or a new local one. `say` is told what SOURCE is taken for.
+
+    Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
+    not what that run was planned on. Raises UserError for what the user can put right and RunError where the
+    run broke; either way, what is written stays.
+    """
+    start = time.monotonic()
+    source, output = absolute_source(source), absolute_source(output).rstrip("/")
+    if source.rstrip("/") == output:
+        raise UserError(f"OUTPUT {redacted(output)} is SOURCE itself. Choose a new folder for the captions.")
+    folder = RunFolder(output)
+    recorded = folder.recorded()
+    pinned = folder.planned() if recorded else None
+    model = absolute_source(model)
+    bundle = open_bundle(model)
+    plan = plan_source(source, config.source_options(), pinned=pinned or ())
+    say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
+    if plan.from_features:
+        _check_features(source, bundle, config)
+    if pinned is None:
+        check_parquet_files(plan.shards)
+    cluster = Cluster(config.resources)
+    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
+    folder.check(facts)
+    if pinned is None:
+        selection.of(plan.shards)  # one that selects none is refused before anything is written
+        folder.begin(facts)
+        planned = folder.pin(plan.shards)
+    else:
+        planned = _as_planned(folder, pinned, plan.shards, accept_changed, retry_errors, say)
+    whole = _within_limit(planned, config, folder)
+    shards = selection.of(whole)
+    stems = None if selection.is_all else {shard_file_stem(shard.id) for shard in shards}
+    kept = folder.written(stems)
+    retry_errors = retry_errors and kept.errors > 0
+    missing = set(unfinished([shard.id for shard in shards], kept))
+    if not missing and not retry_errors and (finished := _finished(folder, selection)):
+        return finished
+    if missing or retry_errors:
+        folder.begin(facts, stems)
+    if retry_errors:
+        folder.remove_errors(stems)
+        kept = folder.written(stems)
+        missing = set(unfinished([shard.id for shard in shards], kept))
+    work = [ShardWork(shard, kept.of_shard(shard.id).kept) for shard in shards if shard.id in missing]
+    progress = Progress(
+        shards=len(shards),
+        rows=kept.rows,
+        errors=kept.errors,
+        chunks=kept.chunks,
+        chunks_of_done_shards=sum(
+            len(kept.of_shard(shard.id).positions) for shard in shards if shard.id not in missing
+        ),
+        shards_done=len(shards) - len(missing),
+        rows_known=plan.images if selection.is_all and config.limit is None else None,
+        written_before=kept.rows,
+    )
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
+    if work:
+        with shown(progress):
+            for receipt in caption_on_ray(stages, work, cluster.resources, progress.note_read):
+                progress.add(receipt)
+    written = folder.remove_beyond_the_end(stems)
+    seconds = time.monotonic() - start
+    summary = _summary(output, shards, written, progress, seconds, plan.left_out)
+    return _finish(folder, selection, whole, summary, progress, seconds)
+
+
+def _as_planned(
+    folder: RunFolder,
+    pinned: list[Shard],
+    now: list[Shard],
+    accept_changed: bool,
+    retry_errors: bool,
+    say: Callable[[str], object],
+) -> list[Shard]:
+    """The shards of SOURCE as the run was planned on them, or is planned on them from now on. Raises
+    UserError for changes that are not accepted.
+    """
+    shards, changes = compared(pinned, now)
+    if not changes:
+        return in_planned_order(pinned, shards)
+    only_appeared = not (changes.added or changes.changed or changes.removed)
+    if not accept_changed and not (retry_errors and only_appeared):
+        raise UserError(changed_source(folder.top.url, changes))
+    for line in changes.lines():
+        say(f"accepted: {line}")
+    if changes.removed:
+        say(f"captions of what is gone are put aside in {redacted(folder.removed.url)}")
+    folder.accept(pinned, shards, changes)
+    return shards
+
+
+def _within_limit(shards: list[Shard], config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
+    if config.limit is None:
+        return shards
+    kept = folder.written()
+
+    def rows(shard: Shard) -> int | None:
+        written = kept.of_shard(shard.id)
+        return written.rows if written.complete else None
+
+    return first_images(shards, config.limit, rows, config.max_bytes)
+
+
+def _finish(
+    folder: RunFolder,
+    selection: Selection,
+    whole: list[Shard],
+    summary: Summary,
+    progress: Progress,
+    seconds: float,
+) -> Summary:
+    """Mark the run as complete if all that it is planned on is there, by whichever commands."""
+    if not selection.is_all:
+        if not folder.may_hold_all_of(whole):
+            return summary
+        written = folder.written()
+        if unfinished([shard.id for shard in whole], written):
+            return summary
+        all_of_it = _summary(folder.top.url, whole, written, progress, seconds, summary.left_out)
+        if folder.finished() is None:
+            folder.finish(all_of_it.model_dump())
+        return summary
+    folder.finish(summary.model_dump())
+    return summary
+
+
+def open_bundle(model: str) -> Bundle:
+    """The model bundle at `model`, all its files there. Raises UserError that names the file and the fix."""
+    try:
+        bundle = Bundle.open(model)
+        bundle.fingerprint, bundle.pixel_spec()
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"model {model} cannot be opened: {describe(error)}") from None
+    return bundle
+
+
+def _check_features(source: str, bundle: Bundle, config: CaptionJobConfig) -> None:
+    """Raises UserError where the features in run folder `source` are not those this model's adaptor knows."""
+    kept = RunFolder(source).recorded()
+    if kept is None or kept.features_fingerprint != bundle.features_fingerprint:
+        raise UserError(
+            f"SOURCE {redacted(source)} keeps features of another CLIP or other regions than this model's. "
+            "Choose a model with the same ones, or caption the images."
+        )
+    if config.limit is not None:
+        raise UserError("--limit counts images, which a run folder as SOURCE has not. Choose --shards.")
+
+
+def run_facts(
+    source: str,
+    plan: SourcePlan,
+    model: str,
+    bundle: Bundle,
+    config: CaptionJobConfig,
+    precision: Precision,
+) -> RunFacts:
+    """What decides the table, resolved: no defaults are left open."""
+    return RunFacts(
+        source=source,
+        taken_for=plan.taken_for,
+        left_out=plan.left_out,
+        keys=config.keys,
+        model=model,
+        model_fingerprint=bundle.fingerprint,
+        decoding=config.decoding_over(bundle.config.decoding),
+        seed=config.seed,
+        chunk_rows=config.chunk_rows,
+        chunk_bytes=config.chunk_bytes,
+        max_pixels=config.max_pixels,
+        image_root=absolute_source(config.image_root) if config.image_root else None,
+        image_column=config.image_column,
+        limit=config.limit,
+        keep_features=config.keep_features,
+        max_bytes=config.max_bytes,
+        accept_truncated=config.accept_truncated,
+        reduce_jpegs=config.reduce_jpegs,
+        colour=config.colour,
+        features_fingerprint=bundle.features_fingerprint if config.keep_features else None,
+        precision=precision,
+        candidate_batch=None if precision == "float32" else config.candidate_batch,
+        same_caption=_SAME_CAPTION[precision],
+        version=__version__,
+    )
+
+
+def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Cluster) -> Precision:
+    """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
+    if config.precision != "auto":
+        return config.precision
+    if recorded is not None:
+        return recorded.precision
+    return "bfloat16" if cluster.has_gpu else "float32"
+
+
+def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
+    """What the finished run in `folder` said of itself, now without new rows."""
+    if not selection.is_all:
+        return None
+    try:
+        stored = folder.finished()
+        summary = Summary.model_validate_json(stored) if stored is not None else None
+    except ValueError:  # damaged: the run is finished once more
+        return None
+    here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
+    return summary.model_copy(update=here) if summary else None
+
+
+def _summary(
+    output: str,
+    shards: list[Shard],
+    written: WrittenChunks,
+    progress: Progress,
+    seconds: float,
+    left_out: dict[str, int],
+) -> Summary:
+    """From the files themselves, not from the receipts. Raises RunError if a chunk is missing."""
+    missing = unfinished([shard.id for shard in shards], written)
+    if missing:
+        raise RunError(
+            f"{len(missing)} shards are incomplete in {redacted(output)}, for instance {missing[0]}. "
+            "Start the same command again to caption what is missing."
+        )
+    return Summary(
+        output=redacted(output),
+        captions=redacted(f"{output}/{CAPTIONS}"),
+        shards=len(shards),
+        chunks=written.chunks,
+        rows=written.rows,
+        captioned=written.rows - written.errors,
+        errors=written.errors,
+        new_rows=progress.rows - progress.written_before,
+        seconds=round(seconds, 2),
+        images_per_second=round(progress.images_per_second, 2),
+        left_out=left_out,
+        decoded_by=dict(sorted(written.decoders.items())),
+    )

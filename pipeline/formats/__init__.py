@@ -1,0 +1,1 @@
+"""File formats that image sources, caption texts and stages share."""

@@ -1,0 +1,28 @@
+"""Read the caption table of a run folder, one chunk's file at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.chunk import parse_file_name
+from pipeline.run.run_folder import CAPTIONS
+from pipeline.sources import absolute_source
+from pipeline.storage.errors import UserError
+from pipeline.storage.folder import Folder
+
+
+def read_captions(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """These columns of each file, in the order of the file names. Raises UserError where there are none."""
+    folder = Folder(f"{absolute_source(run).rstrip('/')}/{CAPTIONS}")
+    try:
+        names = [name for name in folder.names() if parse_file_name(name)]
+        if not names:
+            raise UserError(
+                f"RUN {run} holds no captions (no {CAPTIONS}/*.parquet). Give the OUTPUT of `maccap caption`."
+            )
+        for name in names:
+            with folder.open(name) as file:
+                yield pq.read_table(file, columns=list(columns))
+    except (OSError, ValueError) as error:
+        raise UserError(f"RUN {run} cannot be read: {error}") from None

@@ -1,0 +1,182 @@
+"""The settings of a captioning run, typed, from a YAML or JSON file and the command line."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from maccap.config import DECODING_PRESETS, Config, DecodingConfig, decoding_preset
+from pipeline.sources import ChunkLimits, SourceOptions
+from pipeline.sources.sample import MAX_BYTES, KeySetting
+from pipeline.stages.decoding.decode_image import MAX_PIXELS, Colour, DecodeLimits
+from pipeline.stages.resources import Resources
+from pipeline.storage.errors import UserError
+
+
+class CaptionJobConfig(Config):
+    """Settings of one run. All but `decode_seconds`, `resources` and the batch sizes are part of what
+    `run.json` pins down; in half precision `candidate_batch` too.
+    """
+
+    decoding: dict[str, Any] = Field(
+        default={},
+        description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
+    )
+    seed: int = 0
+    chunk_rows: int = Field(default=512, ge=1, description="samples a chunk, and so rows a Parquet file")
+    chunk_bytes: int = Field(
+        default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
+    )
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
+    image_root: str | None = Field(
+        default=None, description="the folder of images that Parquet or COCO name by path"
+    )
+    image_column: str | None = Field(default=None, description="Parquet's column of images")
+    keys: KeySetting = Field(
+        default="auto",
+        description="where names in tars split into key and extension: at the first dot, as WebDataset has "
+        "it, or at the last; auto: as a tar's own names pair up",
+    )
+    limit: int | None = Field(default=None, ge=1, description="only the first so many images of SOURCE")
+    keep_features: bool = Field(
+        default=False,
+        description="CLIP features into the table too, so that captioning again needs no images",
+    )
+    max_bytes: int = Field(
+        default=MAX_BYTES, ge=1, description="samples of more bytes become error rows, and are not read"
+    )
+    accept_truncated: bool = Field(
+        default=False, description="caption images that were cut short by what is there of them"
+    )
+    decode_seconds: float = Field(
+        default=10, gt=0, description="CPU time after which an image becomes an error row"
+    )
+    reduce_jpegs: bool = Field(
+        default=False,
+        description="decode large JPEGs at 1/2, 1/4 or 1/8 of their size, though not below twice CLIP's: "
+        "faster, and a few captions differ",
+    )
+    colour: Colour = Field(
+        default="ignored",
+        description="embedded: as each image's colour profile says, in sRGB; ignored: as open_clip does",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
+    )
+    feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once, at most")
+    candidate_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="images the language model decodes at once, at most; left out: as fits and pays; "
+        "in half precision exactly so many, and part of what run.json pins down",
+    )
+    rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
+    stall_seconds: float = Field(
+        default=1800, gt=0, description="without a finished chunk for so long, the run ends with an error"
+    )
+    resources: Resources | None = Field(
+        default=None, description="left out: fitted to the machine or cluster"
+    )
+
+    @field_validator("decoding", mode="before")
+    @classmethod
+    def _of_preset(cls, decoding: Any) -> Any:
+        return decoding_preset(decoding) if isinstance(decoding, str) else decoding
+
+    @field_validator("decoding")
+    @classmethod
+    def _known_decoding(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        """Names and types; how the values go together is decided with the bundle's, in `decoding_over`."""
+        try:
+            DecodingConfig.model_validate(overrides)
+        except ValidationError as error:
+            if any(problem["loc"] for problem in error.errors()):
+                raise
+        return overrides
+
+    def source_options(self) -> SourceOptions:
+        return SourceOptions(self.image_root, self.image_column, self.keys)
+
+    def limits(self) -> ChunkLimits:
+        return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)
+
+    def decode_limits(self) -> DecodeLimits:
+        return DecodeLimits(
+            self.max_pixels,
+            self.decode_seconds,
+            self.accept_truncated,
+            self.reduce_jpegs,
+            embedded_colours=self.colour == "embedded",
+        )
+
+    def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
+        """The bundle's defaults with this run's overrides. Raises UserError where they do not go together."""
+        try:
+            return DecodingConfig.model_validate({**defaults.model_dump(), **self.decoding})
+        except ValidationError as error:
+            problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+            raise UserError(
+                f"decoding: {problems}, with what the model sets for keys that are not given. "
+                "Give them together, under `decoding` in the --config file."
+            ) from None
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfig:
+    """Settings from a YAML or JSON file, with `overrides` from the command line on top (None: not given).
+
+    `overrides` takes the keys of `CaptionJobConfig`; those of `decoding` are merged one by one. Raises
+    UserError.
+    """
+    settings = read_settings(path) if path else {}
+    given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
+    decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
+    in_file = settings.get("decoding") or {}
+    if isinstance(in_file, str) and in_file in DECODING_PRESETS:
+        in_file = decoding_preset(in_file)
+    if decoding and isinstance(in_file, dict):  # anything else is refused below
+        given["decoding"] = {**in_file, **decoding}
+    try:
+        return CaptionJobConfig.model_validate({**settings, **given})
+    except ValidationError as error:
+        models: dict[str, type[Config]] = {
+            "": CaptionJobConfig,
+            "decoding": DecodingConfig,
+            "resources": Resources,
+        }
+        raise UserError(explain(path, error, models)) from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a YAML or JSON file holds, not yet checked. Raises UserError."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"config file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"config file {path} is neither YAML nor JSON: {error}") from None
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise UserError(f"config file {path} must hold `key: value` lines, not a {type(settings).__name__}")
+    return {str(key): value for key, value in settings.items()}
+
+
+def explain(path: Path | None, error: ValidationError, models: dict[str, type[Config]]) -> str:
+    """One line on what is wrong with the settings; `models` holds each section's, the whole under ""."""
+    where = f"config file {path}" if path else "the settings"
+    problems = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"unknown key `{key}`{_known_keys(problem['loc'], models)}")
+        elif not key:  # of settings that do not go together
+            problems.append(problem["msg"].removeprefix("Value error, "))
+        else:
+            problems.append(f"`{key}`: {problem['msg']}, not {problem['input']!r}")
+    return f"{where}: " + "; ".join(problems)
+
+
+def _known_keys(location: tuple[int | str, ...], models: dict[str, type[Config]]) -> str:
+    model = models.get(str(location[0]) if len(location) > 1 else "")
+    return f" (known: {', '.join(model.model_fields)})" if model and len(location) <= 2 else ""

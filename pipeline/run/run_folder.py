@@ -1,0 +1,339 @@
+"""The output folder of a run, which is also its checkpoint.
+
+    run.json            first: what was captioned, with which model and settings
+    plan.parquet        then the shards that it was planned on
+    captions/*.parquet  one file a chunk
+    removed/*.parquet   those of shards that SOURCE lost later
+    summary.json        then the totals
+    _SUCCESS            last, and only once every chunk of every planned shard is there
+
+A resume looks at the files alone: a shard whose last chunk and all before it are written is not read again,
+and of any other the written chunks are skipped. What is held in memory is a number a chunk, never an id a
+row.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from maccap.config import Config, DecodingConfig
+from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.run.completed_chunks import WrittenChunks
+from pipeline.run.pinned_plan import PlanChanges, compared, in_planned_order, plan_file, planned_shards
+from pipeline.sources import Shard
+from pipeline.sources.sample import KeySetting
+from pipeline.stages.decoding.decode_image import Colour
+from pipeline.stages.torch_runtime import Precision
+from pipeline.stages.write import ChunkFooter, read_footer
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.folder import Folder, writing
+from pipeline.storage.redact import describe, redacted
+
+RUN_FILE = "run.json"
+SUMMARY_FILE = "summary.json"
+SUCCESS_FILE = "_SUCCESS"
+PLAN_FILE = "plan.parquet"
+CAPTIONS = "captions"
+REMOVED = "removed"
+
+Stems = Collection[str] | None
+"""File name stems of shards, of `shard_file_stem`; None for all."""
+
+
+class RunFacts(Config):
+    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
+    SOURCE was `taken_for` and had `left_out` as the run began, and the promise of `same_caption`, which are
+    for people.
+    """
+
+    source: str
+    taken_for: str = ""
+    left_out: dict[str, int] = Field(default_factory=dict)
+    keys: KeySetting
+    model: str
+    model_fingerprint: str
+    decoding: DecodingConfig
+    seed: int
+    chunk_rows: int
+    chunk_bytes: int
+    max_pixels: int
+    image_root: str | None = None
+    image_column: str | None = None
+    limit: int | None = None
+    keep_features: bool = False
+    max_bytes: int
+    accept_truncated: bool
+    reduce_jpegs: bool = False  # runs of earlier versions did not
+    colour: Colour = "ignored"  # as in earlier versions
+    features_fingerprint: str | None = None
+    precision: Precision
+    candidate_batch: int | None = None  # where it decides captions: in half precision
+    same_caption: str = ""
+    version: str
+
+    def for_footer(self) -> dict[str, Any]:
+        """The facts that belong in each file: not where things lay, so that a file is the same on any
+        machine.
+        """
+        return self.model_dump(
+            exclude={"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
+        )
+
+    def public(self) -> Self:
+        """Without the secrets of any URL: what `run.json` says, and what is compared."""
+        return self.model_copy(
+            update={
+                "source": redacted(self.source),
+                "model": redacted(self.model),
+                "image_root": redacted(self.image_root) if self.image_root else None,
+            }
+        )
+
+
+class RunFolder:
+    """OUTPUT: a folder at a path or fsspec URL."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.top = Folder(url)
+            self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
+            self.removed = Folder(f"{self.top.url}/{REMOVED}")
+        except (ImportError, ValueError, OSError) as error:  # a filesystem that is not installed, or no such
+            raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
+
+    def recorded(self) -> RunFacts | None:
+        """The facts of the run this folder holds, or None for a new folder. Raises UserError for any other
+        folder.
+        """
+        try:
+            raw = self.top.read(RUN_FILE)
+            if raw is None:
+                if any(not name.startswith(".") for name in self.top.names()):
+                    raise UserError(
+                        f"OUTPUT {self.top.url} is not empty and holds no {RUN_FILE}. "
+                        "Choose a new or an empty folder."
+                    )
+                return None
+            return RunFacts.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if before := _is_before_plans(raw):
+                raise UserError(
+                    f"OUTPUT {self.top.url} holds a run of an earlier MacCap ({before}), which did not "
+                    "record what it was planned on, so that it cannot be resumed safely. Finish it with the "
+                    "version that began it, or choose another OUTPUT."
+                ) from None
+            raise UserError(
+                f"{self.top.url}/{RUN_FILE} is not a run this version can read "
+                f"({'.'.join(map(str, first['loc']))}: {first['msg']}). Choose another OUTPUT."
+            ) from None
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {describe(error)}") from None
+
+    def check(self, facts: RunFacts) -> None:
+        """Raises UserError naming what differs where the run in this folder is not of `facts`."""
+        recorded = self.recorded()
+        if recorded is not None:
+            _refuse_difference(self.top.url, recorded, facts.public())
+
+    def planned(self) -> list[Shard] | None:
+        """The shards that the run here was planned on; None for a new run. Raises UserError where they are
+        lost.
+        """
+        try:
+            raw = self.top.read(PLAN_FILE)
+            if raw is not None:
+                return planned_shards(raw)
+            lost = self.top.read(RUN_FILE) is not None and any(map(parse_file_name, self.captions.names()))
+        except ValueError as error:
+            raise UserError(
+                f"{self.top.url}/{PLAN_FILE} is damaged ({describe(error)}), so that what the run was "
+                "planned on is not known. Choose another OUTPUT."
+            ) from None
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {describe(error)}") from None
+        if lost:
+            raise UserError(
+                f"{self.top.url}/{PLAN_FILE} is gone, so that what the run was planned on is not known. "
+                "Choose another OUTPUT."
+            )
+        return None
+
+    def begin(self, facts: RunFacts, stems: Stems = None) -> None:
+        """Record a new run, or open the one here again, if it is of `facts`. Raises UserError.
+
+        Others may be at work here, on shards that are not in `stems`: what is theirs is left alone.
+        """
+        self.check(facts)
+        recorded = self.recorded()
+        try:
+            self.captions.make()
+            self.captions.remove_temporaries(partial(_is_of, stems))
+            if stems is None:
+                self.top.remove_temporaries()
+            self.top.remove(SUCCESS_FILE)
+            run = facts.public().model_dump_json(indent=2) + "\n"
+            new = recorded is None and self.top.create(RUN_FILE, run.encode())
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+        if not new:  # or another command was first
+            self.check(facts)
+
+    def pin(self, shards: Sequence[Shard]) -> list[Shard]:
+        """Record what a new run is planned on, and return it: of several commands' plans the first counts.
+
+        Raises UserError where it cannot be written, or the first command saw another SOURCE.
+        """
+        try:
+            if self.top.create(PLAN_FILE, plan_file(shards)):
+                return list(shards)
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+        pinned = self.planned() or []
+        now, changes = compared(pinned, shards)
+        if changes:
+            raise UserError(changed_source(self.top.url, changes))
+        return in_planned_order(pinned, now)
+
+    def accept(self, pinned: Sequence[Shard], now: Sequence[Shard], changes: PlanChanges) -> None:
+        """Plan the run here anew. Captions of shards that are not what they were are removed, those of shards
+        that are gone put aside in `removed/`. Raises RunError, and may then be called again.
+        """
+        with writing(self.top.url):
+            self.top.remove(SUCCESS_FILE)
+            redone = {shard_file_stem(shard) for shard in (*changes.changed, *changes.appeared)}
+            gone = {shard_file_stem(shard) for shard in changes.removed}
+            if gone:
+                self.removed.make()
+            for name in self.captions.names():
+                key = parse_file_name(name)
+                if key and key[0] in gone and (content := self.captions.read(name)) is not None:
+                    self.removed.write(name, content)
+                if key and key[0] in redone | gone:
+                    self.captions.remove(name)
+            self.top.write(PLAN_FILE, plan_file(now))
+
+    def written(self, stems: Stems = None) -> WrittenChunks:
+        """The chunks that are here of the shards in `stems`, or of all."""
+        chunks = WrittenChunks()
+        for stem, position, footer in self._footers(stems):
+            chunks.add(stem, position, footer)
+        return chunks
+
+    def remove_errors(self, stems: Stems = None) -> None:
+        """Remove the chunks that hold error rows. They are then missing, also if the run is interrupted."""
+        broken = [(stem, position) for stem, position, footer in self._footers(stems) if footer.errors]
+        self._remove([file_name(stem, position) for stem, position in broken])
+
+    def remove_beyond_the_end(self, stems: Stems = None) -> WrittenChunks:
+        """The chunks that are here once those after their shard's last are removed. Raises RunError."""
+        written = self.written(stems)
+        if stale := written.beyond_the_end():
+            self._remove(stale)
+            written = self.written(stems)
+        return written
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the summary, and then the marker that the run is complete. Raises RunError."""
+        try:
+            self.top.write(SUMMARY_FILE, _json(summary))
+            self.top.write(SUCCESS_FILE, b"")
+        except OSError as error:
+            raise RunError(
+                f"all is captioned, but {self.top.url}/{SUMMARY_FILE} cannot be written: {describe(error)}. "
+                "Put that right and start the same command again: it will only finish."
+            ) from None
+
+    def finished(self) -> bytes | None:
+        """The summary of the run here if it is marked complete."""
+        return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
+
+    def may_hold_all_of(self, shards: Sequence[Shard]) -> bool:
+        """Whether each shard has a file here, by the names alone: a listing, and not a request a file."""
+        there = {key[0] for key in map(parse_file_name, self.captions.names()) if key}
+        return all(shard_file_stem(shard.id) in there for shard in shards)
+
+    def _remove(self, names: list[str]) -> None:
+        try:
+            for name in names:
+                self.captions.remove(name)
+        except OSError as error:
+            raise RunError(f"{self.captions.url} cannot be changed: {describe(error)}") from None
+
+    def _footers(self, stems: Stems) -> Iterator[tuple[str, int, ChunkFooter]]:
+        """Footers, read by several threads: on an object store each is a request."""
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            names = iter([name for name in self.captions.names() if _is_of(stems, name)])
+            while some := list(islice(names, 4096)):
+                for name, footer in zip(
+                    some, pool.map(partial(read_footer, self.captions), some), strict=True
+                ):
+                    key = parse_file_name(name)
+                    if footer is not None and key is not None:
+                        yield *key, footer
+
+
+def _is_of(stems: Stems, name: str) -> bool:
+    """Whether `name` is a chunk's file, of one of these shards."""
+    key = parse_file_name(name)
+    return key is not None and (stems is None or key[0] in stems)
+
+
+def _json(summary: dict[str, Any]) -> bytes:
+    return (json.dumps(summary, indent=2) + "\n").encode()
+
+
+def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
+    passed_over = ("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint")
+    if differences := differing(old, new, passed_over):
+        raise UserError(
+            f"OUTPUT {url} holds a run with other settings:\n  "
+            + "\n  ".join(differences)
+            + "\nRepeat the command with the old settings to resume that run, or choose another OUTPUT."
+        )
+
+
+def changed_source(url: str, changes: PlanChanges) -> str:
+    """The message for a SOURCE that is not what the run in OUTPUT `url` was planned on."""
+    return (
+        f"SOURCE is not what the run in OUTPUT {url} was planned on:\n  "
+        + "\n  ".join(changes.lines())
+        + "\nStart the same command with --accept-changed to caption what is new or changed and to put aside "
+        "the captions of what is gone, or choose another OUTPUT."
+    )
+
+
+def _is_before_plans(raw: bytes | None) -> str | None:
+    """The version of a run from before plans were recorded."""
+    try:
+        facts = json.loads(raw or b"")
+        return str(facts["version"]) if "listing" in facts else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def differing(old: Config, new: Config, passed_over: tuple[str, ...] = ()) -> list[str]:
+    """What is not the same in both, a line each; names in `passed_over` may differ."""
+    return [
+        f"{name}: was {_shown(before)}, now {_shown(now)}"
+        for name, before, now in _pairs(old, new)
+        if before != now and name not in passed_over
+    ]
+
+
+def _pairs(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
+    for name in type(old).model_fields:
+        before, now = getattr(old, name), getattr(new, name)
+        if isinstance(before, Config) and isinstance(now, Config):
+            yield from _pairs(before, now, f"{prefix}{name}.")
+        else:
+            yield prefix + name, before, now
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else str(value)

@@ -1,0 +1,174 @@
+"""The sink: one Parquet file a chunk, there whole or not at all, and a receipt.
+
+The file's name comes from the shard and position alone and its bytes from its content alone, so a task that
+is retried, or runs twice, rewrites the same file with the same content. The footer carries what a resume
+needs to know: rows, errors, and whether the chunk is the last of its shard; and for `pipeline.verify` a
+digest of the rows.
+"""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, DECODERS_KEY, RUN_KEY, Chunk
+from pipeline.formats.array_columns import half_column, read_half
+from pipeline.storage.folder import Folder, reading, writing
+
+FEATURES = ("global", "features")
+"""Columns of the features stage, kept on demand: global [D] and the regions' features [N * D], float16; zeros
+where the row has an error."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the sink answers to a chunk; `seconds` is the time the writing took."""
+
+    shard: str
+    position: int
+    last: bool
+    rows: int
+    errors: int
+    bytes: int
+    seconds: float
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Receipt":
+        return cls(**json.loads(text))
+
+
+class CaptionWriter:
+    """Writes chunks to `folder`. `facts` (model fingerprint, settings, seed, version) go into each file's
+    metadata. Raises RunError, with what to mend, where the storage does not take a file.
+    """
+
+    def __init__(self, folder: str, facts: Mapping[str, Any], keep_features: bool = False) -> None:
+        self.folder = Folder(folder)
+        self.keep_features = keep_features
+        self.facts = json.dumps(facts, sort_keys=True).encode()
+
+    def __call__(self, chunk: Chunk) -> Receipt:
+        start = time.perf_counter()
+        data = file_content(chunk.samples, self.facts, chunk.position, chunk.last, self.keep_features)
+        with writing(self.folder.url):
+            self.folder.write(chunk.file_name, data)
+        return Receipt(
+            chunk.shard,
+            chunk.position,
+            chunk.last,
+            chunk.samples.num_rows,
+            count_errors(chunk.samples),
+            data.size,
+            time.perf_counter() - start,
+        )
+
+
+def file_content(
+    samples: pa.Table, run: bytes, position: int, last: bool, keep_features: bool = False
+) -> pa.Buffer:
+    """A chunk's Parquet file: the same bytes for the same rows, from any pyarrow of one version."""
+    decoders = json.loads((samples.schema.metadata or {}).get(DECODERS_KEY, b"{}"))
+    table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
+    for name in FEATURES if keep_features else ():
+        # made anew: read back from Parquet, the type names its elements otherwise
+        values = read_half(samples[name], range(samples.num_rows))
+        table = table.append_column(name, half_column(values))
+    table = table.combine_chunks()
+    footer = {
+        "position": position,
+        "last": last,
+        "errors": count_errors(table),
+        "digest": content_digest(table),
+        **({"decoders": decoders} if decoders else {}),
+    }
+    table = table.replace_schema_metadata(
+        {RUN_KEY: run, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def content_digest(table: pa.Table) -> str:
+    """SHA-256 of the rows as JSON lines, and of kept features as their bytes: of what a reader sees, whatever
+    version wrote or reads it.
+    """
+    digest = hashlib.sha256()
+    for row in table.select(CAPTION_SCHEMA.names).to_pylist():
+        digest.update(json.dumps(row).encode() + b"\n")
+    for name in FEATURES:
+        if name in table.column_names:
+            digest.update(read_half(table[name], range(table.num_rows)).tobytes())
+    return digest.hexdigest()
+
+
+def count_errors(samples: pa.Table) -> int:
+    return samples.num_rows - samples["error"].null_count
+
+
+@dataclass(frozen=True)
+class ChunkFooter:
+    """What the footer of a written chunk says; `indices` are those of its rows in their shard, `decoders` how
+    many of them which package but Pillow decoded.
+    """
+
+    rows: int
+    errors: int
+    last: bool
+    indices: range = range(0)
+    decoders: Mapping[str, int] = field(default_factory=dict)
+
+
+_TAIL = 64 << 10  # bytes, where most footers fit
+
+
+def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
+    """The footer of one written chunk; None for a file that is damaged (it will be rewritten) or not there.
+
+    Raises RunError where the storage does not answer: what it holds is not to be captioned again.
+    """
+    with reading(f"{folder.url}/{name}"):
+        try:
+            with folder.open(name) as file:
+                tail = _tail(file)
+        except FileNotFoundError:
+            return None
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+        chunk = json.loads(metadata.metadata[CHUNK_KEY])
+        return ChunkFooter(
+            metadata.num_rows, chunk["errors"], chunk["last"], _indices(metadata), chunk.get("decoders", {})
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
+        return None
+
+
+def _indices(metadata: pq.FileMetaData) -> range:
+    """The rows' indices, which follow one another: the first stands in the statistics."""
+    if not metadata.num_rows:
+        return range(0)
+    column = metadata.row_group(0).column(CAPTION_SCHEMA.get_field_index("index"))
+    first = column.statistics.min if column.statistics and column.statistics.has_min_max else 0
+    return range(first, first + metadata.num_rows)
+
+
+def _tail(file: Any) -> bytes:
+    """The end of a Parquet file with its footer, whose length stands before the last four bytes."""
+    size = file.seek(0, io.SEEK_END)
+    footer = _TAIL
+    while True:
+        file.seek(-min(footer, size), io.SEEK_END)
+        tail = bytes(file.read())
+        needed = int.from_bytes(tail[-8:-4], "little") + 8
+        if needed <= len(tail) or len(tail) == size:
+            return tail
+        footer = needed

@@ -1,0 +1,1 @@
+"""Files behind paths and URLs: listed, read with retries, written whole, named without secrets."""

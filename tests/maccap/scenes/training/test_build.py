@@ -1,0 +1,43 @@
+"""The towers at a toy length: every part is trained, kept, and gives an adaptor and scores."""
+
+import pytest
+
+from maccap.config import TrainingConfig
+from maccap.image.features import FeatureExtractor
+from maccap.sampler import CandidateSampler
+from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
+from maccap.scenes.training.build import DECODING, REGIONS, BuildConfig, Towers
+from tests.maccap.scenes.conftest import TOY
+
+
+def test_second_build_keeps_the_towers(towers: Towers) -> None:
+    weights = [towers.work / "clip/open_clip_model.safetensors", towers.work / "llm/model.safetensors"]
+    before = [path.stat().st_mtime_ns for path in weights]
+    again = Towers(towers.work, TOY)
+    assert [path.stat().st_mtime_ns for path in weights] == before
+    assert again.fingerprint == towers.fingerprint
+    assert (towers.work / "captions.txt").read_text().splitlines() == again.captions
+    with pytest.raises(ValueError, match="remove it or use another"):
+        Towers(towers.work, TOY.model_copy(update={"seed": 1}))
+
+
+def test_evaluation_scores_every_scene(towers: Towers) -> None:
+    adaptor = towers.train_adaptor(0.016, REGIONS.count, TrainingConfig(steps=2, batch=8))
+    sampler = CandidateSampler(adaptor, towers.lm, 0.016)
+    test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
+    assert sum(facts.unseen_pair for facts in test.facts) == 3
+    images = towers.clip.encode_image(test.pixels)
+    decoding = DECODING.model_copy(update={"candidates": 2})
+    outcome = evaluate(test, images, FeatureExtractor(towers.clip, REGIONS), sampler, decoding)
+    assert outcome.reranked.captions == len(outcome.captions) == 6
+    nearest = retrieve(towers.clip, images, ["a dog", "two cats at night"])
+    assert len(nearest) == 6
+    assert set(nearest) <= {"a dog", "two cats at night"}
+
+
+def test_a_scale_changes_every_part() -> None:
+    base = BuildConfig()
+    longer, toy = base.scaled(2), base.scaled(0.0001)
+    assert longer.clip_image_steps == 2 * base.clip_image_steps
+    assert longer.caption_scenes == base.caption_scenes
+    assert toy == TOY.model_copy(update={"caption_scenes": 100})
