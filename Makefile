@@ -32,10 +32,11 @@ demo: $(STAMP) ## caption 1,000 unseen scenes into demo/, with scores and a cont
 test: lint ## lint, then all tests
 	@$(BIN)/python -m pytest
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff, mypy, and the directions of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 
 soak: $(STAMP) ## caption while drivers, workers and nodes are killed, 100 times on disk and on S3; an hour
 	@$(BIN)/python -m tests.faults.suite --kills 100
