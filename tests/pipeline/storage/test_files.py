@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.storage import files
 from pipeline.storage.errors import CredentialsError
 from pipeline.storage.files import (
     file_info,
@@ -18,7 +19,6 @@ from pipeline.storage.files import (
     read_bytes,
     read_file,
 )
-from pipeline.storage.folder import files
 from pipeline.storage.retries import FileChangedError, storage
 from tests.faulty_proxy import Faults, FaultyProxy
 

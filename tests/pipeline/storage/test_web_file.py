@@ -17,8 +17,8 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from pipeline.sources import plan_source, read_shard
 from pipeline.sources.sample import ChunkLimits, chunk_samples
+from pipeline.storage import files
 from pipeline.storage.files import file_info, file_kind, locate, open_blocks, open_stream, read_bytes
-from pipeline.storage.folder import files
 from pipeline.storage.retries import FileChangedError, StorageError, storage
 from tests.hostile.tars import END, member
 from tests.web_server import Site, web_server
