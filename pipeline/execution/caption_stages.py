@@ -13,7 +13,7 @@ from pipeline.chunk import Chunk
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import CAPTIONS, RunFacts
 from pipeline.sources import Shard, chunk_samples, read_shard
-from pipeline.sources.captioned import read_captioned
+from pipeline.sources.kept_features import read_captioned
 from pipeline.stages.candidates import CandidateStage
 from pipeline.stages.decode import DecodeStage
 from pipeline.stages.features import FeatureStage

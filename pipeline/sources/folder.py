@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipeline.sources.archives import kind_of
+from pipeline.sources.found_files import kind_of
 from pipeline.sources.image_tables import ImageTables
 from pipeline.sources.sample import Sample, Shard, changed
 from pipeline.sources.text_members import MAX_TEXT, metadata_of

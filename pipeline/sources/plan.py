@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pipeline.chunk import parse_file_name
 from pipeline.formats.extensions import IMAGE_EXTENSIONS
-from pipeline.sources.archives import (
+from pipeline.sources.coco import plan_coco, read_coco
+from pipeline.sources.folder import FILES_A_SHARD, FolderContents, plan_folder, read_folder
+from pipeline.sources.found_files import (
     ARCHIVES,
     MISSING,
     Archives,
@@ -25,9 +27,7 @@ from pipeline.sources.archives import (
     parent,
     shown,
 )
-from pipeline.sources.captioned import captioned_samples, plan_captioned
-from pipeline.sources.coco import plan_coco, read_coco
-from pipeline.sources.folder import FILES_A_SHARD, FolderContents, plan_folder, read_folder
+from pipeline.sources.kept_features import captioned_samples, plan_captioned
 from pipeline.sources.parquet import read_parquet
 from pipeline.sources.parquet_roles import tables_of_images
 from pipeline.sources.sample import MAX_BYTES, KeySetting, Sample, Shard, changed
