@@ -25,7 +25,7 @@ def main(
     card: Card = None,
 ) -> None:  # fmt: skip
     """Score the embedded model with one part of the method changed at a time, and beside other methods."""
-    from maccap.bundle import Bundle, embedded_bundle_path
+    from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.scenes.evaluation.ablation import Ablation, markdown
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, Towers
     from maccap.scenes.world.scene import SPLITS
@@ -43,7 +43,7 @@ def main(
     try:
         config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
         towers = Towers(work, config)
-        ablation = Ablation(Bundle.open(embedded_bundle_path()), towers, chosen, count, seed, steps)
+        ablation = Ablation(Bundle.open(built_in_bundle_path()), towers, chosen, count, seed, steps)
     except ValueError as error:
         raise UserError(str(error)) from error
     tables = [f"{count} {chosen} scenes, seed {seed}.\n"]

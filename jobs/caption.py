@@ -93,12 +93,12 @@ def main(
     }
     settings = load_config(config, overrides)
 
-    from maccap.bundle import embedded_bundle_path
+    from maccap.bundle import built_in_bundle_path
     from pipeline.caption import caption_archive
     from pipeline.run.selection import Selection
 
     selection = Selection.parse(shards, partition)
-    model = model or str(embedded_bundle_path())
+    model = model or str(built_in_bundle_path())
     try:
         summary = caption_archive(
             source, output, model, settings, retry_errors, selection, accept_changed, _say

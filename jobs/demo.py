@@ -28,10 +28,10 @@ def main(
     folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
 ) -> None:
     """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
-    from maccap.bundle import embedded_bundle_path
+    from maccap.bundle import built_in_bundle_path
     from pipeline.caption import open_bundle
 
-    bundle = model or str(embedded_bundle_path())
+    bundle = model or str(built_in_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed
     start_afresh(folder)
     try:

@@ -17,7 +17,7 @@ Seed = Annotated[int, typer.Option(help="Seed of all training.")]
 
 def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
     """Train the embedded model (tiny CLIP, OPT and adaptor) from nothing."""
-    from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
+    from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
@@ -49,7 +49,7 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
     train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
     trained = Bundle.open(work / "bundle")
     write_bundle(
-        output or embedded_bundle_path(),
+        output or built_in_bundle_path(),
         trained.config,
         made.clip,
         made.lm,

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from maccap.bundle_files import check_folder, check_name, check_names, is_hidden
 from maccap.config import BundleConfig, ClipSource, LanguageModelSource
 from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, load_pixel_spec
+from maccap.text.engines import DEFAULT_ENGINE, load_engine
 from maccap.tower_config import read_json
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "
 _MEMORY = "memory.safetensors"
 
 
-def embedded_bundle_path() -> Path:
+def built_in_bundle_path() -> Path:
     """The small bundle that the package ships, trained on rendered scenes."""
     return Path(__file__).parent / "bundles" / "scenes"
 
@@ -59,7 +60,7 @@ class Bundle:
         """
         folder, fetched = _local_copy(str(url))
         config = _read_config(folder / _CONFIG, str(url))
-        if folder != embedded_bundle_path():  # the package's own, which some installers make of links
+        if folder != built_in_bundle_path():  # the package's own, which some installers make of links
             check_names(config, str(folder / _CONFIG), fetched=fetched)
             check_folder(folder, (config.clip.name, config.llm.name))
         return cls(folder, config)
@@ -120,20 +121,22 @@ class Bundle:
         return load_file(self._memory_path())["features"].float()
 
     def load_sampler(
-        self, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+        self,
+        device: "str | torch.device" = "cpu",
+        dtype: "torch.dtype | None" = None,
+        engine: str = DEFAULT_ENGINE,
     ) -> "CandidateSampler":
-        """Adaptor (float32) and language model (by default float32 on a CPU, bfloat16 on a GPU)."""
+        """Adaptor (float32) and language model (by default float32 on a CPU, bfloat16 on a GPU), decoding
+        with one of `maccap.text.engines`.
+        """
         import torch
 
-        from maccap.runtime.packed_linear import pack_linears
         from maccap.sampler import CandidateSampler
-        from maccap.text.language_model import FrozenLanguageModel
 
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
-        lm = FrozenLanguageModel.load(self._resolve(self.config.llm.name), device, dtype)
-        pack_linears(lm)
-        return CandidateSampler(self.load_adaptor(device), lm, self.config.captioning_noise)
+        decoder = load_engine(engine, self._resolve(self.config.llm.name), device, dtype)
+        return CandidateSampler(self.load_adaptor(device), decoder, self.config.captioning_noise)
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""

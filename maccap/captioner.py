@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
+from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
 from maccap.config import BundleConfig, DecodingConfig
 from maccap.image.as_seen import as_seen
 from maccap.image.features import FeatureExtractor
@@ -59,17 +59,15 @@ class Captioner:
         and bfloat16 on a GPU, as in the pipeline. Raises as `Bundle.open` does.
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        bundle = Bundle.open(url or embedded_bundle_path())
+        bundle = Bundle.open(url or built_in_bundle_path())
         features = bundle.load_features(device, dtype)
         return cls(bundle.config, features, bundle.load_sampler(device, dtype), Reranker(features.clip))
 
     def save_pretrained(self, url: str | Path, *, half: bool = False) -> None:
         """Write this captioner, its two frozen models included, as a bundle."""
-        sampler = self.sampler
+        adaptor, lm = self.sampler.adaptor, self.sampler.engine.language_model()
         memory = self.features.memory
-        write_bundle(
-            url, self.config, self.features.clip, sampler.lm, sampler.adaptor, memory=memory, half=half
-        )
+        write_bundle(url, self.config, self.features.clip, lm, adaptor, memory=memory, half=half)
 
     def caption(
         self,

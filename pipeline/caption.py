@@ -3,27 +3,31 @@ mark.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from pydantic import Field
 
 from maccap import __version__
 from maccap.bundle import Bundle
 from maccap.config import Config
+from maccap.text.engines import find_engine
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.cluster import Cluster
-from pipeline.execution.ray_graph import caption_on_ray
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.config import CaptionJobConfig
+from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import compared, in_planned_order
 from pipeline.run.progress import Progress, shown
-from pipeline.run.run_folder import CAPTIONS, RunFacts, RunFolder, changed_source
+from pipeline.run.run_folder import CAPTIONS, RunFolder, changed_source
 from pipeline.run.selection import ALL, Selection, first_images
-from pipeline.sources import Shard, SourcePlan, absolute_source, check_parquet_files, plan_source
+from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
+from pipeline.stages.registry import STAGES
 from pipeline.stages.torch_runtime import Precision
+from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
+from pipeline.storage.urls import absolute
 
 _SAME = "an image gets the same caption whatever the batches, workers and resumes, on one kind of device"
 _SAME_CAPTION: dict[Precision, str] = {
@@ -31,7 +35,13 @@ _SAME_CAPTION: dict[Precision, str] = {
     "bfloat16": f"{_SAME} with one version of torch and one candidate_batch",
     "float16": f"{_SAME} with one version of torch and one candidate_batch; on a CPU nearly so",
 }
-"""What a run promises, in its `run.json`; `maccap benchmark --batches` measures it."""
+_OTHER_ENGINE = "the engine {engine} does not promise that an image gets the same caption in other batches"
+
+
+def _promise(engine: str, precision: Precision) -> str:
+    """What a run promises, in its `run.json`; `maccap benchmark --batches` measures it."""
+    independent = find_engine(engine).independent_of_batching
+    return _SAME_CAPTION[precision] if independent else _OTHER_ENGINE.format(engine=engine)
 
 
 class Summary(Config):
@@ -60,31 +70,33 @@ def caption_archive(
     selection: Selection = ALL,
     accept_changed: bool = False,
     say: Callable[[str], object] = lambda line: None,
+    local: bool = False,
 ) -> Summary:
-    """Caption every image of `source`, or of what `selection` says of it, into `output`, on the Ray this
-    process is connected to, or a new local one. `say` is told what SOURCE is taken for.
+    """Caption every image of `source`, or of what `selection` says of it, into `output`: on the Ray this
+    process is connected to, or a new local one, or in this process (`local`). `say` is told what SOURCE is
+    taken for.
 
     Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
     not what that run was planned on. Raises UserError for what the user can put right and RunError where the
     run broke; either way, what is written stays.
     """
     start = time.monotonic()
-    source, output = absolute_source(source), absolute_source(output).rstrip("/")
+    source, output = absolute(source), absolute(output).rstrip("/")
     if source.rstrip("/") == output:
         raise UserError(f"OUTPUT {redacted(output)} is SOURCE itself. Choose a new folder for the captions.")
     folder = RunFolder(output)
     recorded = folder.recorded()
     pinned = folder.planned() if recorded else None
-    model = absolute_source(model)
+    model = absolute(model)
     bundle = open_bundle(model)
-    plan = plan_source(source, config.source_options(), pinned=pinned or ())
+    plan = plan_source(source, SourceOptions.of(config), pinned=pinned or ())
     say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
     if plan.from_features:
         _check_features(source, bundle, config)
     if pinned is None:
-        check_parquet_files(plan.shards)
-    cluster = Cluster(config.resources)
-    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, cluster))
+        check_shards(plan.shards)
+    machine = _machine(config, local)
+    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, machine))
     folder.check(facts)
     if pinned is None:
         selection.of(plan.shards)  # one that selects none is refused before anything is written
@@ -119,15 +131,39 @@ def caption_archive(
         rows_known=plan.images if selection.is_all and config.limit is None else None,
         written_before=kept.rows,
     )
-    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     if work:
         with shown(progress):
-            for receipt in caption_on_ray(stages, work, cluster.resources, progress.note_read):
-                progress.add(receipt)
+            for result in machine.caption(stages, work, progress.note_read):
+                progress.add(result)
     written = folder.remove_beyond_the_end(stems)
     seconds = time.monotonic() - start
     summary = _summary(output, shards, written, progress, seconds, plan.left_out)
     return _finish(folder, selection, whole, summary, progress, seconds)
+
+
+class Machine(Protocol):
+    """Where a run computes: a Ray cluster, or this process."""
+
+    @property
+    def has_gpu(self) -> bool: ...
+
+    def caption(
+        self, stages: CaptionStages, work: Sequence[ShardWork], note_read: Callable[[int], object]
+    ) -> Iterator[WriteResult]:
+        """Caption and write; yields each chunk's result as its file appears, and tells `note_read` now and
+        then how many rows were read. Raises RunError.
+        """
+
+
+def _machine(config: CaptionJobConfig, local: bool) -> Machine:
+    if local:
+        from pipeline.execution.in_process import InThisProcess
+
+        return InThisProcess()
+    from pipeline.execution.ray_graph import OnRay
+
+    return OnRay(config.resources)
 
 
 def _as_planned(
@@ -225,16 +261,17 @@ def run_facts(
         source=source,
         taken_for=plan.taken_for,
         left_out=plan.left_out,
-        keys=config.keys,
+        **SourceOptions.of(config).model_dump(exclude={"image_root"}),
         model=model,
         model_fingerprint=bundle.fingerprint,
+        engine=config.engine,
+        stages=tuple(stage.name for stage in STAGES),
         decoding=config.decoding_over(bundle.config.decoding),
         seed=config.seed,
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
         max_pixels=config.max_pixels,
-        image_root=absolute_source(config.image_root) if config.image_root else None,
-        image_column=config.image_column,
+        image_root=absolute(config.image_root) if config.image_root else None,
         limit=config.limit,
         keep_features=config.keep_features,
         max_bytes=config.max_bytes,
@@ -244,18 +281,18 @@ def run_facts(
         features_fingerprint=bundle.features_fingerprint if config.keep_features else None,
         precision=precision,
         candidate_batch=None if precision == "float32" else config.candidate_batch,
-        same_caption=_SAME_CAPTION[precision],
+        same_caption=_promise(config.engine, precision),
         version=__version__,
     )
 
 
-def _precision(config: CaptionJobConfig, recorded: RunFacts | None, cluster: Cluster) -> Precision:
+def _precision(config: CaptionJobConfig, recorded: RunFacts | None, machine: Machine) -> Precision:
     """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
     if config.precision != "auto":
         return config.precision
     if recorded is not None:
         return recorded.precision
-    return "bfloat16" if cluster.has_gpu else "float32"
+    return "bfloat16" if machine.has_gpu else "float32"
 
 
 def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
@@ -279,7 +316,7 @@ def _summary(
     seconds: float,
     left_out: dict[str, int],
 ) -> Summary:
-    """From the files themselves, not from the receipts. Raises RunError if a chunk is missing."""
+    """From the files themselves, not from the results. Raises RunError if a chunk is missing."""
     missing = unfinished([shard.id for shard in shards], written)
     if missing:
         raise RunError(

@@ -2,8 +2,8 @@
 
 Ray Data splits and joins blocks as it likes, so a chunk is one Ray *row* that cannot be torn: its id beside
 its samples, an Arrow table as IPC bytes, which is read back without a copy. Stages map one table of samples
-to another; columns come and go as the chunk travels (`pixels` replaces `image`, `features` replaces
-`pixels`), and a row whose `error` is set keeps its place to the end.
+to another; columns come and go as the chunk travels (see `pipeline.stages.stage`), and a row whose `error` is
+set keeps its place to the end.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ SOURCE_SCHEMA = pa.schema(
 )
 """What a source yields. `index` counts the samples of the shard; `metadata` is the sample's own, as JSON."""
 
+SOURCE_COLUMNS = tuple(SOURCE_SCHEMA.names)
+
 RUN_KEY = b"maccap.run"
 CHUNK_KEY = b"maccap.chunk"
 """Keys of a caption file's metadata: facts of the run, and of the chunk (position, last, errors)."""
@@ -33,23 +35,28 @@ CHUNK_KEY = b"maccap.chunk"
 DECODERS_KEY = b"maccap.decoders"
 """Of a chunk's samples on their way: how many of them a package but Pillow decoded, by its name, as JSON."""
 
-CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
 
-CAPTION_SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("shard", pa.string()),
-        ("index", pa.int64()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("caption", pa.string()),
-        ("clip_score", pa.float32()),
-        ("candidates", pa.list_(CANDIDATE)),
-        ("error", pa.string()),
-        ("metadata", pa.string()),
-    ]
+@dataclass(frozen=True)
+class Column:
+    """A column of the samples; `about` is its line in the documentation. A list type without a size stands
+    for fixed-size lists of any one size.
+    """
+
+    name: str
+    type: pa.DataType
+    about: str
+
+
+TABLE_STARTS_WITH = (
+    Column("image_id", pa.string(), "the sample's name in its source: a path, a tar's name and key, an id"),
+    Column("shard", pa.string(), "the tar, Parquet file or part of a folder that it lies in"),
+    Column("index", pa.int64(), "its place in the shard, from 0"),
 )
-"""What the sink writes: the caption table."""
+TABLE_ENDS_WITH = (
+    Column("error", pa.string(), "why there is no caption; null where there is one"),
+    Column("metadata", pa.string(), "the sample's own fields and texts, untouched, as JSON"),
+)
+"""The columns of the caption table that come from the source; between them are those of the stages."""
 
 _FILE_NAME = re.compile(r"^(?P<stem>.+-[0-9a-f]{16})\.(?P<position>\d{5,})\.parquet$")
 _ARCHIVE_SUFFIX = re.compile(r"\.(tar|tgz|tar\.gz|tar\.bz2|tar\.xz|parquet)$", re.IGNORECASE)

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 
 from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
 from maccap.image.supported_clip import check_supported, unsupported
-from maccap.runtime.fixed_rows import IMAGES, TEXTS, fill_up, needs_fixed_rows, padded_length
+from maccap.runtime.batch_sizes import IMAGES, TEXTS, needs_fixed_rows, rows_at_once
+from maccap.runtime.fixed_rows import fill_up, padded_length
 from maccap.runtime.packed_linear import pack_linears
-from maccap.runtime.process_memory import give_back
-from maccap.runtime.rows_at_once import rows_at_once
 from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, is_path, refusing_code, without_code
 
 _WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -153,6 +152,10 @@ class FrozenClip(nn.Module):
         """Frozen: stays in evaluation mode, whatever a module that holds it asks."""
         return super().train(False)
 
+    def weights(self) -> dict[str, Tensor]:
+        """All of them, by name."""
+        return self.model.state_dict()
+
     def keep(self, tower: Literal["image", "text"]) -> Self:
         """Give up what the other tower needs and pack this one's weights, where one kind alone is encoded."""
         model = self.model
@@ -163,7 +166,6 @@ class FrozenClip(nn.Module):
             delattr(model, name)
         if tower == "image":
             del self.tokenizer  # 17 MB
-        give_back()
         pack_linears(model)
         return self
 

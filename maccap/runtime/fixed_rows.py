@@ -9,25 +9,7 @@ of a fixed number of rows, the last one filled up; and in a decode a row that ha
 import torch
 from torch import Tensor
 
-IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
-_DECODED_ON_CPU, _DECODED_ON_GPU = 64, 1024  # rows that the language model decodes together
-_GPU_BYTES = 8 << 30  # of keys, values and logits: beside a model of 7 billion on a GPU of 24 GB
 _TOKENS = 8  # texts are as long as a multiple of it
-
-
-def needs_fixed_rows(device: torch.device, dtype: torch.dtype) -> bool:
-    return device.type != "cpu" or dtype != torch.float32
-
-
-def decoded_rows(device: torch.device, row_bytes: int) -> int:
-    """Rows of `row_bytes` that are decoded together: by the model alone, not by what memory is free.
-
-    On a GPU a step takes as long for some hundred rows as for a few, on a CPU longer for each.
-    """
-    if device.type == "cpu":
-        return _DECODED_ON_CPU
-    fitting = max(1, _GPU_BYTES // max(1, row_bytes))
-    return min(_DECODED_ON_GPU, 1 << (fitting.bit_length() - 1))
 
 
 def fill_up(rows: Tensor, size: int) -> Tensor:

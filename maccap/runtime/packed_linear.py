@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maccap.runtime.process_memory import forget_file, give_back, lies_in_file
+from maccap.runtime.process_memory import forget_file, lies_in_file, trim_heap
 
 _BLOCKS = (64, 48, 32, 24, 16, 8)  # outputs that oneDNN keeps side by side
 
@@ -34,10 +34,10 @@ def pack_linears(model: nn.Module) -> None:
     # one by one and by name: a list of the layers would keep their weights beside the packed ones
     for name in _names(model, nn.Linear):
         _pack(model, name)
-        give_back()  # each time, or the heap grows by what the packed layers took before
+        trim_heap()  # each time, or the heap grows by what the packed layers took before
     for name in _names(model, nn.Embedding):
         _halve(model, name)
-    give_back()
+    trim_heap()
 
 
 class _ComputedWeight(nn.Module):

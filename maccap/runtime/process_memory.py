@@ -16,7 +16,7 @@ def peak_mb(process: int | str = "self") -> int:
     return _status("VmHWM", process)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """glibc keeps of what was freed the memory that lies between blocks still in use; this returns it.
 
     A few milliseconds' work, for after weights or activations of hundreds of megabytes are let go.

@@ -7,29 +7,18 @@ have ended leave the batch, and the last ones take their places.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from maccap.config import DecodingConfig
+from maccap.text.engine import Decoded
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.next_token import likeliest_tokens, next_tokens
 
 # share of the rows still going at which the others leave the batch
 _COMPACT_AT = 0.9
 _IMPOSSIBLE = -1e9
-
-
-class Decoded(NamedTuple):
-    """One decoded text.
-
-    `logprob` is the sum of the natural-log probabilities of its tokens, the end token included where it was
-    reached, under the model's own distribution (before temperature, top-k and top-p).
-    """
-
-    token_ids: list[int]  # without the end token
-    logprob: float
 
 
 @torch.no_grad()

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from maccap.runtime.rows_at_once import rows_at_once
+from maccap.runtime.batch_sizes import rows_at_once
 from maccap.text.kv_cache import FixedCache
+from maccap.text.model_sizes import LanguageModelSizes, sizes_of
 from maccap.text.self_check import check_decoding
 from maccap.tower_config import check_weight_index, read_json, refusing_code, without_code
 
 
 class FrozenLanguageModel(nn.Module):
-    """A causal language model and its tokenizer, in evaluation mode for good.
+    """A causal language model and its tokenizer, always in evaluation mode.
 
     Raises ValueError for a tokenizer that has no end-of-sequence token, and WrongDecodingError, one too, for
     a model that decodes another text than it would read (`maccap.text.self_check`).
@@ -136,6 +137,14 @@ class FrozenLanguageModel(nn.Module):
         logits = self._last_logits(cache, input_ids=ids[:, None])
         cache.read += 1
         return logits
+
+    def sizes(self) -> LanguageModelSizes:
+        """Of its blocks and its head."""
+        return sizes_of(self.model)
+
+    def weights(self) -> dict[str, Tensor]:
+        """All of them, by name."""
+        return self.model.state_dict()
 
     def row_bytes(self, tokens: int) -> int:
         """Memory that one row of `tokens` takes in a decode: keys, values and logits."""

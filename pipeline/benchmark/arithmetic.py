@@ -6,28 +6,19 @@ transformer takes 2 operations a token for each weight of its blocks, and its at
 activations, softmax, embeddings, sampling) is below one per cent.
 """
 
-from typing import Any, NamedTuple
-
-from torch import nn
+from typing import Any
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.image.clip import FrozenClip
 from maccap.text.language_model import FrozenLanguageModel
+from maccap.text.model_sizes import BlockSizes
 
 _EMBEDDED_PROMPT = 1  # BOS, all that follows the prefix of a caption
 
 
-class Transformer(NamedTuple):
-    """What counts of a stack of transformer blocks."""
-
-    weights: int  # of all matrices in the blocks
-    layers: int
-    width: int  # of the queries, all heads together
-    kv_width: int  # of the keys, narrower than the queries where heads share them
-
-    def flops(self, tokens: float, context: float) -> float:
-        """Of `tokens` new ones, each attending to `context` on average."""
-        return tokens * (2 * self.weights + 4 * context * self.width * self.layers)
+def block_flops(blocks: BlockSizes, tokens: float, context: float) -> float:
+    """Of `tokens` new ones, each attending to `context` on average."""
+    return tokens * (2 * blocks.weights + 4 * context * blocks.width * blocks.layers)
 
 
 def image_flops(clip: FrozenClip) -> float:
@@ -35,14 +26,14 @@ def image_flops(clip: FrozenClip) -> float:
     visual = clip.model.visual
     tokens = visual.positional_embedding.shape[0]
     weights = visual.conv1.weight.numel() + visual.proj.numel()
-    return _clip_blocks(visual.transformer).flops(tokens, tokens) + 2 * tokens * weights
+    return block_flops(_clip_blocks(visual.transformer), tokens, tokens) + 2 * tokens * weights
 
 
 def text_flops(clip: FrozenClip, tokens: float) -> float:
     """CLIP's text tower on one text of `tokens`, the start and end tokens included."""
     model = clip.model
     text = model if hasattr(model, "transformer") else model.text
-    return _clip_blocks(text.transformer).flops(tokens, (tokens + 1) / 2)
+    return block_flops(_clip_blocks(text.transformer), tokens, (tokens + 1) / 2)
 
 
 class CandidateArithmetic:
@@ -50,10 +41,7 @@ class CandidateArithmetic:
 
     def __init__(self, adaptor: Adaptor, lm: FrozenLanguageModel) -> None:
         self.adaptor, self.lm = adaptor, lm
-        self._lm = language_model_blocks(lm)
-        vocabulary = lm.model.get_output_embeddings().weight
-        self.head = vocabulary.numel()
-        self._itemsize = vocabulary.element_size()
+        self._lm, self.head, self._itemsize = lm.sizes()
         self.prefill_tokens = adaptor.config.queries + _EMBEDDED_PROMPT
 
     def prefix(self, regions: int) -> float:
@@ -70,12 +58,12 @@ class CandidateArithmetic:
     def prefill(self) -> float:
         """The language model on one prefix and prompt, with logits of the last position."""
         tokens = self.prefill_tokens
-        return self._lm.flops(tokens, (tokens + 1) / 2) + 2 * self.head
+        return block_flops(self._lm, tokens, (tokens + 1) / 2) + 2 * self.head
 
     def steps(self, count: int) -> float:
         """`count` tokens of one candidate after its prefill."""
         context = self.prefill_tokens + (count + 1) / 2
-        return self._lm.flops(count, context) + 2 * self.head * count
+        return block_flops(self._lm, count, context) + 2 * self.head * count
 
     def candidates(self, count: int, samples_per_draw: int, tokens: int, regions: int) -> float:
         """All sampled candidates of one image, prefix to last token; the first token comes of the prefill."""
@@ -91,24 +79,9 @@ class CandidateArithmetic:
         return (self._lm.weights + self.head + cache) * self._itemsize
 
 
-def language_model_blocks(lm: FrozenLanguageModel) -> Transformer:
-    """Every matrix that is neither an embedding nor the head."""
-    head, weights = lm.model.get_output_embeddings(), 0
-    for part in lm.model.modules():
-        weight = getattr(part, "weight", None)
-        if weight is None or part is head or isinstance(part, nn.Embedding):
-            continue
-        weights += weight.numel() if weight.dim() == 2 else 0
-    config = lm.model.config
-    heads = config.num_attention_heads
-    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    shared = getattr(config, "num_key_value_heads", None) or heads
-    return Transformer(weights, config.num_hidden_layers, heads * head_width, shared * head_width)
-
-
-def _clip_blocks(transformer: Any) -> Transformer:
+def _clip_blocks(transformer: Any) -> BlockSizes:
     blocks = transformer.resblocks
     # of the state dict, as packed layers have no parameters
     weights = sum(weight.numel() for weight in blocks.state_dict().values() if weight.dim() == 2)
     width = blocks[0].attn.embed_dim
-    return Transformer(weights, len(blocks), width, width)
+    return BlockSizes(weights, len(blocks), width, width)

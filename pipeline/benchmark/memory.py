@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maccap.config import Config
 from maccap.runtime.process_memory import peak_mb
-from pipeline.run.run_periodically import every
+from pipeline.run.run_periodically import run_periodically
 
 _PROC = Path("/proc")
 
@@ -43,7 +43,7 @@ class TreeMemory:
     def watched(self) -> Iterator[None]:
         """Look while the block runs, and at its beginning and end."""
         self._look()
-        with every(self.interval, self._look):
+        with run_periodically(self.interval, self._look):
             yield
         self._look()
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from maccap.bundle import embedded_bundle_path
+from maccap.bundle import built_in_bundle_path
 from maccap.config import Config, DecodingConfig
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
 from pipeline.benchmark.end_to_end import compare_ray, compare_ways
@@ -57,7 +57,7 @@ def benchmark(options: Options, work: Path, say: Say) -> Report:
 
 def grow(options: Options, counts: Sequence[int], work: Path, say: Say) -> Growth:
     """Caption so many scenes through Ray, with the embedded model unless another is named."""
-    options = options.model_copy(update={"model": options.model or str(embedded_bundle_path())})
+    options = options.model_copy(update={"model": options.model or str(built_in_bundle_path())})
     open_bundle(str(options.model))
     setup = _setup(options, work).model_copy(update={"source": str(work / "images" / str(counts[0]))})
     for count in counts:

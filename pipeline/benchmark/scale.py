@@ -1,7 +1,7 @@
 """How the pipeline grows with the archive: images of a pixel by the million, a model that answers at once.
 
 Everything but the model is what `maccap caption` runs: planning, reading, decoding, the Ray graph, the sink
-and the receipts, and the look at the output with which a resume begins.
+and the results, and the look at the output with which a resume begins.
 """
 
 import io
@@ -9,25 +9,28 @@ import os
 import tarfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 from PIL import Image
 
-from maccap.bundle import embedded_bundle_path
+from maccap.bundle import built_in_bundle_path
 from maccap.config import Config
 from maccap.image.preprocessing import PixelSpec
 from maccap.runtime.process_memory import resident_mb
 from pipeline.caption import open_bundle, run_facts
-from pipeline.chunk import CANDIDATE, spread, valid_rows
-from pipeline.execution.caption_stages import CaptionStages, ShardWork, Stage
+from pipeline.chunk import spread, valid_rows
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
 from pipeline.execution.ray_graph import caption_on_ray
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
+from pipeline.stages.decode import DecodeStage
+from pipeline.stages.rerank import RerankStage
+from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
 
 _POINTS = 10
@@ -49,7 +52,7 @@ class Scale(Config):
     shards: int
     planning: float
     first_receipt: float  # from the start of the graph
-    rows_per_second: float  # from the first receipt on
+    rows_per_second: float  # from the first result on
     points: list[Point]
     resume: float  # to find out that nothing is missing
 
@@ -63,11 +66,11 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
     began = time.perf_counter()
     plan = plan_source(str(source))
     planning = time.perf_counter() - began
-    config, bundle = CaptionJobConfig(), open_bundle(str(embedded_bundle_path()))
+    config, bundle = CaptionJobConfig(), open_bundle(str(built_in_bundle_path()))
     facts = run_facts(str(source), plan, "constant", bundle, config, "float32")
     folder, cluster = RunFolder(output), Cluster(None)
     folder.begin(facts)
-    stages = ConstantStages(output, PixelSpec(8), facts, config)
+    stages = CaptionStages(output, PixelSpec(8), facts, config, stages=(DecodeStage, ConstantCaption))
     resources = cluster.resources
     say(f"{shards} shards planned in {planning:.1f} s; Ray has {ray.cluster_resources().get('CPU'):g} CPUs")
 
@@ -75,10 +78,10 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
     rows = done = rows_before = 0
     began = last = time.perf_counter()
     first = 0.0
-    for receipt in caption_on_ray(stages, [ShardWork(shard) for shard in plan.shards], resources):
+    for result in caption_on_ray(stages, [ShardWork(shard) for shard in plan.shards], resources):
         now = time.perf_counter()
         first = first or now
-        rows, done = rows + receipt.rows, done + receipt.last
+        rows, done = rows + result.rows, done + result.last
         if done * _POINTS >= shards * (len(points) + 1):
             rate = (rows - rows_before) / (now - last)
             points.append(
@@ -124,30 +127,28 @@ def write_tiny_archive(folder: Path, shards: int, rows: int) -> None:
         os.link(first, folder / f"tiny-{number:06d}.tar")
 
 
-@dataclass(frozen=True)
-class ConstantStages(CaptionStages):
-    """The pipeline's own stages, but for the models."""
+class ConstantCaption(Stage):
+    """In place of the stages that hold weights: an answer at once."""
 
-    def model_stages(self) -> dict[str, Callable[[TorchRuntime], Stage]]:
-        return {"rerank": _constant}
+    name = "rerank"
+    title = "a constant caption"
+    needs = ("pixels",)
+    adds = RerankStage.adds
+    keeps = RerankStage.keeps
+    has_weights = True
 
+    @classmethod
+    def build(cls, settings: StageSettings, runtime: TorchRuntime) -> Self:
+        return cls()
 
-def _constant(runtime: TorchRuntime) -> Stage:
-    return constant_caption
-
-
-def constant_caption(samples: pa.Table) -> pa.Table:
-    """`pixels` out, the columns of a caption in."""
-    rows, total = valid_rows(samples), samples.num_rows
-    candidate = {"text": "a red dot", "clip_score": 1.0, "logprob": 0.0}
-    return (
-        samples.drop_columns(["pixels"])
-        .append_column(
-            "candidates", pa.array(spread([[candidate]] * len(rows), rows, total), pa.list_(CANDIDATE))
-        )
-        .append_column("caption", pa.array(spread(["a red dot"] * len(rows), rows, total), pa.string()))
-        .append_column("clip_score", pa.array(spread([1.0] * len(rows), rows, total), pa.float32()))
-    )
+    def __call__(self, samples: pa.Table) -> pa.Table:
+        rows, total = valid_rows(samples), samples.num_rows
+        candidate = {"text": "a red dot", "clip_score": 1.0, "logprob": 0.0}
+        values = {"caption": "a red dot", "clip_score": 1.0, "candidates": [candidate]}
+        for column in self.adds:
+            filled = spread([values[column.name]] * len(rows), rows, total)
+            samples = samples.append_column(column.name, pa.array(filled, column.type))
+        return samples
 
 
 def _object_store_mb() -> float:

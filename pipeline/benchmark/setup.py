@@ -1,14 +1,14 @@
 """What one benchmark measures: a bundle on disk, an archive of scenes, decoding, and device."""
 
-import os
 from typing import Literal
 
 from maccap.config import Config, DecodingConfig
 from pipeline.caption import open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import cores
 from pipeline.run.config import CaptionJobConfig
 from pipeline.sources import plan_source
-from pipeline.stages.resources import ActorResources
+from pipeline.stages.resources import StageResources
 from pipeline.stages.torch_runtime import Precision, TorchRuntime
 
 
@@ -28,9 +28,9 @@ class Setup(Config):
         return "cuda" if self.gpu else "cpu"
 
     @property
-    def resources(self) -> ActorResources:
+    def resources(self) -> StageResources:
         """One process with the whole machine."""
-        return ActorResources(num_cpus=1, num_gpus=int(self.gpu), torch_threads=cores())
+        return StageResources(num_cpus=1, num_gpus=int(self.gpu), torch_threads=cores())
 
     @property
     def runtime(self) -> TorchRuntime:
@@ -54,8 +54,3 @@ class Setup(Config):
 def work_of(source: str) -> list[ShardWork]:
     """What `maccap caption` would read of a tar or a folder of tars."""
     return [ShardWork(shard) for shard in plan_source(source).shards]
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0))

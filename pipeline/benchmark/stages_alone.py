@@ -1,7 +1,9 @@
-"""Each stage by itself on the first tar: milliseconds an image, and the share of what the machine can do."""
+"""Each stage by itself on the first tar: milliseconds per image, and the fraction of what the machine can
+do.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pyarrow as pa
 
@@ -10,7 +12,11 @@ from pipeline.benchmark.arithmetic import CandidateArithmetic, image_flops, text
 from pipeline.benchmark.machine import MachineLimits, measure_machine, timed
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
-from pipeline.execution.in_process import local_steps
+from pipeline.execution.in_process import built_steps
+from pipeline.stages.candidates import CandidateStage
+from pipeline.stages.features import FeatureStage
+from pipeline.stages.rerank import RerankStage
+from pipeline.stages.stage import Stage
 
 _TIMES = 2  # each stage is timed, after a first time that warms up; the least counts
 
@@ -48,44 +54,39 @@ class _Bench:
         _, dtype = setup.runtime.apply()
         self.setup, self.machine = setup, measure_machine(setup.device, dtype)
         self.stages = setup.stages("unused")
-        steps: list[Any] = local_steps(self.stages, setup.resources)
-        self.pixels, self.features, self.candidates, self.rerank = steps
-        sampler = self.candidates.sample
-        self.arithmetic = CandidateArithmetic(sampler.adaptor, sampler.lm)
+        self.steps = built_steps(self.stages, setup.resources)
 
     def measure(self) -> Alone:
+        """Every stage of a run, in order, each on what the one before it made."""
         (first, *_) = work_of(self.setup.source)
-        read = next(iter(self.stages.read(first))).samples
-        with_pixels = self.pixels(read)
-        with_candidates = self.candidates(self.features(with_pixels))
-        images, decoding = read.num_rows, self.setup.decoding
-        image, text = image_flops(self.features.extract.clip), self._text_flop(with_candidates)
-        times = [
-            self._time("file to pixels, one core", images, lambda: self.pixels(read)),
-            self._time("CLIP image tower and regions", images, lambda: self.features(with_pixels), image),
-            *self._language_model(images),
-            self._time("rerank: CLIP text tower", images, lambda: self.rerank(with_candidates), text),
-        ]
-        k, regions = decoding.candidates, self.features.regions
-        alone = self.arithmetic.candidates(k, 1, decoding.max_new_tokens, regions)
-        shared = self.arithmetic.candidates(k, k, decoding.max_new_tokens, regions)
+        samples = next(iter(self.stages.read(first))).samples
+        times: list[StageTime] = []
+        gflop = gflop_shared = 0.0
+        for step, stage in self.steps:
+            before, samples = samples, step.run(stage, samples)
+            if isinstance(stage, CandidateStage):
+                model = _LanguageModel(stage, before["features"].type.list_size // stage.dim)
+                times += self._language_model(model, before.num_rows)
+                alone, shared = model.flops(self.setup.decoding)
+            else:
+                alone = shared = self._tower_flops(stage, before) or 0.0
+                work = partial(stage, before)
+                times.append(self._time(step.stage.title, before.num_rows, work, alone or None))
+            gflop, gflop_shared = gflop + alone / 1e9, gflop_shared + shared / 1e9
         return Alone(
-            machine=self.machine,
-            stages=times,
-            gflop=round((image + alone + text) / 1e9, 2),
-            gflop_shared=round((image + shared + text) / 1e9, 2),
+            machine=self.machine, stages=times, gflop=round(gflop, 2), gflop_shared=round(gflop_shared, 2)
         )
 
-    def _language_model(self, images: int) -> list[StageTime]:
+    def _language_model(self, model: "_LanguageModel", images: int) -> list[StageTime]:
         """Adaptor, prefill and steps, for as many rows at once as the sampler takes."""
         import torch
 
         from maccap.text.decoding import decode
 
-        sampler, length = self.candidates.sample, self.setup.decoding.max_new_tokens
-        k, regions = self.setup.decoding.candidates, self.features.regions
-        rows = min(images * k, sampler.draws_at_once(self.setup.decoding))
-        noisy = torch.randn(rows, regions, self.features.dim, device=self.setup.device)
+        decoding, sampler, lm, arithmetic = self.setup.decoding, model.sampler, model.lm, model.arithmetic
+        length, k = decoding.max_new_tokens, decoding.candidates
+        rows = min(images * k, sampler.draws_at_once(decoding))
+        noisy = torch.randn(rows, model.regions, model.dim, device=self.setup.device)
         numbers = torch.rand(rows, length, dtype=torch.float64)
         with torch.inference_mode():
             prefix = sampler.adaptor(noisy)
@@ -96,25 +97,28 @@ class _Bench:
 
         def text(tokens: int) -> None:
             config = DecodingConfig(candidates=1, strategy="sample", max_new_tokens=tokens)
-            decode(sampler.lm, prefix, sampler.lm.prompt_ids(), config, numbers[:, :tokens])
+            decode(lm, prefix, lm.prompt_ids(), config, numbers[:, :tokens])
 
         prefill = self._least(lambda: text(1))
         steps = max(self._least(lambda: text(length)) - prefill, 1e-9)
-        traffic = self.arithmetic.step_bytes(rows, length - 1) * (length - 1) * k / rows
-        step_flop = k * self.arithmetic.steps(length - 1)
+        traffic = arithmetic.step_bytes(rows, length - 1) * (length - 1) * k / rows
+        step_flop = k * arithmetic.steps(length - 1)
         return [
-            self._time("adaptor", rows / k, adaptor, k * self.arithmetic.prefix(regions)),
-            self._stage("prefill", prefill * k / rows, k * self.arithmetic.prefill()),
+            self._time("adaptor", rows / k, adaptor, k * arithmetic.prefix(model.regions)),
+            self._stage("prefill", prefill * k / rows, k * arithmetic.prefill()),
             self._stage(f"decode, {length - 1} steps of {rows} rows", steps * k / rows, step_flop, traffic),
         ]
 
-    def _text_flop(self, samples: pa.Table) -> float:
-        """Operations of CLIP's text tower on the candidates of an image."""
-        texts = [c["text"] for of_image in samples["candidates"].to_pylist() for c in of_image]
-        # the end token has the largest id
-        tokens = self.rerank.rerank.clip.tokenize(texts).argmax(dim=-1) + 1
-        one = text_flops(self.rerank.rerank.clip, float(tokens.float().mean()))
-        return self.setup.decoding.candidates * one
+    def _tower_flops(self, stage: Stage, samples: pa.Table) -> float | None:
+        """Operations of each image, of the stages with a tower of CLIP."""
+        if isinstance(stage, FeatureStage):
+            return image_flops(stage.extract.clip)
+        if isinstance(stage, RerankStage):
+            texts = [c["text"] for of_image in samples["drawn"].to_pylist() for c in of_image]
+            clip = stage.rerank.clip
+            tokens = clip.tokenize(texts).argmax(dim=-1) + 1  # the end token has the largest id
+            return self.setup.decoding.candidates * text_flops(clip, float(tokens.float().mean()))
+        return None
 
     def _time(
         self, stage: str, images: float, work: Callable[[], object], flop: float | None = None
@@ -135,3 +139,18 @@ class _Bench:
 
     def _least(self, work: Callable[[], object]) -> float:
         return min([timed(work, self.setup.device) for _ in range(1 + _TIMES)][1:])
+
+
+class _LanguageModel:
+    """What the stage of candidates computes with."""
+
+    def __init__(self, stage: CandidateStage, regions: int) -> None:
+        self.sampler, self.dim, self.regions = stage.sample, stage.dim, regions
+        self.lm = self.sampler.engine.language_model()
+        self.arithmetic = CandidateArithmetic(self.sampler.adaptor, self.lm)
+
+    def flops(self, decoding: DecodingConfig) -> tuple[float, float]:
+        """Operations of each image, with a draw of noise per candidate and with one for all of them."""
+        k, tokens = decoding.candidates, decoding.max_new_tokens
+        alone, shared = (self.arithmetic.candidates(k, draws, tokens, self.regions) for draws in (1, k))
+        return alone, shared

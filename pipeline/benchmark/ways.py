@@ -42,15 +42,15 @@ class Ours:
     """The pipeline's own stages in one process, from a tar to a written Parquet file."""
 
     def __init__(self, setup: Setup) -> None:
-        from pipeline.execution.in_process import local_steps
+        from pipeline.execution.in_process import built_steps
         from pipeline.stages.candidates import CandidateStage
 
         self._stages = setup.stages("bare")
-        self._steps = local_steps(self._stages, setup.resources)
+        self._steps = built_steps(self._stages, setup.resources)
         self._write = self._stages.write()
         self._write.folder.make()
-        (candidates,) = (step for step in self._steps if isinstance(step, CandidateStage))
-        self._tokenizer = candidates.sample.lm.tokenizer
+        (candidates,) = (stage for _, stage in self._steps if isinstance(stage, CandidateStage))
+        self._tokenizer = candidates.sample.engine.language_model().tokenizer
 
     def __call__(self, source: str) -> list[list[str]]:
         from pipeline.execution.in_process import captioned

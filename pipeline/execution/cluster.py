@@ -18,7 +18,9 @@ from maccap.runtime.own_packages import names_taken, own_packages_first
 from pipeline.execution.join_ray import check_joinable
 from pipeline.execution.local_ray import prepare_local_ray, why_not_started
 from pipeline.execution.own_processes import end_marked, kill_marked, marked
-from pipeline.stages.resources import Resources, check_fits, default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.resources import Resources, check_fits
+from pipeline.stages.steps import resources_for
 from pipeline.storage.errors import RunError
 from pipeline.storage.redact import describe
 
@@ -38,14 +40,14 @@ class Cluster:
         started_here = connect_to_ray()
         total = ray.cluster_resources()
         cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
-        resources = self._chosen or default_resources(cpus, gpus)
+        resources = self._chosen or resources_for(STAGES, cpus, gpus)
         if started_here:  # another cluster may grow
             check_fits(resources, cpus, gpus)
         return resources
 
     @property
     def has_gpu(self) -> bool:
-        return any(stage.num_gpus for stage in self.resources.actor_stages().values())
+        return any(stage.num_gpus for stage in self.resources.stages.values())
 
 
 def connect_to_ray() -> bool:

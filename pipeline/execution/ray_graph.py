@@ -1,10 +1,10 @@
-"""The stages as a Ray Data graph: shards in, receipts out.
+"""The stages as a Ray Data graph: shards in, results out.
 
-    shards -> read -> decode -> features -> candidates -> rerank -> write -> receipts
+    shards -> read -> decode -> features -> candidates -> rerank -> write -> results
               tasks   tasks     actors      actors        actors    tasks
 
 Each operator maps one row to one row, and a row is a whole chunk. Image bytes and arrays stay in Ray's object
-store; the driver sees receipts alone.
+store; the driver sees results alone.
 """
 
 import logging
@@ -29,15 +29,37 @@ from ray.exceptions import (
 )
 
 from pipeline.chunk import Chunk
-from pipeline.execution.caption_stages import CaptionStages, ShardWork, Stage
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.cluster import Cluster
 from pipeline.execution.watchdog import until_stalled
-from pipeline.execution.worker_activity import Board
-from pipeline.run.run_periodically import every
-from pipeline.stages.resources import ActorResources, Resources, TaskResources
+from pipeline.execution.worker_activity import WorkerActivity
+from pipeline.run.run_periodically import run_periodically
+from pipeline.stages.resources import Resources, StageResources, TaskResources
+from pipeline.stages.stage import Stage
+from pipeline.stages.steps import Step
 from pipeline.stages.torch_runtime import is_device_lost
-from pipeline.stages.write import Receipt
+from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe
+
+
+class OnRay:
+    """Where a run computes: on the Ray that this process is connected to, or a new local one, joined or
+    started when first needed. `chosen` are the requests of its stages, None for ones fitted to the cluster.
+    """
+
+    def __init__(self, chosen: Resources | None) -> None:
+        self._cluster = Cluster(chosen)
+
+    @property
+    def has_gpu(self) -> bool:
+        return self._cluster.has_gpu
+
+    def caption(
+        self, stages: CaptionStages, work: Iterable[ShardWork], note_read: Callable[[int], object]
+    ) -> Iterator[WriteResult]:
+        """As `caption_on_ray`."""
+        return caption_on_ray(stages, work, self._cluster.resources, note_read)
 
 
 def caption_on_ray(
@@ -45,36 +67,38 @@ def caption_on_ray(
     work: Iterable[ShardWork],
     resources: Resources,
     note_read: Callable[[int], object] = lambda rows: None,
-) -> Iterator[Receipt]:
-    """Caption and write `work`; yields each chunk's receipt as its file appears, and tells `note_read` now
+) -> Iterator[WriteResult]:
+    """Caption and write `work`; yields each chunk's result as its file appears, and tells `note_read` now
     and then how many rows were read. Raises RunError, also where nothing moves for the run's `stall_seconds`.
     """
-    board = Board.start()
-    receipts = _receipts(board, stages, work, resources)
-    with every(_LOOK_SECONDS, lambda: note_read(board.rows_read())):
-        for receipt in until_stalled(receipts, stages.config.stall_seconds, board.report, board.quiet):
-            yield Receipt.from_json(receipt)
-    note_read(board.rows_read())
+    activity = WorkerActivity.start()
+    results = _results(activity, stages, work, resources)
+    with run_periodically(_LOOK_SECONDS, lambda: note_read(activity.rows_read())):
+        for result in until_stalled(results, stages.config.stall_seconds, activity.report, activity.quiet):
+            yield WriteResult.from_json(result)
+    note_read(activity.rows_read())
 
 
 _LOOK_SECONDS = 2.0
 
 
-def _receipts(
-    board: Board, stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
+def _results(
+    activity: WorkerActivity, stages: CaptionStages, work: Iterable[ShardWork], resources: Resources
 ) -> Iterator[str]:
     configure_ray_data()
     shards = shard_rows(work)
     if shards is None:
         return
-    chunks = shards.map_batches(partial(_read, board, stages), **_task(resources.read))
-    for stage in stages.pixel_stages():
-        chunks = chunks.map_batches(partial(_apply, board, "decode", stage), **_task(resources.decode))
-    actors = resources.actor_stages()
-    for name, build in stages.builders(actors).items():
-        on_rows = partial(_on_rows, board, name, build)
-        chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(actors[name]))
-    yield from receipts_of(chunks.map_batches(partial(_write, board, stages), **_task(resources.write)))
+    chunks = shards.map_batches(partial(_read, activity, stages), **_task(resources.read))
+    for step in stages.steps():
+        asked = resources.stages[step.stage.name]
+        if step.stage.has_weights:
+            on_rows = partial(_on_rows, activity, step, partial(stages.build, step, asked))
+            chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(asked))
+        else:
+            apply = partial(_apply, activity, step, stages.build(step, asked))
+            chunks = chunks.map_batches(apply, **_task(asked))
+    yield from results_of(chunks.map_batches(partial(_write, activity, stages), **_task(resources.write)))
 
 
 def shard_rows(work: Iterable[ShardWork]) -> ray.data.Dataset | None:
@@ -110,11 +134,11 @@ def _cut(size: int, rows: pa.Table) -> Iterator[pa.Table]:
         yield rows.slice(start, size).combine_chunks()
 
 
-def receipts_of(rows: ray.data.Dataset) -> Iterator[str]:
-    """The column `receipt`, as its rows are done. Raises RunError."""
+def results_of(rows: ray.data.Dataset) -> Iterator[str]:
+    """The column `result`, as its rows are done. Raises RunError."""
     try:
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from map(str, batch["receipt"])
+            yield from map(str, batch["result"])
     except RayTaskError as error:
         raise RunError(_cause(error)) from error
     except RayError as error:
@@ -149,16 +173,18 @@ class StageActor:
             raise
 
 
-def _on_rows(board: Board, name: str, build: Callable[[], Stage]) -> Callable[[pa.Table], pa.Table]:
-    with board.working(name):
-        return partial(_apply, board, name, build())
+def _on_rows(
+    activity: WorkerActivity, step: Step, build: Callable[[], Stage]
+) -> Callable[[pa.Table], pa.Table]:
+    with activity.working(step.stage.name):
+        return partial(_apply, activity, step, build())
 
 
-def _apply(board: Board, name: str, stage: Stage, rows: pa.Table) -> pa.Table:
+def _apply(activity: WorkerActivity, step: Step, stage: Stage, rows: pa.Table) -> pa.Table:
     done = []
     for chunk in Chunk.from_rows(rows):
-        with board.working(name, chunk.file_name), _said_of(name, chunk):
-            done.append(chunk.with_samples(stage(chunk.samples)).to_row())
+        with activity.working(step.stage.name, chunk.file_name), _said_of(step.stage.name, chunk):
+            done.append(chunk.with_samples(step.run(stage, chunk.samples)).to_row())
     return pa.concat_tables(done)
 
 
@@ -177,20 +203,20 @@ def _said_of(name: str, chunk: Chunk) -> Iterator[None]:
         raise RunError(said) from error
 
 
-def _read(board: Board, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
+def _read(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
     for item in rows.to_pylist():
         work = ShardWork.from_row(item)
-        with board.reading(work.shard.id) as progress:
+        with activity.reading(work.shard.id) as progress:
             for chunk in stages.read(work, progress):
                 yield chunk.to_row()
 
 
-def _write(board: Board, stages: CaptionStages, rows: pa.Table) -> pa.Table:
-    write, receipts = stages.write(), []
+def _write(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> pa.Table:
+    write, results = stages.write(), []
     for chunk in Chunk.from_rows(rows):
-        with board.working("write", chunk.file_name):
-            receipts.append(write(chunk).to_json())
-    return pa.table({"receipt": receipts})
+        with activity.working("write", chunk.file_name):
+            results.append(write(chunk).to_json())
+    return pa.table({"result": results})
 
 
 def _task(resources: TaskResources) -> dict[str, Any]:
@@ -201,7 +227,7 @@ def _task(resources: TaskResources) -> dict[str, Any]:
     }
 
 
-def actor_pool(resources: ActorResources) -> dict[str, Any]:
+def actor_pool(resources: StageResources) -> dict[str, Any]:
     """Arguments of `map_batches` for a stage in actors."""
     return {
         **_ONE_CHUNK,

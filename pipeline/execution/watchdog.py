@@ -36,7 +36,7 @@ def until_stalled(
         except BaseException as error:
             coming.put(error)
 
-    threading.Thread(target=take, daemon=True, name="receipts").start()
+    threading.Thread(target=take, daemon=True, name="results").start()
     wait = seconds
     while True:
         try:

@@ -20,7 +20,7 @@ _TELL_SECONDS = 1.0
 _LOADING = "loading its model"
 
 
-class _Board:
+class _Activity:
     """Runs as an actor without a share of a CPU."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class _Board:
         ]
 
 
-class Board:
+class WorkerActivity:
     """A handle that travels to the workers."""
 
     def __init__(self, actor: ActorHandle[Any]) -> None:
@@ -60,7 +60,7 @@ class Board:
 
     @classmethod
     def start(cls) -> Self:
-        actor: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Board)
+        actor: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Activity)
         return cls(actor.remote())
 
     @contextmanager

@@ -28,6 +28,12 @@ def half_column(values: NDArray[np.float16]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
+def is_half(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds such numbers, of any one size or of none yet."""
+    is_list = pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind)
+    return bool(is_list and pa.types.is_float16(kind.value_type))
+
+
 def read_half(column: pa.ChunkedArray, rows: Sequence[int]) -> NDArray[np.float16]:
     """Half-precision numbers [len(rows), n] of the given rows."""
     values = _one_array(column).flatten().to_numpy(zero_copy_only=True)

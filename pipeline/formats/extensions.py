@@ -68,3 +68,16 @@ def is_known(extension: str) -> bool:
 def shows_an_image(head: bytes) -> bool:
     """Whether a file that begins with `head` is an image, whatever it is called."""
     return image_format(head) is not None
+
+
+def kind_of(name: str) -> str:
+    """What a file is left out as."""
+    stem, dot, extension = name.rpartition(".")
+    if not (stem and dot):
+        return "without extension"
+    extension = extension.lower()
+    if extension in CAMERA_RAW:
+        return f".{extension}, camera raw: convert it to JPEG"
+    if extension in DRAWINGS:
+        return f".{extension}, a drawing: convert it to PNG"
+    return f".{extension}"[:20]

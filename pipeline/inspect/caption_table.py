@@ -7,14 +7,14 @@ import pyarrow.parquet as pq
 
 from pipeline.chunk import parse_file_name
 from pipeline.run.run_folder import CAPTIONS
-from pipeline.sources import absolute_source
 from pipeline.storage.errors import UserError
 from pipeline.storage.folder import Folder
+from pipeline.storage.urls import absolute
 
 
 def read_captions(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """These columns of each file, in the order of the file names. Raises UserError where there are none."""
-    folder = Folder(f"{absolute_source(run).rstrip('/')}/{CAPTIONS}")
+    folder = Folder(f"{absolute(run).rstrip('/')}/{CAPTIONS}")
     try:
         names = [name for name in folder.names() if parse_file_name(name)]
         if not names:

@@ -14,10 +14,12 @@ from typing import Any
 
 from pipeline.inspect.caption_table import read_captions
 from pipeline.run.run_folder import RunFolder
-from pipeline.sources import SourceOptions, absolute_source, plan_source, read_shard
-from pipeline.sources.sample import Sample, Shard
+from pipeline.sources import SourceOptions, plan_source, read_shard
+from pipeline.sources.sample import Sample
+from pipeline.sources.shard import Shard
 from pipeline.storage.errors import CredentialsError, UserError
 from pipeline.storage.redact import printable
+from pipeline.storage.urls import absolute
 
 _COLUMNS = ("image_id", "shard", "index", "caption", "error", "metadata")
 
@@ -54,7 +56,7 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
 
     An image that is no longer there is left out. Raises UserError where the run or its source is gone.
     """
-    folder = RunFolder(absolute_source(run))
+    folder = RunFolder(absolute(run))
     facts = folder.recorded()
     if facts is None:
         raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
@@ -62,9 +64,7 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
     for example in examples:
         wanted[example.shard][example.index] = example.image_id
     images: dict[str, bytes] = {}
-    for shard in plan_source(
-        facts.source, SourceOptions(facts.image_root, facts.image_column, facts.keys)
-    ).shards:
+    for shard in plan_source(facts.source, SourceOptions.of(facts)).shards:
         if ids := wanted.get(printable(shard.id)):
             images |= _load_shard(shard, ids, facts.max_bytes)
     return images

@@ -7,14 +7,17 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from maccap.config import DECODING_PRESETS, Config, DecodingConfig, decoding_preset
+from maccap.text.engines import DEFAULT_ENGINE, find_engine
 from pipeline.sources import ChunkLimits, SourceOptions
-from pipeline.sources.sample import MAX_BYTES, KeySetting
+from pipeline.sources.sample import MAX_BYTES
 from pipeline.stages.decoding.decode_image import MAX_PIXELS, Colour, DecodeLimits
+from pipeline.stages.registry import STAGES
 from pipeline.stages.resources import Resources
+from pipeline.stages.steps import check_resources
 from pipeline.storage.errors import UserError
 
 
-class CaptionJobConfig(Config):
+class CaptionJobConfig(SourceOptions):
     """Settings of one run. All but `decode_seconds`, `resources` and the batch sizes are part of what
     `run.json` pins down; in half precision `candidate_batch` too.
     """
@@ -29,15 +32,6 @@ class CaptionJobConfig(Config):
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
     )
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="images of more pixels become error rows")
-    image_root: str | None = Field(
-        default=None, description="the folder of images that Parquet or COCO name by path"
-    )
-    image_column: str | None = Field(default=None, description="Parquet's column of images")
-    keys: KeySetting = Field(
-        default="auto",
-        description="where names in tars split into key and extension: at the first dot, as WebDataset has "
-        "it, or at the last; auto: as a tar's own names pair up",
-    )
     limit: int | None = Field(default=None, ge=1, description="only the first so many images of SOURCE")
     keep_features: bool = Field(
         default=False,
@@ -64,11 +58,12 @@ class CaptionJobConfig(Config):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )
+    engine: str = Field(default=DEFAULT_ENGINE, description="what decodes: see maccap/text/engines.py")
     feature_batch: int = Field(default=64, ge=1, description="images CLIP encodes at once, at most")
     candidate_batch: int | None = Field(
         default=None,
         ge=1,
-        description="images the language model decodes at once, at most; left out: as fits and pays; "
+        description="images the language model decodes at once, at most; default: as fits and pays; "
         "in half precision exactly so many, and part of what run.json pins down",
     )
     rerank_batch: int = Field(default=64, ge=1, description="images whose candidates CLIP scores at once")
@@ -76,7 +71,7 @@ class CaptionJobConfig(Config):
         default=1800, gt=0, description="without a finished chunk for so long, the run ends with an error"
     )
     resources: Resources | None = Field(
-        default=None, description="left out: fitted to the machine or cluster"
+        default=None, description="of each stage by its name; default: fitted to the machine or cluster"
     )
 
     @field_validator("decoding", mode="before")
@@ -95,8 +90,18 @@ class CaptionJobConfig(Config):
                 raise
         return overrides
 
-    def source_options(self) -> SourceOptions:
-        return SourceOptions(self.image_root, self.image_column, self.keys)
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, name: str) -> str:
+        find_engine(name)
+        return name
+
+    @field_validator("resources")
+    @classmethod
+    def _of_the_stages(cls, resources: Resources | None) -> Resources | None:
+        if resources is not None:
+            check_resources(resources, STAGES)
+        return resources
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)

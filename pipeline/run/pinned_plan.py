@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.sources import MISSING, Shard
-from pipeline.storage.redact import printable, redacted
+from pipeline.sources import Shard, shard_from_json
+from pipeline.storage.look_up import MISSING
+from pipeline.storage.redact import printable, redacted, shown
 
 _NAMED = 5  # shards that a message names of each kind
 
@@ -48,7 +49,7 @@ def plan_file(shards: Sequence[Shard]) -> bytes:
     table = pa.table(
         {
             "id": pa.array([printable(shard.id) for shard in shards]),
-            "url": pa.array([printable(redacted(shard.url)) for shard in shards]),
+            "url": pa.array([shown(shard.url) for shard in shards]),
             "size": pa.array([shard.size for shard in shards], pa.int64()),
             "state": pa.array([shard.state for shard in shards]),
             "shard": pa.array([_public(shard).to_json() for shard in shards]),
@@ -63,7 +64,7 @@ def planned_shards(data: bytes) -> list[Shard]:
     """The inverse of `plan_file`, but for secrets of URLs. Raises ValueError for a damaged file."""
     try:
         column = pq.read_table(io.BytesIO(data), columns=["shard"])["shard"]
-        return [Shard.from_json(text) for text in column.to_pylist()]
+        return [shard_from_json(text) for text in column.to_pylist()]
     except (OSError, KeyError, TypeError, pa.ArrowException) as error:
         raise ValueError(str(error)) from error
 
@@ -103,7 +104,7 @@ def _matches(pinned: Sequence[Shard], now: Sequence[Shard]) -> dict[int, Shard]:
         if (old := places.get(_place(shard))) and rest.pop(old.id, None):
             matches[number] = old
     for number, shard in enumerate(now):
-        if number not in matches and (old := rest.get(shard.id)) and old.kind == shard.kind:
+        if number not in matches and (old := rest.get(shard.id)) and old.source == shard.source:
             matches[number] = rest.pop(shard.id)
     return matches
 
@@ -116,13 +117,12 @@ def in_planned_order(pinned: Sequence[Shard], now: Sequence[Shard]) -> list[Shar
 
 def _place(shard: Shard) -> tuple[str, str, str]:
     """Where a shard lies: ranges of one folder or list by where they begin."""
-    begins = shard.id if shard.kind == "captioned" else shard.first
-    return shard.kind, printable(redacted(shard.url)), printable(begins)
+    return shard.source, shown(shard.url), printable(shard.args.begins(shard.id))
 
 
 def _is_same(old: Shard, new: Shard) -> bool:
     """As far as the storage tells. What repeats an id decides ids, too."""
-    if old.repeats != new.repeats:
+    if not old.args.names_as(new.args):
         return False
     if old.state and new.state:
         return (old.size, old.state) == (new.size, new.state)
@@ -139,7 +139,7 @@ class _Names:
     def apart(self, shard: Shard) -> Shard:
         """The shard under names that no other has."""
         if shard.id in self._ids:
-            shard = replace(shard, id=printable(redacted(shard.url)))
+            shard = replace(shard, id=shown(shard.url))
         if shard.prefix in self._prefixes:
             shard = replace(shard, prefix=shard.id)
         self._ids.add(shard.id)
@@ -148,7 +148,7 @@ class _Names:
 
 
 def _public(shard: Shard) -> Shard:
-    return replace(shard, url=redacted(shard.url), root=redacted(shard.root))
+    return replace(shard, url=redacted(shard.url), args=shard.args.public())
 
 
 def _named(ids: Sequence[str]) -> str:

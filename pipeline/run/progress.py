@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipeline.run.run_periodically import every
-from pipeline.stages.write import Receipt
+from pipeline.run.run_periodically import run_periodically
+from pipeline.stages.write import WriteResult
 
 
 class Shown(Protocol):
@@ -40,13 +40,13 @@ class Progress:
     rows_read: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def add(self, receipt: Receipt) -> None:
-        self.rows += receipt.rows
-        self.errors += receipt.errors
+    def add(self, result: WriteResult) -> None:
+        self.rows += result.rows
+        self.errors += result.errors
         self.chunks += 1
-        if receipt.last:  # chunks before it may still be on their way
+        if result.last:  # chunks before it may still be on their way
             self.shards_done += 1
-            self.chunks_of_done_shards += receipt.position + 1
+            self.chunks_of_done_shards += result.position + 1
 
     def note_read(self, rows: int) -> None:
         """So many rows were read by now, since the start of this command."""
@@ -119,7 +119,7 @@ def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
     def report() -> None:
         print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
 
-    with every(interval, report):
+    with run_periodically(interval, report):
         yield
     report()
 

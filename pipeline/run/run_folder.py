@@ -17,26 +17,21 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from maccap.config import Config, DecodingConfig
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
 from pipeline.run.completed_chunks import WrittenChunks
+from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import PlanChanges, compared, in_planned_order, plan_file, planned_shards
+from pipeline.run.record import SUCCESS_FILE, RunRecord
 from pipeline.sources import Shard
-from pipeline.sources.sample import KeySetting
-from pipeline.stages.decoding.decode_image import Colour
-from pipeline.stages.torch_runtime import Precision
 from pipeline.stages.write import ChunkFooter, read_footer
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder, writing
-from pipeline.storage.redact import describe, redacted
+from pipeline.storage.redact import describe
 
 RUN_FILE = "run.json"
-SUMMARY_FILE = "summary.json"
-SUCCESS_FILE = "_SUCCESS"
 PLAN_FILE = "plan.parquet"
 CAPTIONS = "captions"
 REMOVED = "removed"
@@ -45,101 +40,13 @@ Stems = Collection[str] | None
 """File name stems of shards, of `shard_file_stem`; None for all."""
 
 
-class RunFacts(Config):
-    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
-    SOURCE was `taken_for` and had `left_out` as the run began, and the promise of `same_caption`, which are
-    for people.
-    """
-
-    source: str
-    taken_for: str = ""
-    left_out: dict[str, int] = Field(default_factory=dict)
-    keys: KeySetting
-    model: str
-    model_fingerprint: str
-    decoding: DecodingConfig
-    seed: int
-    chunk_rows: int
-    chunk_bytes: int
-    max_pixels: int
-    image_root: str | None = None
-    image_column: str | None = None
-    limit: int | None = None
-    keep_features: bool = False
-    max_bytes: int
-    accept_truncated: bool
-    reduce_jpegs: bool = False  # runs of earlier versions did not
-    colour: Colour = "ignored"  # as in earlier versions
-    features_fingerprint: str | None = None
-    precision: Precision
-    candidate_batch: int | None = None  # where it decides captions: in half precision
-    same_caption: str = ""
-    version: str
-
-    def for_footer(self) -> dict[str, Any]:
-        """The facts that belong in each file: not where things lay, so that a file is the same on any
-        machine.
-        """
-        return self.model_dump(
-            exclude={"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
-        )
-
-    def public(self) -> Self:
-        """Without the secrets of any URL: what `run.json` says, and what is compared."""
-        return self.model_copy(
-            update={
-                "source": redacted(self.source),
-                "model": redacted(self.model),
-                "image_root": redacted(self.image_root) if self.image_root else None,
-            }
-        )
-
-
-class RunFolder:
-    """OUTPUT: a folder at a path or fsspec URL."""
+class RunFolder(RunRecord[RunFacts]):
+    """OUTPUT of a captioning run: a folder at a path or fsspec URL."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self.top = Folder(url)
-            self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
-            self.removed = Folder(f"{self.top.url}/{REMOVED}")
-        except (ImportError, ValueError, OSError) as error:  # a filesystem that is not installed, or no such
-            raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
-
-    def recorded(self) -> RunFacts | None:
-        """The facts of the run this folder holds, or None for a new folder. Raises UserError for any other
-        folder.
-        """
-        try:
-            raw = self.top.read(RUN_FILE)
-            if raw is None:
-                if any(not name.startswith(".") for name in self.top.names()):
-                    raise UserError(
-                        f"OUTPUT {self.top.url} is not empty and holds no {RUN_FILE}. "
-                        "Choose a new or an empty folder."
-                    )
-                return None
-            return RunFacts.model_validate_json(raw)
-        except ValidationError as error:
-            first = error.errors()[0]
-            if before := _is_before_plans(raw):
-                raise UserError(
-                    f"OUTPUT {self.top.url} holds a run of an earlier MacCap ({before}), which did not "
-                    "record what it was planned on, so that it cannot be resumed safely. Finish it with the "
-                    "version that began it, or choose another OUTPUT."
-                ) from None
-            raise UserError(
-                f"{self.top.url}/{RUN_FILE} is not a run this version can read "
-                f"({'.'.join(map(str, first['loc']))}: {first['msg']}). Choose another OUTPUT."
-            ) from None
-        except OSError as error:
-            raise UserError(f"OUTPUT {self.top.url} cannot be opened: {describe(error)}") from None
-
-    def check(self, facts: RunFacts) -> None:
-        """Raises UserError naming what differs where the run in this folder is not of `facts`."""
-        recorded = self.recorded()
-        if recorded is not None:
-            _refuse_difference(self.top.url, recorded, facts.public())
+        super().__init__(url, RUN_FILE, RunFacts)
+        self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
+        self.removed = Folder(f"{self.top.url}/{REMOVED}")
 
     def planned(self) -> list[Shard] | None:
         """The shards that the run here was planned on; None for a new run. Raises UserError where they are
@@ -165,24 +72,17 @@ class RunFolder:
         return None
 
     def begin(self, facts: RunFacts, stems: Stems = None) -> None:
-        """Record a new run, or open the one here again, if it is of `facts`. Raises UserError.
-
-        Others may be at work here, on shards that are not in `stems`: what is theirs is left alone.
+        """As any run begins. Others may be at work here, on shards that are not in `stems`: what is theirs is
+        left alone.
         """
-        self.check(facts)
-        recorded = self.recorded()
+        super().begin(facts)
         try:
             self.captions.make()
             self.captions.remove_temporaries(partial(_is_of, stems))
             if stems is None:
                 self.top.remove_temporaries()
-            self.top.remove(SUCCESS_FILE)
-            run = facts.public().model_dump_json(indent=2) + "\n"
-            new = recorded is None and self.top.create(RUN_FILE, run.encode())
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
-        if not new:  # or another command was first
-            self.check(facts)
 
     def pin(self, shards: Sequence[Shard]) -> list[Shard]:
         """Record what a new run is planned on, and return it: of several commands' plans the first counts.
@@ -238,25 +138,19 @@ class RunFolder:
             written = self.written(stems)
         return written
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write the summary, and then the marker that the run is complete. Raises RunError."""
-        try:
-            self.top.write(SUMMARY_FILE, _json(summary))
-            self.top.write(SUCCESS_FILE, b"")
-        except OSError as error:
-            raise RunError(
-                f"all is captioned, but {self.top.url}/{SUMMARY_FILE} cannot be written: {describe(error)}. "
-                "Put that right and start the same command again: it will only finish."
-            ) from None
-
-    def finished(self) -> bytes | None:
-        """The summary of the run here if it is marked complete."""
-        return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
-
     def may_hold_all_of(self, shards: Sequence[Shard]) -> bool:
         """Whether each shard has a file here, by the names alone: a listing, and not a request a file."""
         there = {key[0] for key in map(parse_file_name, self.captions.names()) if key}
         return all(shard_file_stem(shard.id) in there for shard in shards)
+
+    def _unreadable(self, raw: bytes, error: ValidationError) -> str:
+        if before := _is_before_plans(raw):
+            return (
+                f"OUTPUT {self.top.url} holds a run of an earlier MacCap ({before}), which did not "
+                "record what it was planned on, so that it cannot be resumed safely. Finish it with the "
+                "version that began it, or choose another OUTPUT."
+            )
+        return super()._unreadable(raw, error)
 
     def _remove(self, names: list[str]) -> None:
         try:
@@ -284,20 +178,6 @@ def _is_of(stems: Stems, name: str) -> bool:
     return key is not None and (stems is None or key[0] in stems)
 
 
-def _json(summary: dict[str, Any]) -> bytes:
-    return (json.dumps(summary, indent=2) + "\n").encode()
-
-
-def _refuse_difference(url: str, old: RunFacts, new: RunFacts) -> None:
-    passed_over = ("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint")
-    if differences := differing(old, new, passed_over):
-        raise UserError(
-            f"OUTPUT {url} holds a run with other settings:\n  "
-            + "\n  ".join(differences)
-            + "\nRepeat the command with the old settings to resume that run, or choose another OUTPUT."
-        )
-
-
 def changed_source(url: str, changes: PlanChanges) -> str:
     """The message for a SOURCE that is not what the run in OUTPUT `url` was planned on."""
     return (
@@ -308,32 +188,10 @@ def changed_source(url: str, changes: PlanChanges) -> str:
     )
 
 
-def _is_before_plans(raw: bytes | None) -> str | None:
+def _is_before_plans(raw: bytes) -> str | None:
     """The version of a run from before plans were recorded."""
     try:
-        facts = json.loads(raw or b"")
+        facts = json.loads(raw)
         return str(facts["version"]) if "listing" in facts else None
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def differing(old: Config, new: Config, passed_over: tuple[str, ...] = ()) -> list[str]:
-    """What is not the same in both, a line each; names in `passed_over` may differ."""
-    return [
-        f"{name}: was {_shown(before)}, now {_shown(now)}"
-        for name, before, now in _pairs(old, new)
-        if before != now and name not in passed_over
-    ]
-
-
-def _pairs(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
-    for name in type(old).model_fields:
-        before, now = getattr(old, name), getattr(new, name)
-        if isinstance(before, Config) and isinstance(now, Config):
-            yield from _pairs(before, now, f"{prefix}{name}.")
-        else:
-            yield prefix + name, before, now
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else str(value)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+def run_periodically(seconds: float, act: Callable[[], object]) -> Iterator[None]:
     """Call `act` in a thread every so many seconds while the block runs, for the first time after as many."""
     stop = threading.Event()
 

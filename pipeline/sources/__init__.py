@@ -1,21 +1,29 @@
-"""Where samples come from: `plan_source` names the shards of a SOURCE, `read_shard` yields one's samples."""
+"""Where samples come from: `plan_source` names the shards of a SOURCE, `read_shard` yields one's samples.
 
-from pipeline.sources.found_files import MISSING
-from pipeline.sources.image_column import check_parquet_files
-from pipeline.sources.plan import SourceOptions, SourcePlan, absolute_source, plan_source, read_shard
-from pipeline.sources.sample import ChunkLimits, Sample, Shard, chunk_samples, count_samples
+source.py      what a source is; registry.py: the sources there are
+webdataset.py, parquet.py, coco.py, folder.py, kept_features.py    one class a source
+plan.py        from what a person wrote as SOURCE to shards; found_files.py: the files it stands for
+shard.py       what one read task reads
+sample.py      what every source yields, and how samples become chunks
+"""
+
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.plan import SourcePlan, check_shards, plan_source, read_chunks, read_shard
+from pipeline.sources.registry import shard_from_json
+from pipeline.sources.sample import ChunkLimits, Sample, chunk_samples, count_samples
+from pipeline.sources.shard import Shard
 
 __all__ = [
-    "MISSING",
     "ChunkLimits",
     "Sample",
     "Shard",
     "SourceOptions",
     "SourcePlan",
-    "absolute_source",
-    "check_parquet_files",
+    "check_shards",
     "chunk_samples",
     "count_samples",
     "plan_source",
+    "read_chunks",
     "read_shard",
+    "shard_from_json",
 ]

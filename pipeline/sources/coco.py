@@ -10,16 +10,19 @@ import hashlib
 import io
 import json
 import posixpath
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from pipeline.formats.json_stream import JsonStream
-from pipeline.sources.image_files import RefusedError, image_file
+from pipeline.sources.image_files import RefusedError, image_file, image_root
 from pipeline.sources.metadata import metadata_json
+from pipeline.sources.options import SourceOptions
 from pipeline.sources.repeats import Repeats
-from pipeline.sources.sample import MAX_BYTES, Sample, Shard, changed
+from pipeline.sources.sample import MAX_BYTES, Sample
+from pipeline.sources.shard import ImageRoot, Shard, ShardArgs, changed
+from pipeline.sources.source import Location, Planned, Source
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, open_stream
 from pipeline.storage.redact import describe, printable, redacted
@@ -32,9 +35,50 @@ _NAMES = ("file_name", "filename", "image_path", "img_path", "path", "image", "i
 _URLS = ("coco_url", "image_url", "img_url", "url", "flickr_url", "flickr_original_url")
 
 
+@dataclass(frozen=True)
+class CocoArgs(ImageRoot):
+    """`first` and `last` bound the shard's entries by number, `last` excluded; `column` is the key of their
+    list. `repeats` are the entries whose names came before, by index within the shard, with what to number
+    them.
+    """
+
+    first: str = ""
+    last: str = ""
+    column: str = ""
+    repeats: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, recorded: dict[str, Any]) -> Self:
+        args = super().of(recorded)
+        return replace(args, repeats=tuple((index, number) for index, number in args.repeats))
+
+    def begins(self, shard_id: str) -> str:
+        return self.first
+
+    def names_as(self, other: ShardArgs) -> bool:
+        return isinstance(other, CocoArgs) and self.repeats == other.repeats
+
+
+class CocoJson(Source[CocoArgs]):
+    """Every `IMAGES_A_SHARD` entries are a shard."""
+
+    name = "coco"
+    what = "COCO JSON"
+    endings = (".json",)
+    args = CocoArgs
+
+    def plan(self, location: Location, options: SourceOptions, pinned: Sequence[Shard[CocoArgs]]) -> Planned:
+        root, confined = image_root(options, location.url)
+        shards, images = plan_coco(location.url, root, confined=confined)
+        return Planned(shards, images, f"a COCO-style JSON of {images:,} images")
+
+    def read(self, shard: Shard[CocoArgs], max_bytes: int) -> Iterator[Sample]:
+        return read_coco(shard, max_bytes)
+
+
 def plan_coco(
     url: str, root: str, images_a_shard: int = IMAGES_A_SHARD, confined: bool = False
-) -> tuple[list[Shard], int]:
+) -> tuple[list[Shard[CocoArgs]], int]:
     """Shards, and how many images there are. Raises UserError for JSON that names none."""
     repeats, states, named = Repeats(), list[str](), 0
     place = _list_of_images(url)
@@ -58,26 +102,22 @@ def plan_coco(
     shards = [
         Shard(
             f"{name}-{n:06d}",
-            "coco",
+            CocoJson.name,
             url,
-            str(n * images_a_shard),
-            str((n + 1) * images_a_shard),
-            root=root,
-            column=place,
+            CocoArgs(root, confined, str(n * images_a_shard), str((n + 1) * images_a_shard), place),
             state=state,
-            confined=confined,
         )
         for n, state in enumerate(states)
     ]
     return (_with_repeats(shards, url, repeats, images_a_shard) if repeats.found() else shards), count
 
 
-def read_coco(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
+def read_coco(shard: Shard[CocoArgs], max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The images of one shard, read one at a time when loaded. Raises ValueError for damaged JSON, and
     UserError where the entries are not those that the run was planned on.
     """
-    first, numbers = int(shard.first), dict(shard.repeats)
-    entries = islice(_entries(shard.url, shard.column), first, int(shard.last))
+    first, numbers = int(shard.args.first), dict(shard.args.repeats)
+    entries = islice(_entries(shard.url, shard.args.column), first, int(shard.args.last))
     digest = hashlib.sha256()
     for index, entry in enumerate(entries):
         digest.update(_line(entry))
@@ -96,9 +136,11 @@ def _state(digest: "hashlib._Hash") -> str:
     return digest.hexdigest()[:16]
 
 
-def _sample(shard: Shard, image_id: str, entry: Any, max_bytes: int) -> Sample:
+def _sample(shard: Shard[CocoArgs], image_id: str, entry: Any, max_bytes: int) -> Sample:
     if not isinstance(entry, dict):
-        return Sample(image_id, error=f"entry of {shard.column or 'the list'} is no object: {_short(entry)}")
+        return Sample(
+            image_id, error=f"entry of {shard.args.column or 'the list'} is no object: {_short(entry)}"
+        )
     found = _named(entry)
     if found is None:
         error = f"entry names no image: it has no {_NAMES[0]} and no {_URLS[0]}, only {_short(list(entry))}"
@@ -133,12 +175,17 @@ def _image_id(entry: Any, number: int) -> str:
     return printable(str(own)) if isinstance(own, int | str) and own != "" else f"{number:08d}"
 
 
-def _with_repeats(shards: list[Shard], url: str, repeats: Repeats, size: int) -> list[Shard]:
+def _with_repeats(
+    shards: list[Shard[CocoArgs]], url: str, repeats: Repeats, size: int
+) -> list[Shard[CocoArgs]]:
     found: dict[int, list[tuple[int, int]]] = {}
-    ids = (_image_id(entry, n) for n, entry in enumerate(_entries(url, shards[0].column)))
+    ids = (_image_id(entry, n) for n, entry in enumerate(_entries(url, shards[0].args.column)))
     for place, number in repeats.numbered(ids):
         found.setdefault(place // size, []).append((place % size, number))
-    return [replace(shard, repeats=tuple(found.get(n, ()))) for n, shard in enumerate(shards)]
+    return [
+        replace(shard, args=replace(shard.args, repeats=tuple(found.get(n, ()))))
+        for n, shard in enumerate(shards)
+    ]
 
 
 def _list_of_images(url: str) -> str:

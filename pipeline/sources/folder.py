@@ -10,21 +10,102 @@ grown changes the shards where it grew, and no others.
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipeline.sources.found_files import kind_of
+from pipeline.formats.extensions import IMAGE_EXTENSIONS, kind_of
 from pipeline.sources.image_tables import ImageTables
-from pipeline.sources.sample import Sample, Shard, changed
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.parquet_roles import tables_of_images
+from pipeline.sources.sample import Sample
+from pipeline.sources.shard import Shard, ShardArgs, changed
+from pipeline.sources.source import Location, Planned, Source
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 from pipeline.sources.tree import TABLES, Directory, Parts, walk
+from pipeline.sources.webdataset import tar_stem
+from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, read_file
-from pipeline.storage.listing import Entry
-from pipeline.storage.redact import describe, printable
+from pipeline.storage.listing import Entry, as_given
+from pipeline.storage.redact import describe, printable, shown
 
 FILES_A_SHARD = 4096
+
+
+@dataclass(frozen=True)
+class FolderArgs(ShardArgs):
+    """`first` and `last` bound the shard's files, `last` excluded, as paths relative to the folder; empty for
+    its first file, and for the end.
+    """
+
+    first: str = ""
+    last: str = ""
+
+    def begins(self, shard_id: str) -> str:
+        return self.first
+
+
+class ImageFolder(Source[FolderArgs]):
+    """A folder, and the files in it that any of the sources `files` reads."""
+
+    name = "folder"
+    what = "folder of images"
+    args = FolderArgs
+
+    def __init__(self, files: Sequence[Source[Any]] = ()) -> None:
+        self._files = files
+
+    def recognises(self, location: Location) -> bool:
+        return location.is_folder
+
+    def plan(
+        self, location: Location, options: SourceOptions, pinned: Sequence[Shard[FolderArgs]]
+    ) -> Planned:
+        url, archives = location.url, self._endings()
+        found = plan_folder(url, FILES_A_SHARD, [shard.args.first for shard in pinned], archives)
+        filesystem, _ = locate(url)
+        try:
+            tables = tables_of_images(filesystem, found.others, found.images)
+        except UserError as error:
+            raise UserError(f"SOURCE {shown(url)} cannot be told: {error}") from None
+        files, twins = dict[str, Entry](), set[str]()
+        for directory, entry in found.others:
+            if entry.path in tables:
+                found.left_out["tables of the images"] += 1
+                continue
+            place = as_given(filesystem, url, entry.path)
+            files[place] = entry
+            if tar_stem(entry.name) in directory.folders:
+                twins.add(place)
+        if not files and not found.shards:
+            raise UserError(_empty(url, archives, found.left_out))
+        texts = f", {found.described:,} of them with texts or a table row" if found.described else ""
+        return Planned(
+            found.shards,
+            images=found.images,
+            taken_for=f"a folder of {found.images:,} image{'s' * (found.images > 1)}{texts}",
+            left_out=found.left_out,
+            files=files,
+            twins=frozenset(twins),
+        )
+
+    def read(self, shard: Shard[FolderArgs], max_bytes: int) -> Iterator[Sample]:
+        """The images of the shard's range, read one at a time when loaded."""
+        return read_folder(shard)
+
+    def _endings(self) -> tuple[str, ...]:
+        return tuple(ending for source in self._files if source.in_folders for ending in source.endings)
+
+
+def _empty(url: str, archives: Sequence[str], left_out: Mapping[str, int]) -> str:
+    there = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(left_out.items()))
+    return (
+        f"SOURCE {shown(url)} is empty: no tar, Parquet file or image in it or below it (looked for "
+        f"{', '.join(archives)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}, and for images "
+        "under other names"
+        f"{f'; there are {there}' if there else ''})."
+    )
 
 
 @dataclass
@@ -34,7 +115,7 @@ class FolderContents:
     `left_out` counts by kind: an extension, `hidden`, `run folders`.
     """
 
-    shards: list[Shard] = field(default_factory=list)
+    shards: list[Shard[FolderArgs]] = field(default_factory=list)
     images: int = 0
     described: int = 0
     others: list[tuple[Directory, Entry]] = field(default_factory=list)
@@ -86,19 +167,26 @@ def plan_folder(
         name = printable(posixpath.basename(root.rstrip("/")) or "images")
         ends = [first for first, _ in began[1:]] + [""]
         found.shards = [
-            Shard(f"{name}-{n:06d}", "folder", url, first, end, size=digest.size, state=digest.state)
+            Shard(
+                f"{name}-{n:06d}",
+                ImageFolder.name,
+                url,
+                FolderArgs(first, end),
+                size=digest.size,
+                state=digest.state,
+            )
             for n, ((first, digest), end) in enumerate(zip(began, ends, strict=True))
         ]
     return found
 
 
-def read_folder(shard: Shard) -> Iterator[Sample]:
+def read_folder(shard: Shard[FolderArgs]) -> Iterator[Sample]:
     """The images of the shard's range, read one at a time when loaded. Raises UserError where they are not
     those that the run was planned on.
     """
     filesystem, root = locate(shard.url)
-    first = tuple(shard.first.split("/")) if shard.first else ()
-    end = tuple(shard.last.split("/")) if shard.last else None
+    first = tuple(shard.args.first.split("/")) if shard.args.first else ()
+    end = tuple(shard.args.last.split("/")) if shard.args.last else None
     tables, digest = ImageTables(filesystem, first, end), _ShardDigest()
     for directory, entry in walk(filesystem, root, first, end):
         if not directory.is_image(entry.name):

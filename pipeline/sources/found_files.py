@@ -1,166 +1,113 @@
-"""The tars and Parquet files that a pattern, a list or a list file names, each as its storage has it."""
+"""The files that SOURCE names, in order, each as its storage has it, with what names its samples."""
 
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from pipeline.formats.extensions import CAMERA_RAW, DRAWINGS
-from pipeline.sources.webdataset import TARS, tar_stem
+from pipeline.chunk import parse_file_name
+from pipeline.formats.extensions import kind_of
+from pipeline.sources.registry import endings, recognised, whats
+from pipeline.sources.source import Location
+from pipeline.sources.webdataset import tar_stem
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import file_info, locate, read_bytes
-from pipeline.storage.listing import (
-    GLOB,
-    PATTERN,
-    WEB,
-    Entry,
-    alternatives,
-    as_given,
-    entry_of,
-    matching_entries,
-)
-from pipeline.storage.redact import printable, redacted
-from pipeline.storage.retries import Retries, storage
-from pipeline.storage.urls import canonical, scheme
-
-ARCHIVES = (*TARS, ".parquet")
-
-_AT_ONCE = 32
-_few_tries = Retries(attempts=2, seconds=20)  # of a web address that may be dead: reading it says so
-
-
-MISSING = "missing"
-"""The state of a file that is not there."""
+from pipeline.storage.expand import Expansion
+from pipeline.storage.files import file_kind, locate
+from pipeline.storage.listing import Entry, as_given, matching_entries
+from pipeline.storage.look_up import MISSING, look_up_all
+from pipeline.storage.redact import printable, redacted, shown
+from pipeline.storage.urls import parent
 
 
 @dataclass
-class Archives:
-    """Archives by URL in order, each as its storage has it; None where it was not asked yet. `base` is the
-    folder that names them; `left_out` counts what else a pattern matched.
+class FoundFiles:
+    """Files by URL in order; None where the storage was not asked yet. `base` is the folder that names them;
+    `left_out` counts what else a pattern matched.
     """
 
     files: dict[str, Entry | None] = field(default_factory=dict)
     base: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def looked_up(self) -> dict[str, Entry]:
-        """Each file as its storage has it. One that is not there is of state `MISSING`; one that a web server
-        does not tell of has none, and reading it will tell.
-        """
-        unknown = [url for url, entry in self.files.items() if entry is None]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(unknown) or 1)) as pool:
-            found = dict(zip(unknown, pool.map(look_up, unknown), strict=True))
-        return {url: entry or found[url] for url, entry in self.files.items()}
 
-
-def matched(source: str) -> Archives:
-    """What a pattern matches: braces, `*`, `?`, `[...]`, `**`. Raises UserError, OSError."""
-    found = Archives(base=parent(PATTERN.split(source)[0]))
-    try:
-        expanded = alternatives(source)
-    except ValueError:
-        raise UserError(f"SOURCE {shown(source)} has an opening brace without a closing one.") from None
-    for url in expanded:
-        if url.startswith(WEB) or not GLOB.search(url):
-            found.files.setdefault(url)
-            continue
-        filesystem, pattern = locate(url)
-        for entry in matching_entries(filesystem, pattern):
-            if is_archive(entry.path):
-                found.files[as_given(filesystem, source, entry.path)] = entry
-            else:
-                found.left_out[kind_of(entry.name)] += 1
-    return found
-
-
-def listed(path: str) -> Archives:
-    """The lines of a text file: paths relative to its folder, URLs, and patterns of both; # begins a
-    comment. Raises UserError.
-    """
-    lines = [line.strip() for line in read_bytes(*locate(path)).decode("utf-8-sig").splitlines()]
-    found = Archives()
-    for line in lines:
-        if not line or line.startswith("#"):
-            continue
-        url = str(Path(line).expanduser()) if line.startswith("~") else canonical(line)
-        url = url if scheme(url) or url.startswith("/") else parent(path) + url
-        if not is_archive(url):
+def found_files(source: str, expansion: Expansion) -> FoundFiles:
+    """Those that a pattern, a list or a list file names. Raises UserError, OSError."""
+    found = FoundFiles(base=expansion.base)
+    listed = source.startswith("@")
+    for named in expansion.named:
+        if listed and recognised(Location(named.url)) is None:
             raise UserError(
-                f"SOURCE @{shown(path)} names {shown(line)}, which must be a tar or Parquet file on every "
-                "line."
+                f"SOURCE {named.written}, which must be a {whats(in_folders=True)} on every line."
             )
-        if is_pattern(url):
-            matches = matched(url).files
-            if not matches:
-                raise UserError(f"SOURCE @{shown(path)} names {shown(line)}, which matches no file.")
-            found.files |= matches
-        else:
-            found.files.setdefault(url)
-    if not found.files:
-        raise UserError(f"SOURCE @{shown(path)} is empty: it must be a tar or Parquet file on every line.")
+        if named.kind != "pattern":
+            found.files.setdefault(named.url)
+            continue
+        filesystem, pattern = locate(named.url)
+        matches = 0
+        for entry in matching_entries(filesystem, pattern):
+            if recognised(Location(entry.path)) is None:
+                found.left_out[kind_of(entry.name)] += 1
+                continue
+            found.files[as_given(filesystem, named.url, entry.path)] = entry
+            matches += 1
+        if listed and not matches:
+            raise UserError(f"SOURCE {named.written}, which matches no file.")
+    if listed and not found.files:
+        raise UserError(
+            f"SOURCE {shown(source)} is empty: it must be a {whats(in_folders=True)} on every line."
+        )
     return found
 
 
-def look_up(url: str) -> Entry:
-    """What the storage says of one file, as `Archives.looked_up` does. Raises OSError."""
-    ask: Callable[..., Any] = _few_tries if url.startswith(WEB) else storage
-    try:
-        filesystem, path = locate(url)
-        return entry_of(file_info(filesystem, path, ask))
-    except FileNotFoundError:
-        return Entry(posixpath.basename(url), url, 0, MISSING, is_folder=False)
-    except OSError:
-        if not url.startswith(WEB):
-            raise
-        return Entry(posixpath.basename(url), url, 0, "", is_folder=False)
+def locations_of(source: str, found: FoundFiles, twins: Collection[str] = ()) -> list[Location]:
+    """Each file, named by its place below `found.base`, or below the folder they have in common.
+
+    The ids of its samples begin with its name without its ending, where no other file would give the same; of
+    `twins` a folder beside them would. Raises UserError where none is there.
+    """
+    asked = look_up_all(url for url, entry in found.files.items() if entry is None)
+    every = {url: entry or asked[url] for url, entry in found.files.items()}
+    files = {url: entry for url, entry in every.items() if not _is_caption_table(url)}
+    if not any(entry.state != MISSING for entry in files.values()):
+        # one that exists is enough: a shard missing from a written-out range is an error row of its own
+        raise UserError(
+            f"SOURCE {shown(source)} matches no {whats(in_folders=True)} (names ending in "
+            f"{', '.join(endings(in_folders=True))}). Check the pattern, and quote it so that the shell does "
+            "not expand it."
+        )
+    if tables := len(every) - len(files):
+        found.left_out["caption tables of a run"] += tables
+    names = _names(source, files, found.base)
+    stems = Counter(map(_stem, names.values()))
+    locations = []
+    for url, entry in files.items():
+        stem = _stem(names[url])
+        prefix = stem if stems[stem] == 1 and url not in twins else names[url]
+        locations.append(Location(url, entry, id=names[url], prefix=prefix))
+    return locations
 
 
-def is_pattern(source: str) -> bool:
-    """A path that exists as written is no pattern, whatever characters its name holds."""
-    if source.startswith(WEB):
-        return "{" in source
-    if not PATTERN.search(source):
-        return False
-    return not Path(source).exists() if "://" not in source else look_up(source).state == MISSING
+def _names(source: str, files: Mapping[str, Entry], base: str | None) -> dict[str, str]:
+    common = redacted(base if base is not None else parent(posixpath.commonprefix(list(files))))
+    names = {url: printable(redacted(url).removeprefix(common)) for url in files}
+    name, times = Counter(names.values()).most_common(1)[0]
+    if times > 1:
+        raise UserError(
+            f"SOURCE {shown(source)} has {times} shards named {name}: what tells them apart in the URL "
+            "is taken for a password. Give them in runs of their own."
+        )
+    return names
 
 
-def is_archive(url: str) -> bool:
-    return bare_name(url).endswith(ARCHIVES)
-
-
-def archive_stem(name: str) -> str:
-    """An archive's name without the endings that say what it is."""
+def _stem(name: str) -> str:
+    """A file's name without the endings that say what it is."""
     return tar_stem(re.sub(r"\.parquet$", "", name, flags=re.IGNORECASE))
 
 
-def bare_name(url: str) -> str:
-    """In small letters, and of a web address without its query."""
-    return (url.partition("?")[0] if url.startswith(WEB) else url).lower()
-
-
-def parent(url: str) -> str:
-    """The folder of a path or URL, with its slash."""
-    path = url.partition("?")[0] if url.startswith(WEB) else url
-    return path[: path.rfind("/") + 1]
-
-
-def kind_of(name: str) -> str:
-    """What a file is left out as."""
-    stem, dot, extension = name.rpartition(".")
-    if not (stem and dot):
-        return "without extension"
-    extension = extension.lower()
-    if extension in CAMERA_RAW:
-        return f".{extension}, camera raw: convert it to JPEG"
-    if extension in DRAWINGS:
-        return f".{extension}, a drawing: convert it to PNG"
-    return f".{extension}"[:20]
-
-
-def shown(source: str) -> str:
-    """As it may be printed."""
-    return printable(redacted(source))
+def _is_caption_table(url: str) -> bool:
+    """Whether a Parquet file is of a run's own table, which a pattern may match."""
+    folder, _, name = url.rpartition("/")
+    if not folder.endswith("/captions") or parse_file_name(name) is None:
+        return False
+    return file_kind(*locate(f"{folder.removesuffix('/captions')}/run.json")) is not None

@@ -12,10 +12,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.sources.sample import Shard
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, open_blocks
-from pipeline.storage.redact import printable, redacted
+from pipeline.storage.redact import printable, shown
 
 Kind = Literal["bytes", "text", "struct"]
 
@@ -83,17 +82,17 @@ def image_column(schema: pa.Schema, wanted: str = "") -> str:
     )
 
 
-def check_parquet_files(shards: Sequence[Shard]) -> None:
-    """Read the footers of the Parquet shards, of at most 256 spread evenly, before a run begins.
+def check_columns(files: Sequence[tuple[str, str]]) -> None:
+    """Read the footers of Parquet files, of at most 256 spread evenly, before a run begins. They are given by
+    URL, each with the column that is named for it.
 
     Raises UserError, with the file, where the column of images is missing or holds none. A file that cannot
     be read is no mistake of the user's: its shard will say so in a row.
     """
-    files = [shard for shard in shards if shard.kind == "parquet"]
     step = max(1, -(-len(files) // _CHECKED))
     pool = ThreadPoolExecutor(16, thread_name_prefix="footers")
     try:
-        checks = [pool.submit(_problem, shard) for shard in files[::step]]
+        checks = [pool.submit(_problem, *file) for file in files[::step]]
         done, _ = wait(checks, timeout=_CHECK_SECONDS)
         for check in (check for check in checks if check in done):
             if problem := check.result():
@@ -102,16 +101,16 @@ def check_parquet_files(shards: Sequence[Shard]) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _problem(shard: Shard) -> str | None:
+def _problem(url: str, column: str) -> str | None:
     try:
-        with open_blocks(*locate(shard.url)) as source:
+        with open_blocks(*locate(url)) as source:
             schema = pq.ParquetFile(source, pre_buffer=False).schema_arrow
     except (OSError, ValueError, pa.ArrowException):
         return None
     try:
-        image_column(schema, shard.column)
+        image_column(schema, column)
     except UserError as error:
-        return f"{printable(redacted(shard.url))}: {error}"
+        return f"{shown(url)}: {error}"
     return None
 
 

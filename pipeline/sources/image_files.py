@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from pipeline.sources.sample import Shard
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.shard import ImageRoot, Shard
 from pipeline.sources.web import web
 from pipeline.storage.files import is_local, locate
 from pipeline.storage.redact import printable, redacted
 from pipeline.storage.retries import storage
+from pipeline.storage.urls import absolute, parent
 
 _WEB = ("http", "https")
 _STORES = ("s3", "s3a", "gs", "gcs", "hf", "az", "abfs", "abfss")
@@ -63,9 +65,16 @@ class ImageFile:
         return _read_local(place, self.max_bytes)
 
 
-def image_file(shard: Shard, name: str, max_bytes: int) -> ImageFile:
+def image_root(options: SourceOptions, url: str) -> tuple[str, bool]:
+    """Below which folder the images are that the file at `url` names, and whether no other may be named."""
+    if options.image_root:
+        return absolute(options.image_root).rstrip("/") + "/", True
+    return parent(url), False
+
+
+def image_file(shard: Shard[ImageRoot], name: str, max_bytes: int) -> ImageFile:
     """What reads the image that `shard`'s file names `name`. Raises RefusedError."""
-    base = _base(shard.url, shard.root, shard.confined)
+    base = _base(shard.url, shard.args.root, shard.args.confined)
     return ImageFile(tuple(dict.fromkeys(map(base.place, _spellings(name)))), max_bytes)
 
 

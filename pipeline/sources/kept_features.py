@@ -6,14 +6,19 @@ same ids, and with the same model, seed and decoding as the same captions.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CHUNK_KEY, Chunk, file_name, parse_file_name
-from pipeline.sources.sample import Sample, Shard
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.sample import ChunkLimits, Sample
+from pipeline.sources.shard import Shard, ShardArgs
+from pipeline.sources.source import Location, Planned, Source
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import locate
+from pipeline.storage.files import file_kind, locate
 from pipeline.storage.folder import Folder
 from pipeline.storage.listing import Entry, entries
 from pipeline.storage.redact import redacted
@@ -21,8 +26,50 @@ from pipeline.storage.redact import redacted
 COLUMNS = ["image_id", "shard", "index", "metadata", "error", "width", "height", "global", "features"]
 
 
-def plan_captioned(url: str) -> list[Shard]:
-    """The shards of the run in folder `url`. Raises UserError where it is incomplete or keeps no features."""
+@dataclass(frozen=True)
+class KeptArgs(ShardArgs):
+    """`last` is the position of the shard's last chunk."""
+
+    last: str = ""
+
+    def begins(self, shard_id: str) -> str:
+        return shard_id
+
+
+class KeptFeatures(Source[KeptArgs]):
+    """A run folder; each of its files is a chunk again."""
+
+    name = "captioned"
+    what = "run that keeps features"
+    args = KeptArgs
+    columns = tuple(COLUMNS)
+
+    def recognises(self, location: Location) -> bool:
+        return location.is_folder and file_kind(*locate(f"{location.url.rstrip('/')}/run.json")) is not None
+
+    def plan(self, location: Location, options: SourceOptions, pinned: Sequence[Shard[KeptArgs]]) -> Planned:
+        return Planned(_shards(location.url), taken_for=f"a {self.what}")
+
+    def read(self, shard: Shard[KeptArgs], max_bytes: int) -> Iterator[Sample]:
+        """The ids of one shard's rows, as samples without images. Raises OSError."""
+        for _, table in _files(shard, (), ["image_id"]):
+            yield from (Sample(image_id) for image_id in table["image_id"].to_pylist())
+
+    def chunks(
+        self,
+        shard: Shard[KeptArgs],
+        limits: ChunkLimits,
+        skip: Mapping[int, range],
+        progress: Callable[[int], object] | None,
+    ) -> Iterator[Chunk]:
+        """The files, with the columns a chunk has once its features are there."""
+        for position, table in _files(shard, skip, COLUMNS):
+            last = json.loads(table.schema.metadata[CHUNK_KEY])["last"]
+            yield Chunk(shard.id, position, last, table.replace_schema_metadata(None))
+
+
+def _shards(url: str) -> list[Shard[KeptArgs]]:
+    """Of the run in folder `url`. Raises UserError where it is incomplete or keeps no features."""
     run = Folder(url)
     facts = json.loads(run.read("run.json") or b"{}")
     if not facts.get("keep_features"):
@@ -40,7 +87,7 @@ def plan_captioned(url: str) -> list[Shard]:
     return [_shard(stem, captions, files[stem]) for stem in sorted(files)]
 
 
-def _shard(stem: str, captions: str, files: list[tuple[int, Entry]]) -> Shard:
+def _shard(stem: str, captions: str, files: list[tuple[int, Entry]]) -> Shard[KeptArgs]:
     told = json.dumps(
         [(position, entry.size, entry.state) for position, entry in sorted(files, key=lambda file: file[0])]
     )
@@ -48,28 +95,18 @@ def _shard(stem: str, captions: str, files: list[tuple[int, Entry]]) -> Shard:
         stem,
         "captioned",
         captions,
-        last=str(max(position for position, _ in files)),
+        KeptArgs(last=str(max(position for position, _ in files))),
         size=sum(entry.size for _, entry in files),
         state=hashlib.sha256(told.encode()).hexdigest()[:32],
     )
 
 
-def read_captioned(shard: Shard, skip: Collection[int] = ()) -> Iterator[Chunk]:
-    """The chunks of one shard, with the columns a chunk has after the features stage. Raises OSError."""
+def _files(
+    shard: Shard[KeptArgs], skip: Collection[int], columns: list[str]
+) -> Iterator[tuple[int, pa.Table]]:
+    """The shard's files by position, of each these columns. Raises OSError."""
     folder = Folder(shard.url)
-    for position in range(int(shard.last) + 1):
-        if position in skip:
-            continue
-        with folder.open(file_name(shard.id, position)) as file:
-            table = pq.read_table(file, columns=COLUMNS)
-        last = json.loads(table.schema.metadata[CHUNK_KEY])["last"]
-        yield Chunk(shard.id, position, last, table.replace_schema_metadata(None))
-
-
-def captioned_samples(shard: Shard) -> Iterator[Sample]:
-    """The ids of one shard's rows, as samples without images. Raises OSError."""
-    folder = Folder(shard.url)
-    for position in range(int(shard.last) + 1):
-        with folder.open(file_name(shard.id, position)) as file:
-            ids = pq.read_table(file, columns=["image_id"])["image_id"]
-        yield from (Sample(image_id) for image_id in ids.to_pylist())
+    for position in range(int(shard.args.last) + 1):
+        if position not in skip:
+            with folder.open(file_name(shard.id, position)) as file:
+                yield position, pq.read_table(file, columns=columns)

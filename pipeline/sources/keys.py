@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from pipeline.formats.extensions import is_image, is_text
-from pipeline.sources.sample import KeyRule
+from pipeline.sources.options import KeyRule
 from pipeline.storage.listing import is_hidden_member
 
 _MOST_PARTS = 16  # dotted members that one WebDataset sample has; more share a prefix by chance

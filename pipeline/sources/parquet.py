@@ -7,18 +7,23 @@ cannot be told is null in it, and never costs the image.
 """
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.sources.image_column import image_column, is_binary
-from pipeline.sources.image_files import RefusedError, image_file
+from pipeline.sources.image_column import check_columns, image_column, is_binary
+from pipeline.sources.image_files import RefusedError, image_file, image_root
 from pipeline.sources.inline_images import embedded_image, embedded_size, is_embedded
 from pipeline.sources.metadata import byte_length, metadata_json, told_values
-from pipeline.sources.sample import MAX_BYTES, Sample, Shard, shard_prefix
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.sample import MAX_BYTES, Sample
+from pipeline.sources.shard import ImageRoot, Shard
+from pipeline.sources.source import Location, Planned, Source, whole_file
 from pipeline.sources.unique import UniqueIds
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, open_blocks
@@ -31,16 +36,48 @@ _LONGEST_NAME = 500  # characters of an id
 _LONGEST_PATH = 32 << 10
 
 
-def read_parquet(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
+@dataclass(frozen=True)
+class ParquetArgs(ImageRoot):
+    """`column` is the one of images, where its name does not tell."""
+
+    column: str = ""
+
+
+class ParquetFiles(Source[ParquetArgs]):
+    """Each file is a shard."""
+
+    name = "parquet"
+    what = "Parquet file"
+    endings = (".parquet",)
+    in_folders = True
+    args = ParquetArgs
+    checks_state = True
+
+    def plan(
+        self, location: Location, options: SourceOptions, pinned: Sequence[Shard[ParquetArgs]]
+    ) -> Planned:
+        root, confined = image_root(options, location.url)
+        args = ParquetArgs(root, confined, column=options.image_column or "")
+        return Planned([whole_file(self.name, location, args)])
+
+    def check(self, shards: Sequence[Shard[ParquetArgs]]) -> None:
+        """That each file has a column of images."""
+        check_columns([(shard.url, shard.args.column) for shard in shards])
+
+    def read(self, shard: Shard[ParquetArgs], max_bytes: int) -> Iterator[Sample]:
+        return read_parquet(shard, max_bytes)
+
+
+def read_parquet(shard: Shard[ParquetArgs], max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
     """The rows of one file, in order. Raises OSError or ValueError where the file cannot be read on, or has
     no column of images: the files before it had one.
     """
-    ids, prefix = UniqueIds(), shard_prefix(shard)
+    ids, prefix = UniqueIds(), _prefix(shard)
     with open_blocks(*locate(shard.url)) as source:
         file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
         schema = file.schema_arrow
         try:
-            column = image_column(schema, shard.column)
+            column = image_column(schema, shard.args.column)
         except UserError as error:
             raise ValueError(str(error)) from None
         key = next((name for name in _ID_NAMES if schema.names.count(name) == 1 and name != column), None)
@@ -61,6 +98,11 @@ def read_parquet(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
                     yield _sample(shard, image_id, held, metadata, max_bytes)
 
 
+def _prefix(shard: Shard[ParquetArgs]) -> str:
+    """What the ids of its rows begin with."""
+    return shard.prefix or re.sub(r"\.parquet$", "", shard.id, flags=re.IGNORECASE)
+
+
 def _rows(batch: pa.RecordBatch, image: str) -> Iterator[tuple[pa.Scalar, dict[str, Any], dict[str, str]]]:
     """The image of each row, its other fields, and why some of these are null."""
     images = batch[image]
@@ -75,7 +117,11 @@ def _rows(batch: pa.RecordBatch, image: str) -> Iterator[tuple[pa.Scalar, dict[s
 
 
 def _sample(
-    shard: Shard, image_id: str, content: bytes | str | None, metadata: str | None, max_bytes: int
+    shard: Shard[ParquetArgs],
+    image_id: str,
+    content: bytes | str | None,
+    metadata: str | None,
+    max_bytes: int,
 ) -> Sample:
     """Of an image's bytes, or a text that holds or names it."""
     told = byte_length(metadata)

@@ -1,11 +1,9 @@
 """What every source yields, and how samples become chunks."""
 
-import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,66 +12,12 @@ from pipeline.sources.chunk_places import Gap, gaps
 from pipeline.sources.loading import Reserve, loading_ahead
 from pipeline.sources.metadata import byte_length
 from pipeline.storage.errors import UserError
-from pipeline.storage.redact import describe, printable, redacted
+from pipeline.storage.redact import describe, printable
 
 MAX_BYTES = 256 << 20
 
-KeyRule = Literal["first-dot", "last-dot"]
-KeySetting = Literal["auto", "first-dot", "last-dot"]
-"""Where the names of a tar's members split into a sample's key and an extension (`pipeline.sources.keys`)."""
 _UNREAD = 128  # a URL that failed counts as this part of a chunk's bytes: a retry may find an image there
 _TOGETHER = 8  # times a chunk's bytes: what a retry may hold where its rows are fixed and images have grown
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One read task: a tar or Parquet file, or a run of consecutive files of a folder or of a COCO list.
-
-    `id` is relative to the SOURCE and so the same on every machine; `first` and `last` bound the files of a
-    folder shard, both included, as paths relative to `url`, and a COCO shard by number. `root` is the folder
-    below which images are that are named by path (all of them, absolute paths too, if it is `confined`),
-    `column` Parquet's column of images or JSON's list of them. Of a shard with a `limit`, only so many
-    samples count. `repeats` are the samples whose names came before, by index within the shard, with what to
-    number them. `state` tells one version of the shard's content from another.
-    """
-
-    id: str
-    kind: Literal["webdataset", "parquet", "coco", "folder", "captioned"]
-    url: str
-    first: str = ""
-    last: str = ""
-    root: str = ""
-    column: str = ""
-    limit: int | None = None
-    keys: KeySetting = "auto"
-    size: int = 0
-    prefix: str = ""
-    state: str = ""
-    repeats: tuple[tuple[int, int], ...] = ()
-    confined: bool = False
-
-    def to_json(self) -> str:
-        """ASCII, so that file names which are not valid Unicode survive the journey."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Shard":
-        fields = json.loads(text)
-        repeats = tuple((index, number) for index, number in fields.pop("repeats", ()))
-        return cls(**fields, repeats=repeats)
-
-
-def changed(shard: Shard) -> UserError:
-    """The error for a shard that is not what the run was planned on."""
-    return UserError(
-        f"{printable(redacted(shard.url))} has changed since this run was planned (shard "
-        f"{printable(shard.id)}). Start the same command with --accept-changed to caption it as it is now."
-    )
-
-
-def shard_prefix(shard: Shard) -> str:
-    """What the ids of a Parquet shard's rows begin with."""
-    return shard.prefix or re.sub(r"\.parquet$", "", shard.id, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ says, in an empty block: an archive that was cut short yields its samples and th
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -18,31 +19,21 @@ from pipeline.formats.tar import tar_members
 from pipeline.formats.unpack import unpacked
 from pipeline.sources.keys import key_rule, split_name
 from pipeline.sources.members import SampleMembers
-from pipeline.sources.sample import MAX_BYTES, KeyRule, Sample, Shard
+from pipeline.sources.options import KeyRule, KeySetting, SourceOptions
+from pipeline.sources.sample import MAX_BYTES, Sample
+from pipeline.sources.shard import Shard, ShardArgs
+from pipeline.sources.source import Location, Planned, Source, whole_file
 from pipeline.sources.unique import UniqueIds
 from pipeline.sources.unordered import list_samples, out_of_order
 from pipeline.storage.files import locate, open_stream
 from pipeline.storage.listing import is_hidden_member
+from pipeline.storage.look_up import MISSING
 from pipeline.storage.redact import printable
 
 _HEAD = 256  # names by which a tar is judged
 _HEAD_BYTES = 32 << 20  # that are read of one that cannot be read here and there, to see its first names
 
 _Splitter = Callable[[str], tuple[str, str] | None]
-
-
-def read_webdataset(shard: Shard, max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
-    """The samples of one tar. Raises `tarfile.ReadError` or OSError where the tar ends early or cannot be
-    read.
-
-    Of a sample with several images each is a row, `key.jpg` and `key.mask.png`. A sample without an image is
-    an error row, and so is an image that is no plain file, or of more than `max_bytes`; it is not read. Two
-    samples with one key both get a row, the second as `key#2`.
-    """
-    prefix = shard.prefix or tar_stem(shard.id)
-    ids = UniqueIds()
-    for members in _samples(shard, max_bytes):
-        yield from _rows(ids, f"{prefix}/{printable(members.key)}", members)
 
 
 TARS = (
@@ -60,23 +51,68 @@ def tar_stem(name: str) -> str:
     return re.sub(r"(\.tar)?(\.(gz|bz2|xz|zst|lz4))?$|\.(tgz|tbz2|txz|tzst)$", "", name, flags=re.IGNORECASE)
 
 
-def key_rule_of(shard: Shard) -> KeyRule:
+@dataclass(frozen=True)
+class TarArgs(ShardArgs):
+    keys: KeySetting = "auto"
+
+
+class WebDatasetTars(Source[TarArgs]):
+    """Each tar is a shard."""
+
+    name = "webdataset"
+    what = "tar"
+    endings = TARS
+    in_folders = True
+    args = TarArgs
+    checks_state = True
+
+    def plan(self, location: Location, options: SourceOptions, pinned: Sequence[Shard[TarArgs]]) -> Planned:
+        return Planned([whole_file(self.name, location, TarArgs(options.keys))])
+
+    def in_words(self, planned: Sequence[Planned]) -> str:
+        """With how names split, as the first tar that is there shows; each tar is judged by its own."""
+        words = super().in_words(planned)
+        tars = [shard for one in planned for shard in one.shards if shard.size and shard.state != MISSING]
+        for tar in tars[:1]:
+            with suppress(OSError):
+                return f"{words} (names in {tar.id}: key up to the {key_rule_of(tar).replace('-', ' ')})"
+        return words
+
+    def read(self, shard: Shard[TarArgs], max_bytes: int) -> Iterator[Sample]:
+        return read_webdataset(shard, max_bytes)
+
+
+def read_webdataset(shard: Shard[TarArgs], max_bytes: int = MAX_BYTES) -> Iterator[Sample]:
+    """The samples of one tar. Raises `tarfile.ReadError` or OSError where the tar ends early or cannot be
+    read.
+
+    Of a sample with several images each is a row, `key.jpg` and `key.mask.png`. A sample without an image is
+    an error row, and so is an image that is no plain file, or of more than `max_bytes`; it is not read. Two
+    samples with one key both get a row, the second as `key#2`.
+    """
+    prefix = shard.prefix or tar_stem(shard.id)
+    ids = UniqueIds()
+    for members in _samples(shard, max_bytes):
+        yield from _rows(ids, f"{prefix}/{printable(members.key)}", members)
+
+
+def key_rule_of(shard: Shard[TarArgs]) -> KeyRule:
     """How the names of this tar's members split, as it is read. Raises OSError where it is out of reach."""
-    if shard.keys != "auto":
-        return shard.keys
+    if shard.args.keys != "auto":
+        return shard.args.keys
     with open_stream(*locate(shard.url)) as stored:
         stream = unpacked(stored)
         return key_rule(_first_names(stream, _seeks(stored, stream)))
 
 
-def _samples(shard: Shard, max_bytes: int) -> Iterator[SampleMembers]:
+def _samples(shard: Shard[TarArgs], max_bytes: int) -> Iterator[SampleMembers]:
     """What was read whole before the tar broke still counts."""
     with open_stream(*locate(shard.url)) as stored:
         stream = unpacked(stored)
         if _seeks(stored, stream):
             names = _first_names(stored, seeks=True)
             stored.seek(0)
-            split = partial(_split, rule=key_rule(names) if shard.keys == "auto" else shard.keys)
+            split = partial(_split, rule=key_rule(names) if shard.args.keys == "auto" else shard.args.keys)
             named = [named for name in names if (named := split(name))]
             read = _apart if out_of_order(named) else _together
             yield from read(stored, split, max_bytes)

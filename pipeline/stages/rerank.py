@@ -1,26 +1,54 @@
-"""Reranking of a chunk (DESIGN section 1): `global` out, `caption` and `clip_score` in.
+"""Reranking of a chunk: the candidate that CLIP finds closest to the image is its caption.
 
 Candidates stay in the order they were drawn, so that the first is what a captioner without reranking says.
 """
 
+from typing import Self
+
 import pyarrow as pa
 
 from maccap.bundle import Bundle
-from pipeline.chunk import CANDIDATE, spread, valid_rows
+from pipeline.chunk import Column, spread, valid_rows
 from pipeline.formats.array_columns import read_half
+from pipeline.stages.resources import Machine, StageResources, tower_resources
+from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
 
+CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
 
-class RerankStage:
-    """The candidate closest to the image in CLIP space; of equals, the first. `keep` leaves `global` in."""
 
-    def __init__(self, model: str, runtime: TorchRuntime, batch: int, keep: bool = False) -> None:
+class RerankStage(Stage):
+    """The candidate closest to the image in CLIP space; of equals, the first."""
+
+    name = "rerank"
+    title = "rerank: CLIP text tower"
+    needs = ("global", "drawn")
+    adds = (
+        Column("caption", pa.string(), "the candidate that CLIP finds closest to the image"),
+        Column("clip_score", pa.float32(), "their cosine in CLIP's space"),
+        Column(
+            "candidates",
+            pa.list_(CANDIDATE),
+            "all candidates in the order they were drawn, each with its cosine and log-probability",
+        ),
+    )
+    keeps = ("caption", "clip_score", "candidates")
+    has_weights = True
+
+    @classmethod
+    def default_resources(cls, machine: Machine) -> StageResources:
+        return tower_resources(machine, 0.25, beside_gpu=0.4, gpus=0.2)
+
+    @classmethod
+    def build(cls, settings: StageSettings, runtime: TorchRuntime) -> Self:
+        return cls(settings.model, runtime, settings.rerank_batch)
+
+    def __init__(self, model: str, runtime: TorchRuntime, batch: int) -> None:
         from maccap.rerank import Reranker
 
         device, dtype = runtime.apply()
         self.rerank = Reranker(Bundle.open(model).load_clip(device, dtype).keep("text"))
         self.batch = batch
-        self.leaves = ["candidates"] if keep else ["global", "candidates"]
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         import torch
@@ -28,7 +56,7 @@ class RerankStage:
         from maccap.rerank import best
 
         rows, total = valid_rows(samples), samples.num_rows
-        drawn = samples["candidates"].to_pylist()
+        drawn = samples["drawn"].to_pylist()
         scores: list[list[float]] = []
         for start in range(0, len(rows), self.batch):
             part = rows[start : start + self.batch]
@@ -46,8 +74,7 @@ class RerankStage:
             for row, of_image in zip(rows, scores, strict=True)
         ]
         return (
-            samples.drop_columns(self.leaves)
-            .append_column("candidates", pa.array(spread(scored, rows, total), pa.list_(CANDIDATE)))
+            samples.append_column("candidates", pa.array(spread(scored, rows, total), pa.list_(CANDIDATE)))
             .append_column("caption", pa.array(spread(captions, rows, total), pa.string()))
             .append_column("clip_score", pa.array(spread(best_scores, rows, total), pa.float32()))
         )

@@ -1,79 +1,90 @@
 """What each stage asks of the machine or cluster.
 
-Every operator needs its share at the same time: with whole-CPU requests on a small machine Ray Data starves
-the writer until the end, or stalls. So requests are fractions of the machine, while torch's threads, which do
-the work, are set apart from them.
+Every operator needs its fraction at the same time: with whole-CPU requests on a small machine Ray Data
+starves the writer until the end, or stalls. So requests are fractions of the machine, while torch's threads,
+which do the work, are set apart from them. Ray fuses neighbouring tasks with equal requests: keep them apart.
 """
 
-from pydantic import Field
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, Field
 
 from maccap.config import Config
 from pipeline.storage.errors import UserError
 
 
 class TaskResources(Config):
-    """One operator of short tasks: the CPU share of each; Ray Data runs as many as fit."""
+    """One operator of short tasks: the fraction of a CPU that each takes; Ray Data runs as many as fit."""
 
     num_cpus: float = Field(gt=0)
 
 
-class ActorResources(Config):
-    """One model stage: `actors` processes, each with its own weights."""
+class StageResources(TaskResources):
+    """One stage. With weights it runs in `actors` processes, each with its own copy of them; without, it is
+    an operator of short tasks, and `num_cpus` alone counts.
+    """
 
-    num_cpus: float = Field(gt=0)
     num_gpus: float = Field(default=0, ge=0)
     actors: int = Field(default=1, ge=1)
     torch_threads: int = Field(default=1, ge=1)
 
 
 class Resources(Config):
-    """Requests of the six operators. Ray fuses neighbouring tasks with equal requests: keep them apart."""
+    """Requests of all operators of a run: reading, writing, and each stage by its name.
+
+    Which stages there are is checked where they are known, by `pipeline.stages.steps.check_resources`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, StageResources] = Field(init=False)
 
     read: TaskResources
-    decode: TaskResources
-    features: ActorResources
-    candidates: ActorResources
-    rerank: ActorResources
     write: TaskResources
 
-    def actor_stages(self) -> dict[str, ActorResources]:
-        return {"features": self.features, "candidates": self.candidates, "rerank": self.rerank}
+    @property
+    def stages(self) -> dict[str, StageResources]:
+        return dict(self.__pydantic_extra__ or {})
 
 
-def default_resources(cpus: float, gpus: float) -> Resources:
-    """Requests that fit a machine or cluster of `cpus` and `gpus`: all actors, and a task of each kind beside
-    them.
+@dataclass(frozen=True)
+class Machine:
+    """A machine or cluster, as far as default requests depend on it."""
+
+    cpus: float
+    gpus: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """Of the default requests, what fits: a two-core machine gives 1.75 of its 2 CPUs away."""
+        return min(1.0, self.cpus / (4 * self.gpus) if self.gpus else self.cpus / 2)
+
+    @property
+    def is_small(self) -> bool:
+        return not self.gpus and self.cpus < 4
+
+    @property
+    def groups(self) -> int:
+        """Language models side by side on CPUs, four cores each."""
+        return max(1, int(self.cpus) // 4)
+
+
+def tower_resources(
+    machine: Machine, cpus: float, *, beside_gpu: float | None = None, gpus: float
+) -> StageResources:
+    """Of a stage with one of CLIP's towers, or as small a model: `cpus` of each actor, `beside_gpu` where it
+    computes on `gpus` of a GPU.
+
+    Each of CLIP's towers takes about a seventh of all arithmetic: with one thread for eight cores they, not
+    the language model, would decide the throughput.
     """
-    if gpus >= 1:
-        return _gpu_resources(cpus, int(gpus))
-    share = min(1.0, cpus / 2)  # a two-core machine gives 1.75 of its 2 CPUs away
-    groups = max(1, int(cpus) // 4)
-    threads = max(1, int(cpus)) // groups
-    # each of CLIP's towers takes about a seventh of all arithmetic: with one thread for eight cores they, not
-    # the language model, would set the pace
-    towers = {"actors": -(-groups // 2), "torch_threads": 2 if cpus >= 4 else 1}
-    return Resources(
-        read=TaskResources(num_cpus=0.2 * share),
-        decode=TaskResources(num_cpus=0.4 * share if cpus < 4 else 0.5),
-        features=ActorResources(num_cpus=0.3 * share, **towers),
-        candidates=ActorResources(
-            num_cpus=0.5 * share if cpus < 4 else 1.5, actors=groups, torch_threads=threads
-        ),
-        rerank=ActorResources(num_cpus=0.25 * share, **towers),
-        write=TaskResources(num_cpus=0.1 * share),
-    )
-
-
-def _gpu_resources(cpus: float, gpus: int) -> Resources:
-    """Each GPU holds one actor of every model stage; most of it goes to the language model."""
-    share = min(1.0, cpus / (4 * gpus))
-    return Resources(
-        read=TaskResources(num_cpus=0.2 * share),
-        decode=TaskResources(num_cpus=0.5 * share),
-        features=ActorResources(num_cpus=0.5 * share, num_gpus=0.2, actors=gpus),
-        candidates=ActorResources(num_cpus=0.6 * share, num_gpus=0.6, actors=gpus),
-        rerank=ActorResources(num_cpus=0.4 * share, num_gpus=0.2, actors=gpus),
-        write=TaskResources(num_cpus=0.1 * share),
+    if machine.gpus:
+        return StageResources(
+            num_cpus=(beside_gpu or cpus) * machine.fraction, num_gpus=gpus, actors=machine.gpus
+        )
+    return StageResources(
+        num_cpus=cpus * machine.fraction,
+        actors=-(-machine.groups // 2),
+        torch_threads=1 if machine.is_small else 2,
     )
 
 
@@ -81,11 +92,9 @@ def check_fits(resources: Resources, cpus: float, gpus: float) -> None:
     """Raise UserError for requests that a machine of `cpus` and `gpus` could never grant, where Ray would
     wait forever.
     """
-    stages = resources.actor_stages().values()
-    tasks = (resources.read, resources.decode, resources.write)
-    wanted_cpus = sum(stage.num_cpus * stage.actors for stage in stages) + sum(
-        task.num_cpus for task in tasks
-    )
+    stages = resources.stages.values()
+    wanted_cpus = sum(stage.num_cpus * stage.actors for stage in stages)
+    wanted_cpus += resources.read.num_cpus + resources.write.num_cpus
     wanted_gpus = sum(stage.num_gpus * stage.actors for stage in stages)
     if wanted_cpus > cpus + 1e-6 or wanted_gpus > gpus + 1e-6:
         raise UserError(

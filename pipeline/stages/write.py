@@ -1,4 +1,4 @@
-"""The sink: one Parquet file a chunk, there whole or not at all, and a receipt.
+"""The sink: one Parquet file a chunk, there whole or not at all, and a result.
 
 The file's name comes from the shard and position alone and its bytes from its content alone, so a task that
 is retried, or runs twice, rewrites the same file with the same content. The footer carries what a resume
@@ -17,17 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CAPTION_SCHEMA, CHUNK_KEY, DECODERS_KEY, RUN_KEY, Chunk
-from pipeline.formats.array_columns import half_column, read_half
+from pipeline.chunk import CHUNK_KEY, DECODERS_KEY, RUN_KEY, TABLE_STARTS_WITH, Chunk
+from pipeline.formats.array_columns import half_column, is_half, read_half
 from pipeline.storage.folder import Folder, reading, writing
-
-FEATURES = ("global", "features")
-"""Columns of the features stage, kept on demand: global [D] and the regions' features [N * D], float16; zeros
-where the row has an error."""
 
 
 @dataclass(frozen=True)
-class Receipt:
+class WriteResult:
     """What the sink answers to a chunk; `seconds` is the time the writing took."""
 
     shard: str
@@ -42,26 +38,26 @@ class Receipt:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Receipt":
+    def from_json(cls, text: str) -> "WriteResult":
         return cls(**json.loads(text))
 
 
 class CaptionWriter:
-    """Writes chunks to `folder`. `facts` (model fingerprint, settings, seed, version) go into each file's
-    metadata. Raises RunError, with what to mend, where the storage does not take a file.
+    """Writes chunks as tables of `schema` to `folder`. `facts` (model fingerprint, settings, seed, version)
+    go into each file's metadata. Raises RunError, with what to fix, where the storage does not take a file.
     """
 
-    def __init__(self, folder: str, facts: Mapping[str, Any], keep_features: bool = False) -> None:
+    def __init__(self, folder: str, facts: Mapping[str, Any], schema: pa.Schema) -> None:
         self.folder = Folder(folder)
-        self.keep_features = keep_features
+        self.schema = schema
         self.facts = json.dumps(facts, sort_keys=True).encode()
 
-    def __call__(self, chunk: Chunk) -> Receipt:
+    def __call__(self, chunk: Chunk) -> WriteResult:
         start = time.perf_counter()
-        data = file_content(chunk.samples, self.facts, chunk.position, chunk.last, self.keep_features)
+        data = file_content(chunk.samples, self.facts, chunk.position, chunk.last, self.schema)
         with writing(self.folder.url):
             self.folder.write(chunk.file_name, data)
-        return Receipt(
+        return WriteResult(
             chunk.shard,
             chunk.position,
             chunk.last,
@@ -72,16 +68,12 @@ class CaptionWriter:
         )
 
 
-def file_content(
-    samples: pa.Table, run: bytes, position: int, last: bool, keep_features: bool = False
-) -> pa.Buffer:
-    """A chunk's Parquet file: the same bytes for the same rows, from any pyarrow of one version."""
+def file_content(samples: pa.Table, run: bytes, position: int, last: bool, schema: pa.Schema) -> pa.Buffer:
+    """A chunk's Parquet file: the same bytes for the same rows, from any pyarrow of one version. A list type
+    of `schema` without a size stands for lists of the size that the samples have.
+    """
     decoders = json.loads((samples.schema.metadata or {}).get(DECODERS_KEY, b"{}"))
-    table = samples.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA)
-    for name in FEATURES if keep_features else ():
-        # made anew: read back from Parquet, the type names its elements otherwise
-        values = read_half(samples[name], range(samples.num_rows))
-        table = table.append_column(name, half_column(values))
+    table = pa.table({field.name: _as_declared(samples[field.name], field) for field in schema})
     table = table.combine_chunks()
     footer = {
         "position": position,
@@ -99,16 +91,22 @@ def file_content(
 
 
 def content_digest(table: pa.Table) -> str:
-    """SHA-256 of the rows as JSON lines, and of kept features as their bytes: of what a reader sees, whatever
-    version wrote or reads it.
+    """SHA-256 of the rows as JSON lines, and of half-precision arrays as their bytes: of what a reader sees,
+    whatever version wrote or reads it.
     """
     digest = hashlib.sha256()
-    for row in table.select(CAPTION_SCHEMA.names).to_pylist():
-        digest.update(json.dumps(row).encode() + b"\n")
-    for name in FEATURES:
-        if name in table.column_names:
-            digest.update(read_half(table[name], range(table.num_rows)).tobytes())
+    arrays = [field.name for field in table.schema if is_half(field.type)]
+    for row in table.drop_columns(arrays).to_pylist():
+        digest.update(json.dumps(row, default=repr).encode() + b"\n")
+    for name in arrays:
+        digest.update(read_half(table[name], range(table.num_rows)).tobytes())
     return digest.hexdigest()
+
+
+def _as_declared(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if is_half(field.type):  # made anew: read back from Parquet, the type names its elements otherwise
+        return half_column(read_half(column, range(len(column))))
+    return column.cast(field.type)
 
 
 def count_errors(samples: pa.Table) -> int:
@@ -152,11 +150,14 @@ def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
         return None
 
 
+_INDEX = [column.name for column in TABLE_STARTS_WITH].index("index")
+
+
 def _indices(metadata: pq.FileMetaData) -> range:
     """The rows' indices, which follow one another: the first stands in the statistics."""
     if not metadata.num_rows:
         return range(0)
-    column = metadata.row_group(0).column(CAPTION_SCHEMA.get_field_index("index"))
+    column = metadata.row_group(0).column(_INDEX)
     first = column.statistics.min if column.statistics and column.statistics.has_min_max else 0
     return range(first, first + metadata.num_rows)
 

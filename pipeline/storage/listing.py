@@ -22,7 +22,6 @@ from pipeline.storage.urls import is_chained, scheme
 
 GLOB = re.compile(r"[*?\[]")
 PATTERN = re.compile(r"[*?\[{]")
-WEB = ("http://", "https://")
 
 
 def alternatives(pattern: str) -> list[str]:

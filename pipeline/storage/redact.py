@@ -131,6 +131,11 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def shown(location: str) -> str:
+    """A path or URL as it may be printed."""
+    return printable(redacted(location))
+
+
 def describe(error: BaseException) -> str:
     """An exception on one short line, without the secrets of any URL in it."""
     text = redacted(" ".join(str(error).split()))

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fsspec.utils import glob_translate
 
 from pipeline.storage.errors import UserError
+from pipeline.storage.expand import Named, expand
 from pipeline.storage.files import file_kind, is_local, locate
-from pipeline.storage.listing import GLOB, PATTERN, WEB, Entry, alternatives, as_given, entries, is_hidden
-from pipeline.storage.redact import describe, printable
+from pipeline.storage.listing import GLOB, Entry, as_given, entries, is_hidden
+from pipeline.storage.redact import describe, printable, shown
+from pipeline.storage.urls import bare_name
 from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
 
 
@@ -34,12 +35,12 @@ class CaptionFile:
     @property
     def ending(self) -> str:
         """The extension that tells the format, in small letters and without .gz: `.json` of `A.JSON.gz`."""
-        ending = ending_of(_without_query(self.path))
+        ending = ending_of(bare_name(self.path))
         return ".tar" if ending == ".tgz" else ending.removesuffix(".gz")
 
     @property
     def packed(self) -> bool:
-        return ending_of(_without_query(self.path)).endswith(("gz", ".tgz"))
+        return ending_of(bare_name(self.path)).endswith(("gz", ".tgz"))
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Selection:
 
 
 def caption_files(sources: Sequence[str]) -> Selection:
-    """All files of all sources, each once: sources in the order given, the files of each in sorted order.
+    """All files of all sources, each once: sources in the order given, the files of each in sorted order. A
+    source may also be `@FILE` or a list, as `pipeline.storage.expand` has it.
 
     A folder stands for the caption files in it and below (see `layout.py`), hidden ones left out. Raises
     UserError where a source has none.
@@ -77,24 +79,38 @@ def caption_files(sources: Sequence[str]) -> Selection:
 
 
 def _files(source: str, selection: Selection) -> Iterator[CaptionFile]:
-    filesystem, path = locate(source)
-    # an HTTP server is asked for a file as a file: whether it is a folder would need all of its text
-    direct = source.startswith(WEB) and CaptionFile(source, filesystem, path).ending
-    kind = "file" if direct else file_kind(filesystem, path)
-    if kind == "directory":
-        yield from _folder(filesystem, path, source, selection)
-    elif kind is not None:
-        yield _one_file(filesystem, path, source)
-    elif PATTERN.search(source):
-        yield from _pattern(source, selection)
-    else:
-        raise UserError(f"CAPTIONS {printable(source)} does not exist. Check the path.")
+    found = False
+    for named in expand(source, "CAPTIONS", _is_file).named:
+        filesystem, path = locate(named.url)
+        if named.kind == "pattern":
+            files = _matching(filesystem, path, named.url, selection.left_out)
+        elif named.kind == "folder" or (kind := _kind(named, filesystem, path)) == "directory":
+            files = _folder(filesystem, path, named.url, selection)
+        elif kind is not None:
+            files = [_one_file(filesystem, path, named.url)]
+        else:
+            raise UserError(f"CAPTIONS {named.written} names {printable(named.url)}, which does not exist.")
+        found = found or bool(files)
+        yield from files
+    if not found:
+        raise UserError(
+            f"CAPTIONS {shown(source)} matches no caption file (names ending in {UNDERSTOOD}). "
+            "Check the pattern, and quote it so that the shell does not expand it."
+        )
+
+
+def _is_file(url: str) -> bool:
+    return bool(CaptionFile(url, None, url).ending)
+
+
+def _kind(named: Named, filesystem: Any, path: str) -> str | None:
+    return "file" if named.kind == "file" else file_kind(filesystem, path)
 
 
 def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
     file = CaptionFile(source, filesystem, path)
     if not file.ending:
-        ending = posixpath.splitext(_without_query(path))[1]
+        ending = posixpath.splitext(bare_name(path))[1]
         what = f"the extension {printable(ending)}" if ending else "no extension"
         raise UserError(
             f"CAPTIONS {printable(source)} has {what}, so that its format is not known. "
@@ -124,28 +140,6 @@ def _folder(filesystem: Any, path: str, source: str, selection: Selection) -> li
         f"{printable(source)}: {', '.join(f'{form} ({count:,})' for form, count in counts.items())}"
     )
     return files
-
-
-def _pattern(source: str, selection: Selection) -> Iterator[CaptionFile]:
-    try:
-        expanded = alternatives(source)
-    except ValueError:
-        raise UserError(f"CAPTIONS {printable(source)} has an opening brace without a closing one.") from None
-    files: list[CaptionFile] = []
-    for url in expanded:
-        filesystem, path = locate(url)
-        if GLOB.search(url):
-            files += _matching(filesystem, path, url, selection.left_out)
-        elif file_kind(filesystem, path):
-            files.append(_one_file(filesystem, path, url))
-        else:
-            raise UserError(f"CAPTIONS {printable(source)} names {printable(url)}, which does not exist.")
-    if not files:
-        raise UserError(
-            f"CAPTIONS {printable(source)} matches no caption file (names ending in {UNDERSTOOD}). "
-            "Check the pattern, and quote it so that the shell does not expand it."
-        )
-    yield from files
 
 
 def _matching(filesystem: Any, pattern: str, source: str, left_out: LeftOut) -> list[CaptionFile]:
@@ -218,7 +212,3 @@ class _Walk:
 def _names(listed: list[Entry]) -> tuple[set[str], set[str]]:
     """Names of the files, and of the folders."""
     return {e.name for e in listed if not e.is_folder}, {e.name for e in listed if e.is_folder}
-
-
-def _without_query(path: str) -> str:
-    return (urlsplit(path).path if path.startswith(WEB) else path).lower()

@@ -10,7 +10,7 @@ from functools import partial
 import pyarrow as pa
 
 from maccap.adaptor.training import text_features
-from pipeline.stages.resources import ActorResources
+from pipeline.stages.resources import StageResources
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.towers import Towers
@@ -40,12 +40,12 @@ def encode_locally(
 
 
 def encode_on_ray(
-    towers: Towers, cache: FeatureCache, texts: Sequence[str], resources: ActorResources
+    towers: Towers, cache: FeatureCache, texts: Sequence[str], resources: StageResources
 ) -> Iterator[int]:
     """As `encode_locally`, by actors. Raises RunError."""
     import ray
 
-    from pipeline.execution.ray_graph import StageActor, actor_pool, configure_ray_data, receipts_of
+    from pipeline.execution.ray_graph import StageActor, actor_pool, configure_ray_data, results_of
 
     configure_ray_data()
     chunks = cache.chunks()
@@ -57,7 +57,7 @@ def encode_on_ray(
     build = partial(_on_rows, towers, cache, runtime)
     rows: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
     rows = rows.map_batches(StageActor, fn_constructor_args=(build,), **actor_pool(resources))
-    yield from map(int, receipts_of(rows))
+    yield from map(int, results_of(rows))
 
 
 @dataclass
@@ -66,7 +66,7 @@ class _Rows:
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         done = [self.encode(row["position"], row["texts"]) for row in rows.to_pylist()]
-        return pa.table({"receipt": done})
+        return pa.table({"result": done})
 
 
 def _on_rows(towers: Towers, cache: FeatureCache, runtime: TorchRuntime) -> Callable[[pa.Table], pa.Table]:

@@ -1,10 +1,12 @@
 """What decides the bundle that a run ends in: captions and models by fingerprint, and the settings."""
 
 from hashlib import blake2b, sha256
+from typing import ClassVar
 
 from maccap import __version__
 from maccap.bundle import Bundle
-from maccap.config import Config, DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
+from maccap.config import DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
+from pipeline.run.record import Facts
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
@@ -12,8 +14,12 @@ from pipeline.train.config import AdaptorSizes, TrainJobConfig
 from pipeline.train.towers import Towers
 
 
-class TrainFacts(Config):
-    """What decides the bundle, resolved: no defaults are left open. Captions and models go by fingerprint."""
+class TrainFacts(Facts):
+    """What decides the bundle, resolved: no defaults are left open. Captions and models go by fingerprint,
+    which tells them from others wherever they lie.
+    """
+
+    may_differ: ClassVar[tuple[str, ...]] = ("clip", "llm", "version")
 
     captions: str
     caption_count: int
@@ -44,11 +50,8 @@ class TrainFacts(Config):
     def run(self) -> str:
         """Tells this run's checkpoints from another's."""
         absent = {"inference_noise_variance"} if self.inference_noise_variance is None else set()
-        document = self.model_dump_json(exclude={*MAY_DIFFER, *absent})
+        document = self.model_dump_json(exclude={*self.may_differ, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
-
-
-MAY_DIFFER = ("clip", "llm", "version")  # fingerprints tell models apart, wherever they lie
 
 
 def train_facts(

@@ -22,7 +22,7 @@ from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from pipeline.execution.cluster import connect_to_ray
-from pipeline.stages.resources import ActorResources
+from pipeline.stages.resources import StageResources
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder
@@ -78,7 +78,7 @@ class OnRay:
     def encode(self, towers: Towers, cache: FeatureCache, texts: Sequence[str]) -> Iterator[int]:
         """By as many CLIP actors, each with what a training worker gets."""
         return encode_on_ray(
-            towers, cache, texts, ActorResources(**self.worker.model_dump(), actors=self.workers)
+            towers, cache, texts, StageResources(**self.worker.model_dump(), actors=self.workers)
         )
 
     def train(

@@ -10,10 +10,10 @@ import numpy as np
 from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.run.progress import shown
-from pipeline.sources import absolute_source
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
+from pipeline.storage.urls import absolute
 from pipeline.texts import CaptionSet, Division, hold_out
 from pipeline.train.config import TrainJobConfig
 from pipeline.train.facts import TrainFacts, train_facts
@@ -75,7 +75,7 @@ def train_bundle(
     UserError, RunError, and KeyboardInterrupt once a checkpoint is saved where the process is asked to stop.
     """
     began = time.monotonic()
-    output = absolute_source(output).rstrip("/")
+    output = absolute(output).rstrip("/")
     folder = TrainFolder(output)
     recorded = folder.recorded()
     machine = _machine(config, local)
@@ -150,7 +150,7 @@ def _features(
     captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: Machine
 ) -> tuple[FeatureCache, int]:
     """The complete feature cache, and how many captions are new in it. Raises UserError, RunError."""
-    place = absolute_source(config.cache) if config.cache else default_cache()
+    place = absolute(config.cache) if config.cache else default_cache()
     cache = FeatureCache.within(place, facts.captions, facts.clip_fingerprint, len(captions.texts))
     try:
         if spoilt := cache.begin(captions.texts):

@@ -6,13 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from maccap.bundle import Bundle, embedded_bundle_path
+from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.config import ClipSource, LanguageModelSource
 from maccap.image.preprocessing import LOCAL_PREFIX, load_pixel_spec
 from maccap.tower_config import refusing_code
-from pipeline.sources import absolute_source
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
+from pipeline.storage.urls import absolute
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,7 @@ def choose_towers(init: str | None, clip: str | None, pretrained: str | None, ll
         )
         towers.check()
         return towers
-    url = absolute_source(init) if init else str(embedded_bundle_path())
+    url = absolute(init) if init else str(built_in_bundle_path())
     try:
         config = Bundle.open(url).config
     except (OSError, ValueError, ImportError) as error:

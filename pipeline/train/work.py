@@ -8,6 +8,7 @@ from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.sampler import CandidateSampler
+from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.language_model import FrozenLanguageModel
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import UserError
@@ -80,7 +81,7 @@ class Trainee:
         decoding = facts.decoding.model_copy(
             update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
         )
-        sampler = CandidateSampler(self.adaptor, self.lm, facts.captioning_noise)
+        sampler = CandidateSampler(self.adaptor, HuggingFaceEngine(self.lm), facts.captioning_noise)
         regions = features[:, None].expand(-1, facts.regions.count, -1)
         written = sampler(regions, captions, facts.training.seed, decoding)
         return [

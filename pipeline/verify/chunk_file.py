@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CAPTION_SCHEMA
+from pipeline.chunk import CHUNK_KEY, RUN_KEY
+from pipeline.formats.array_columns import is_half
 from pipeline.run.run_folder import RunFacts
-from pipeline.stages.write import CHUNK_KEY, FEATURES, RUN_KEY, content_digest, count_errors, file_content
+from pipeline.stages.write import content_digest, count_errors, file_content
 from pipeline.storage.folder import Folder, reading
 from pipeline.storage.redact import describe
 
@@ -52,7 +53,8 @@ def _checked(data: bytes, position: int, facts: RunFacts) -> ChunkFile:
     file = pq.ParquetFile(pa.BufferReader(data))
     rows = file.read()
     rows.validate(full=True)
-    _check_columns(rows, facts.keep_features)
+    schema = facts.table_schema()
+    _check_columns(rows, schema)
     run, chunk = _footer(rows.schema.metadata or {})
     ours = facts.for_footer()
     if other := sorted(key for key in {*ours, *run} - {"version"} if ours.get(key) != run.get(key)):
@@ -62,19 +64,16 @@ def _checked(data: bytes, position: int, facts: RunFacts) -> ChunkFile:
     if chunk.get("digest") != content_digest(rows) or chunk.get("errors") != count_errors(rows):
         raise ChunkFileError("holds other rows than were written: it is damaged or was altered")
     last = bool(chunk.get("last"))
-    again = file_content(rows, rows.schema.metadata[RUN_KEY], position, last, facts.keep_features)
+    again = file_content(rows, rows.schema.metadata[RUN_KEY], position, last, schema)
     writer, this_one = file.metadata.created_by, pq.read_metadata(pa.BufferReader(again)).created_by
     if again != data if writer == this_one else not _ANY_PYARROW.fullmatch(writer):
         raise ChunkFileError("is not the file that was written: its footer is damaged or was altered")
     return ChunkFile(rows, last)
 
 
-def _check_columns(rows: pa.Table, keep_features: bool) -> None:
-    found, expected = rows.schema.remove_metadata(), CAPTION_SCHEMA
-    for name in FEATURES if keep_features else ():
-        kept = name in found.names and _is_half(found.field(name).type) and not rows[name].null_count
-        # how long they are is the model's, and so is a type of theirs
-        expected = expected.append(found.field(name) if kept else pa.field(name, pa.list_(pa.float16(), 1)))
+def _check_columns(rows: pa.Table, declared: pa.Schema) -> None:
+    found = rows.schema.remove_metadata()
+    expected = pa.schema([_of_any_size(rows, field) for field in declared])
     if found.equals(expected):
         return
     lacking = [name for name in expected.names if name not in found.names]
@@ -90,8 +89,13 @@ def _check_columns(rows: pa.Table, keep_features: bool) -> None:
     raise ChunkFileError(f"has other columns than a caption table ({'; '.join(parts) or 'in another order'})")
 
 
-def _is_half(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_list(kind) and pa.types.is_float16(kind.value_type))
+def _of_any_size(rows: pa.Table, declared: pa.Field) -> pa.Field:
+    """An array's field as it was found, where it is one: how long they are is the model's."""
+    if not is_half(declared.type) or declared.name not in rows.column_names:
+        return declared
+    there = rows.schema.field(declared.name)
+    is_array = pa.types.is_fixed_size_list(there.type) and is_half(there.type)
+    return there.remove_metadata() if is_array and not rows[declared.name].null_count else declared
 
 
 def _footer(metadata: dict[bytes, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,13 +11,17 @@ from itertools import islice
 from typing import Any
 
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
+from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import PlanChanges, compared
-from pipeline.run.run_folder import RUN_FILE, SUCCESS_FILE, SUMMARY_FILE, RunFacts, RunFolder
+from pipeline.run.record import SUCCESS_FILE, SUMMARY_FILE
+from pipeline.run.run_folder import RUN_FILE, RunFolder
 from pipeline.run.selection import first_images
-from pipeline.sources import Shard, SourceOptions, absolute_source, plan_source, read_shard
+from pipeline.sources import Shard, SourceOptions, plan_source, read_shard
+from pipeline.sources.kept_features import KeptArgs
 from pipeline.sources.sample import row_ids
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe, printable
+from pipeline.storage.urls import absolute
 from pipeline.verify.shard import AGAIN, REMOVE, ShardCheck, ShardReport, SourceShard
 
 _AT_ONCE = 8  # shards read side by side: on an object store each file is a request
@@ -66,7 +70,7 @@ def verify_run(
     With the source, each shard is read again as the run read it, but for decoding. `show` is entered as a
     context with what is being counted. Raises UserError where RUN is no run, or its source is gone.
     """
-    folder = RunFolder(absolute_source(run).rstrip("/"))
+    folder = RunFolder(absolute(run).rstrip("/"))
     facts = _facts(folder)
     pinned = folder.planned() or []
     verification = Verification(run=folder.top.url)
@@ -130,7 +134,7 @@ def _planned(facts: RunFacts, pinned: list[Shard], with_source: bool) -> tuple[l
     """The shards that the run is planned on, as SOURCE has them, and how they differ. Raises UserError."""
     if not with_source:
         return pinned, PlanChanges()
-    options = SourceOptions(facts.image_root, facts.image_column, facts.keys)
+    options = SourceOptions.of(facts)
     try:
         shards, changes = compared(pinned, plan_source(facts.source, options, pinned=pinned).shards)
         now = {shard.id: shard for shard in shards}
@@ -145,7 +149,7 @@ def _planned(facts: RunFacts, pinned: list[Shard], with_source: bool) -> tuple[l
 def _source(shard: Shard, facts: RunFacts) -> SourceShard:
     ids = row_ids(shard.id, read_shard(shard, facts.max_bytes))
     # rows made from kept features say which shard of images they once were
-    return SourceShard(None if shard.kind == "captioned" else printable(shard.id), ids)
+    return SourceShard(None if isinstance(shard.args, KeptArgs) else printable(shard.id), ids)
 
 
 def _side_by_side(check: Callable[[str], ShardReport], stems: Iterable[str]) -> Iterator[ShardReport]:

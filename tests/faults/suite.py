@@ -24,9 +24,10 @@ from random import Random
 
 import pyarrow as pa
 
-from maccap.bundle import embedded_bundle_path
+from maccap.bundle import built_in_bundle_path
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
-from pipeline.stages.resources import default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.steps import resources_for
 from pipeline.storage.files import locate
 from tests.commands import REPOSITORY, environment, maccap, run
 from tests.faults.nodes import Nodes
@@ -50,7 +51,7 @@ class Suite:
         self.kills: Counter[str] = Counter()
         self.gave_up: list[str] = []  # last lines of drivers that ended in an error by themselves
         self._config = work / "job.json"
-        self._config.write_text(json.dumps({"resources": default_resources(2, 0).model_dump()}))
+        self._config.write_text(json.dumps({"resources": resources_for(STAGES, 2, 0).model_dump()}))
         self._environment = {**environment(), **nodes.environment}
 
     def undisturbed(self) -> pa.Table:
@@ -135,7 +136,7 @@ def main() -> int:
             fs, bucket = locate(place)
             fs.put(str(work / "archive"), f"{bucket}/archive", recursive=True)
         nodes = stack.enter_context(Nodes())
-        suite = Suite(nodes, place, embedded_bundle_path(), work, options.seed)
+        suite = Suite(nodes, place, built_in_bundle_path(), work, options.seed)
         began = time.monotonic()
         expected = suite.undisturbed()
         _say(rows=expected.num_rows, undisturbed_seconds=round(time.monotonic() - began))

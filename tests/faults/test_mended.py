@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.resources import default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.steps import resources_for
 from pipeline.storage.files import locate
 from tests.commands import maccap, run
 from tests.faulty_proxy import Faults, FaultyProxy
@@ -28,7 +29,7 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def options(tmp_path: Path, small_bundle: Path) -> list[str]:
     config = tmp_path / "job.json"
-    config.write_text(json.dumps({"resources": default_resources(1, 0).model_dump()}))
+    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump()}))
     return ["--model", str(small_bundle), "--config", str(config), "--chunk-rows", "2"]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.resources import default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.steps import resources_for
 from tests.commands import run
 from tests.images import encoded, hostile_files, picture, write_shard, write_tar
 
@@ -38,7 +39,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(archive: Path, small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The same threads of torch wherever it runs, and so the same bits: resources are given, not fitted."""
     config = tmp_path_factory.mktemp("config") / "job.json"
-    config.write_text(json.dumps({"resources": default_resources(1, 0).model_dump()}))
+    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump()}))
 
     def build(output: Path, *options: str) -> list[str]:
         source = str(archive / "scenes-{000..005}.tar")

@@ -18,11 +18,12 @@ from jobs.cli import run_command
 from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages.resources import default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.steps import resources_for
 from tests.commands import ctrl_c, interrupted, run
 from tests.images import BAD_FILES, encoded, picture, write_shard
 from tests.jobs.conftest import Command, Finished
@@ -104,11 +105,11 @@ def test_stopped_and_killed_runs_resume_to_the_same_table(
 def test_other_batches_chunks_and_actors_give_the_same_rows(
     tmp_path: Path, command: Command, finished: Finished
 ) -> None:
-    one = default_resources(1, 0)
+    one = resources_for(STAGES, 1, 0)
     actors = {"features": 2, "candidates": 3, "rerank": 1}
     crowd = {
         stage: {**resources.model_dump(), "num_cpus": 0.05, "actors": actors[stage]}
-        for stage, resources in one.actor_stages().items()
+        for stage, resources in one.stages.items()
     }
     sizes = {"feature_batch": 7, "candidate_batch": 3, "rerank_batch": 5}
     config = tmp_path / "job.json"
@@ -265,8 +266,8 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
     folder.begin(facts)
     folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, config)
-    receipts = list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))
-    assert [receipt.errors for receipt in receipts] == [0, 0, 0, 1]
+    results = list(caption_in_process(stages, [ShardWork(shard) for shard in plan.shards]))
+    assert [result.errors for result in results] == [0, 0, 0, 1]
     before = {path: path.stat().st_mtime_ns for path in output.glob("captions/s-0-*")}
     write_shard(tars / "s-1.tar", 5)
     arguments = [source, str(output), "--model", model, "--chunk-rows", "2", "--retry-errors"]

@@ -152,7 +152,7 @@ import json, time
 from pipeline.execution.cluster import connect_to_ray, end_local_ray  # before Ray, as the command does
 import ray
 from pipeline.storage.errors import RunError
-from pipeline.execution.ray_graph import configure_ray_data, receipts_of
+from pipeline.execution.ray_graph import configure_ray_data, results_of
 from pipeline.execution.watchdog import until_stalled
 
 def stuck(row):
@@ -161,9 +161,9 @@ def stuck(row):
 
 connect_to_ray()
 configure_ray_data()
-receipts = receipts_of(ray.data.from_items([{"receipt": "a"}]).map(stuck))
+results = results_of(ray.data.from_items([{"result": "a"}]).map(stuck))
 try:
-    next(until_stalled(receipts, 1.0, str))
+    next(until_stalled(results, 1.0, str))
 except RunError:
     pass
 clean = end_local_ray()

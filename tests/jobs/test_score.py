@@ -8,9 +8,10 @@ import pytest
 
 from jobs.score import as_json, as_table, main, score_run
 from maccap.scenes.world.facts import SceneFacts, scenes_with_facts
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
+from pipeline.chunk import Chunk
 from pipeline.stages.write import CaptionWriter
 from pipeline.storage.errors import UserError
+from tests.captions import CAPTION_SCHEMA
 
 
 def _row(index: int, caption: str | None, first: str | None, metadata: str | None) -> dict[str, object]:
@@ -24,7 +25,7 @@ def _row(index: int, caption: str | None, first: str | None, metadata: str | Non
 
 def _write_run(folder: Path, rows: list[dict[str, object]]) -> str:
     (folder / "captions").mkdir(parents=True)
-    write = CaptionWriter(str(folder / "captions"), {})
+    write = CaptionWriter(str(folder / "captions"), {}, CAPTION_SCHEMA)
     for position, start in enumerate(range(0, len(rows), 16)):
         part = pa.Table.from_pylist(rows[start : start + 16], CAPTION_SCHEMA)
         write(Chunk("s.tar", position, start + 16 >= len(rows), part))

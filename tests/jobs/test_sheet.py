@@ -12,7 +12,7 @@ from jobs.sheet import main, write_sheet
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
 from pipeline.caption import open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.inspect.examples import load_images, pick_examples, reference
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
@@ -28,7 +28,7 @@ def _caption(source: Path, output: Path, model: Path) -> str:
     folder.begin(facts)
     folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, config)
-    assert list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))
+    assert list(caption_in_process(stages, [ShardWork(shard) for shard in plan.shards]))
     return str(output)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.caption import caption_archive, open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
@@ -28,7 +28,7 @@ def test_verify_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, small_bund
     folder.begin(facts)
     folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, CONFIG)
-    assert len(list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))) == 2
+    assert len(list(caption_in_process(stages, [ShardWork(shard) for shard in plan.shards]))) == 2
     caption_archive(source, str(output), str(small_bundle), CONFIG)
 
     whole = _verify(str(output))

@@ -49,7 +49,7 @@ def test_what_is_written_is_what_loads(
     bundle = Bundle.open(small_bundle)
     for ours, loaded in (
         (make_clip(), bundle.load_clip()),
-        (make_lm(), bundle.load_sampler().lm),
+        (make_lm(), bundle.load_sampler().engine.language_model()),
         (make_adaptor(), bundle.load_adaptor()),
     ):
         weights = loaded.state_dict()
@@ -89,7 +89,7 @@ def test_bundle_without_towers_keeps_their_names(
     ]
     bundle = Bundle.open(tmp_path / "bare")
     assert bundle.load_clip().embed_dim == 32
-    assert bundle.load_sampler().lm.embedding_dim == 48
+    assert bundle.load_sampler().engine.language_model().embedding_dim == 48
 
 
 def test_remote_bundle_is_copied_once_and_again_when_it_changes(
@@ -106,7 +106,7 @@ def test_remote_bundle_is_copied_once_and_again_when_it_changes(
     write_bundle(url, local.config, make_clip(), make_lm(), make_adaptor())
     first = Bundle.open(url)
     assert first.fingerprint == local.fingerprint
-    assert first.load_sampler().lm.embedding_dim == 48
+    assert first.load_sampler().engine.language_model().embedding_dim == 48
     assert Bundle.open(url).folder == first.folder
     write_bundle(url, local.config, make_clip(), make_lm(), make_adaptor(seed=1))
     second = Bundle.open(url)

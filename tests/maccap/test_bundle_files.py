@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from maccap import Captioner
-from maccap.bundle import Bundle, embedded_bundle_path
+from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.tower_config import UnsafeModelError
 from tests.maccap.hostile_model import Touch, edit, name_code, put_code
 
@@ -134,7 +134,7 @@ def test_what_models_come_with_is_let_in(bundle: Path) -> None:
         attn_implementation="eager",
     )
     edit(bundle / "llm" / "tokenizer_config.json", special_tokens_map_file="/elsewhere/special.json")
-    assert Bundle.open(bundle).load_sampler().lm.embedding_dim == 48
+    assert Bundle.open(bundle).load_sampler().engine.language_model().embedding_dim == 48
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_of_a_bundle_far_away_nothing_lands_outside_the_cache(
 
 
 def test_the_packages_own_bundle_passes(tmp_path: Path) -> None:
-    copy = shutil.copytree(embedded_bundle_path(), tmp_path / "scenes")
-    assert Bundle.open(copy).fingerprint == Bundle.open(embedded_bundle_path()).fingerprint
+    copy = shutil.copytree(built_in_bundle_path(), tmp_path / "scenes")
+    assert Bundle.open(copy).fingerprint == Bundle.open(built_in_bundle_path()).fingerprint
 
 
 def test_what_is_saved_names_no_code(bundle: Path, tmp_path: Path, make_lm: Callable[..., object]) -> None:
@@ -256,7 +256,7 @@ def test_what_is_saved_names_no_code(bundle: Path, tmp_path: Path, make_lm: Call
     (tmp_path / "named" / "pytorch_model.bin").write_bytes(b"never read")
     shutil.rmtree(bundle / "llm")
     type(lm).load(str(tmp_path / "named")).save(bundle / "llm")
-    assert Bundle.open(bundle).load_sampler().lm.embedding_dim == lm.embedding_dim
+    assert Bundle.open(bundle).load_sampler().engine.language_model().embedding_dim == lm.embedding_dim
     name_code(tmp_path / "named")
     with pytest.raises(UnsafeModelError, match="code of its own"):
         type(lm).load(str(tmp_path / "named"))

@@ -20,7 +20,7 @@ def test_scores_are_cosines_in_order(
     torch.manual_seed(0)
     global_ = F.normalize(torch.randn(3, 32), dim=-1)
     for numbers_at_once in (1, 20 * 32, 1 << 20):
-        monkeypatch.setattr("maccap.runtime.rows_at_once._NUMBERS_ON_CPU", numbers_at_once)
+        monkeypatch.setattr("maccap.runtime.batch_sizes._NUMBERS_ON_CPU", numbers_at_once)
         scores = Reranker(clip)(ROWS, global_)
         assert [len(row) for row in scores] == [3, 3, 0]
         for row, texts, image in zip(scores, ROWS, global_, strict=True):

@@ -9,6 +9,7 @@ from torch import Tensor
 from maccap.adaptor.adaptor import Adaptor
 from maccap.config import DecodingConfig
 from maccap.sampler import Candidate, CandidateSampler
+from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.kv_cache import FixedCache
 from maccap.text.language_model import FrozenLanguageModel
 
@@ -22,7 +23,7 @@ def sampler(
     make_lm: Callable[..., FrozenLanguageModel],
     make_adaptor: Callable[..., Adaptor],
 ) -> CandidateSampler:
-    return CandidateSampler(make_adaptor(), make_lm(request.param), 0.016)
+    return CandidateSampler(make_adaptor(), HuggingFaceEngine(make_lm(request.param)), 0.016)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,8 @@ def test_seed_and_id_change_candidates(sampler: CandidateSampler, features: Tens
 
 def test_greedy_candidates_differ_by_their_noise_alone(sampler: CandidateSampler, features: Tensor) -> None:
     config = DecodingConfig(strategy="greedy", candidates=6, max_new_tokens=8)
-    noisy = CandidateSampler(sampler.adaptor, sampler.lm, 0.5)
-    still = CandidateSampler(sampler.adaptor, sampler.lm, 0.0)
+    noisy = CandidateSampler(sampler.adaptor, sampler.engine, 0.5)
+    still = CandidateSampler(sampler.adaptor, sampler.engine, 0.0)
     for row in still(features[:6], IDS[:6], 0, config):
         assert_same(row, [row[0]] * 6)
     texts = [{text for text, _ in row} for row in noisy(features[:6], IDS[:6], 0, config)]
@@ -103,19 +104,24 @@ class SmallMemory(FrozenLanguageModel):
         return super().prefill(embeddings, room, copies)
 
 
+def _with_small_memory(sampler: CandidateSampler) -> HuggingFaceEngine:
+    lm = sampler.engine.language_model()
+    return HuggingFaceEngine(SmallMemory(lm.model, lm.tokenizer))
+
+
 @pytest.mark.parametrize("strategy", ["greedy", "sample", "beam"])
 def test_smaller_batches_where_memory_runs_out(
     sampler: CandidateSampler, features: Tensor, strategy: str
 ) -> None:
     config = DecodingConfig(strategy=strategy, candidates=4, samples_per_draw=2, beams=3, max_new_tokens=6)
-    small = CandidateSampler(sampler.adaptor, SmallMemory(sampler.lm.model, sampler.lm.tokenizer), 0.016)
+    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), 0.016)
     whole, parts = (each(features[:9], IDS[:9], 0, config) for each in (sampler, small))
     for ours, theirs in zip(parts, whole, strict=True):
         assert_same(ours, theirs)
 
 
 def test_a_draw_that_does_not_fit_is_an_error(sampler: CandidateSampler, features: Tensor) -> None:
-    small = CandidateSampler(sampler.adaptor, SmallMemory(sampler.lm.model, sampler.lm.tokenizer), 0.016)
+    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), 0.016)
     config = DecodingConfig(candidates=5, samples_per_draw=5, max_new_tokens=4)
     with pytest.raises(MemoryError, match="not even one row at a time fits"):
         small(features[:2], IDS[:2], 0, config)
@@ -132,7 +138,7 @@ def test_mismatches_are_named(
         sampler(features, ["a"], 0, DecodingConfig())
     config = make_adaptor().config.model_copy(update={"llm_dim": 40})
     with pytest.raises(ValueError, match=r"adaptor\.llm_dim must be 48"):
-        CandidateSampler(Adaptor(config), sampler.lm, 0.016)
+        CandidateSampler(Adaptor(config), sampler.engine, 0.016)
 
 
 @pytest.mark.parametrize(

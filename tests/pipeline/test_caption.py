@@ -10,7 +10,7 @@ from maccap import __version__
 from pipeline.caption import caption_archive, open_bundle, run_facts
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
@@ -37,7 +37,7 @@ def _begin(source: str, output: Path, model: Path) -> RunFolder:
     folder.begin(facts)
     folder.pin(plan.shards)
     stages = CaptionStages(str(output), bundle.pixel_spec(), facts, CONFIG)
-    assert len(list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))) == 4
+    assert len(list(caption_in_process(stages, [ShardWork(shard) for shard in plan.shards]))) == 4
     return folder
 
 
@@ -71,10 +71,9 @@ def test_an_interrupted_retry_leaves_the_chunks_with_errors_missing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.caption.caption_on_ray", interrupted)
-    monkeypatch.setattr("pipeline.caption.Cluster.resources", None)  # no Ray
+    monkeypatch.setattr("pipeline.execution.in_process.InThisProcess.caption", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        caption_archive(source, str(output), str(small_bundle), CONFIG, retry_errors=True)
+        caption_archive(source, str(output), str(small_bundle), CONFIG, retry_errors=True, local=True)
     assert unfinished([shard.id for shard in plan_source(source).shards], folder.written()) == ["s-1.tar"]
     assert not (output / "_SUCCESS").exists()
 

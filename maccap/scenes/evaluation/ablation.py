@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import Bundle
@@ -53,8 +53,9 @@ class Ablation:
         self.bundle, self.towers, self.seed, self.steps = bundle, towers, seed, steps
         self.clip = bundle.load_clip()
         self.sampler = bundle.load_sampler()
-        _require_same("CLIP", self.clip.model, towers.clip.model, bundle, towers)
-        _require_same("language model", self.sampler.lm.model, towers.lm.model, bundle, towers)
+        lm = self.sampler.engine.language_model()
+        _require_same("CLIP", self.clip.weights(), towers.clip.weights(), bundle, towers)
+        _require_same("language model", lm.weights(), towers.lm.weights(), bundle, towers)
         self.test = render_test_set(split, count, seed, self.clip.pixels)
         self.images = self.clip.encode_image(self.test.pixels)
 
@@ -83,7 +84,7 @@ class Ablation:
         """Adaptors trained and run with more and less noise."""
         copies = self.bundle.config.regions.count
         for variance in NOISE_VARIANCES:
-            sampler = CandidateSampler(self._adaptor(variance, copies), self.sampler.lm, variance)
+            sampler = CandidateSampler(self._adaptor(variance, copies), self.sampler.engine, variance)
             outcome = self._outcome(sampler=sampler)
             yield Row(f"noise {variance:g}, best of K", outcome.reranked)
             yield Row(f"noise {variance:g}, first", outcome.first)
@@ -100,7 +101,7 @@ class Ablation:
             Method("DeCap (projection onto a memory of captions)", "none", copies, 0.0, 0.0, memory=True),
         ):
             adaptor = self._adaptor(method.trained_noise, method.copies)
-            sampler = CandidateSampler(adaptor, self.sampler.lm, method.inference_noise)
+            sampler = CandidateSampler(adaptor, self.sampler.engine, method.inference_noise)
             regions = RegionConfig(count=method.copies, weighting=method.weighting)
             outcome = self._outcome(sampler=sampler, regions=regions, memory=method.memory)
             yield Row(method.name, outcome.reranked)
@@ -139,9 +140,10 @@ class Ablation:
         return shipped.model_copy(update={"steps": self.steps})
 
 
-def _require_same(what: str, ours: nn.Module, theirs: nn.Module, bundle: Bundle, towers: Towers) -> None:
+def _require_same(
+    what: str, a: dict[str, Tensor], b: dict[str, Tensor], bundle: Bundle, towers: Towers
+) -> None:
     """To half precision, as the bundle may be stored."""
-    a, b = ours.state_dict(), theirs.state_dict()
     if a.keys() != b.keys() or not all(torch.equal(a[name].half(), b[name].half()) for name in a):
         raise ValueError(
             f"{towers.work} holds another {what} than the bundle {bundle.folder}, and the two cannot be "

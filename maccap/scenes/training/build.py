@@ -79,8 +79,8 @@ class Towers:
     def fingerprint(self) -> str:
         """Of the language model, CLIP's text tower and the captions: what adaptors depend on."""
         digest = sha256("\n".join(self.captions).encode())
-        for tower in (self.lm.model, self.clip.model):
-            for name, value in sorted(tower.state_dict().items()):
+        for tower in (self.lm, self.clip):
+            for name, value in sorted(tower.weights().items()):
                 if not name.startswith("visual."):
                     digest.update(value.numpy().tobytes())
         return digest.hexdigest()[:16]

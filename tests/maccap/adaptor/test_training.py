@@ -13,6 +13,7 @@ from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import DecodingConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.sampler import CandidateSampler
+from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.language_model import FrozenLanguageModel
 
 CAPTIONS = ["a red dog", "the cat on a desk", "a small tree", "a car in the street", "a cup and a chair"]
@@ -55,7 +56,7 @@ def test_an_adaptor_learns_to_write_captions_back(make_trainer: MakeTrainer, fea
     assert after.loss < 0.1 * before.loss
     assert after.accuracy > 0.95
 
-    sampler = CandidateSampler(adaptor, lm, VARIANCE)
+    sampler = CandidateSampler(adaptor, HuggingFaceEngine(lm), VARIANCE)
     decoding = DecodingConfig(candidates=1, strategy="greedy", max_new_tokens=8)
     regions = features[:, None].expand(-1, REGIONS, -1)
     written = sampler(regions, CAPTIONS, 0, decoding)

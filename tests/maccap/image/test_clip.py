@@ -79,7 +79,7 @@ def test_few_at_a_time_encode_the_same(
 ) -> None:
     pixels = as_pixels(clip, photos)
     images, texts = clip.encode_image(pixels), clip.encode_text(TEXTS)
-    monkeypatch.setattr("maccap.runtime.rows_at_once._NUMBERS_ON_CPU", 60 * 32)
+    monkeypatch.setattr("maccap.runtime.batch_sizes._NUMBERS_ON_CPU", 60 * 32)
     for parts, together in zip(clip.encode_image(pixels), images, strict=True):
         torch.testing.assert_close(parts, together, rtol=0, atol=1e-6)
     torch.testing.assert_close(clip.encode_text(TEXTS), texts, rtol=0, atol=1e-6)

@@ -14,7 +14,8 @@ from maccap.bundle import Bundle
 from maccap.captioner import Caption, Captioner
 from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip
-from maccap.runtime.fixed_rows import decoded_rows, fill_up, needs_fixed_rows, padded_length
+from maccap.runtime.batch_sizes import needs_fixed_rows
+from maccap.runtime.fixed_rows import fill_up, padded_length
 from maccap.scenes.evaluation.held_out_scenes import render_test_set
 
 IMAGES = 30
@@ -42,7 +43,7 @@ def test_captions_do_not_depend_on_their_company(captioner: Captioner, strategy:
             found |= zip(own, captioner._caption_batch(pixels[part], own, 0, decoding), strict=True)
         return found
 
-    exact = captioner.sampler.lm.dtype == torch.bfloat16
+    exact = captioner.sampler.engine.language_model().dtype == torch.bfloat16
     together = captions(list(range(IMAGES)), IMAGES)
     backwards = list(range(IMAGES))[::-1]
     assert len({caption.text for caption in together.values()}) > IMAGES / 2
@@ -82,7 +83,7 @@ def test_a_batch_that_does_not_fit_is_not_halved(small_bundle: Path, monkeypatch
 
     bundle = Bundle.open(small_bundle)
     features = torch.zeros(1, bundle.config.regions.count, bundle.config.adaptor.clip_dim)
-    monkeypatch.setattr("maccap.sampler.decode", no_memory)
+    monkeypatch.setattr("maccap.text.huggingface_engine.decode", no_memory)
     with pytest.raises(MemoryError, match="set candidate_batch lower"):
         bundle.load_sampler(dtype=torch.bfloat16)(features, ["a"], 0, bundle.config.decoding)
     with pytest.raises(MemoryError, match="not even one row"):
@@ -96,11 +97,3 @@ def test_rows_are_filled_up_and_lengths_rounded_one_by_one() -> None:
     assert padded_length(torch.tensor([1, 8, 9, 70, 77]), 77).tolist() == [8, 8, 16, 72, 77]
     assert needs_fixed_rows(torch.device("cuda"), torch.float32)
     assert not needs_fixed_rows(torch.device("cpu"), torch.float32)
-
-
-def test_how_many_are_decoded_together_follows_from_the_model() -> None:
-    gpu = torch.device("cuda")
-    assert decoded_rows(gpu, 1 << 20) == 1024
-    assert decoded_rows(gpu, 30 << 20) == 256
-    assert decoded_rows(gpu, 1 << 40) == 1
-    assert decoded_rows(torch.device("cpu"), 1 << 40) == 64

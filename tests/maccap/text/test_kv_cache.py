@@ -74,7 +74,7 @@ def test_layers_with_a_form_of_their_own_take_all_rows_at_once(
     torch.manual_seed(0)
     lm = FrozenLanguageModel(mistral(), make_lm("opt").tokenizer)
     embeddings, ids = torch.randn(3, 5, 48), torch.tensor([5, 6, 7])
-    monkeypatch.setattr("maccap.runtime.rows_at_once._NUMBERS_ON_CPU", 5)
+    monkeypatch.setattr("maccap.runtime.batch_sizes._NUMBERS_ON_CPU", 5)
     logits, cache = lm.prefill(embeddings, room=1)
     together = lm.logits(torch.cat([embeddings, lm.embed(ids[:, None])], dim=1))
     torch.testing.assert_close(torch.stack([logits, lm.step(ids, cache)], dim=1), together[:, -2:])

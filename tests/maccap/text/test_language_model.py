@@ -53,7 +53,7 @@ def test_a_prefill_in_parts_is_a_prefill(lm: FrozenLanguageModel, monkeypatch: p
     embeddings, ids = torch.randn(5, 4, 48), torch.randint(5, 20, (10,))
     found = []
     for rows in (5, 2):  # all at once, and two at a time
-        monkeypatch.setattr("maccap.runtime.rows_at_once._NUMBERS_ON_CPU", rows * 4 * 48)
+        monkeypatch.setattr("maccap.runtime.batch_sizes._NUMBERS_ON_CPU", rows * 4 * 48)
         with torch.no_grad():
             first, cache = lm.prefill(embeddings, room=2, copies=2)
             found.append((first, lm.step(ids, cache), lm.step(ids, cache)))

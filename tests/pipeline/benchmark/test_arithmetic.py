@@ -17,7 +17,6 @@ from maccap.text.language_model import FrozenLanguageModel
 from pipeline.benchmark.arithmetic import (
     CandidateArithmetic,
     image_flops,
-    language_model_blocks,
     text_flops,
 )
 
@@ -72,7 +71,7 @@ def test_packed_layers_count_as_before(
     clip, lm = make_clip(), make_lm(family)
     for parameter in lm.parameters():
         parameter.data = parameter.data.half().float()
-    before = language_model_blocks(lm), image_flops(clip), text_flops(clip, 9)
+    before = lm.sizes().blocks, image_flops(clip), text_flops(clip, 9)
     pack_linears(lm)
     image, text = deepcopy(clip).keep("image"), deepcopy(clip).keep("text")
-    assert (language_model_blocks(lm), image_flops(image), text_flops(text, 9)) == before
+    assert (lm.sizes().blocks, image_flops(image), text_flops(text, 9)) == before

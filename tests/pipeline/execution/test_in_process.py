@@ -10,13 +10,13 @@ from PIL import Image
 
 from maccap.captioner import Captioner
 from pipeline.caption import open_bundle, run_facts
-from pipeline.chunk import CAPTION_SCHEMA
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_chunks_locally, caption_locally
+from pipeline.execution.in_process import caption_in_process, captioned_chunks
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.storage.errors import UserError
+from tests.captions import CAPTION_SCHEMA
 from tests.images import BAD_FILES, encoded, hostile_files, picture, write_shard, write_tar
 
 
@@ -25,13 +25,13 @@ def _stages(model: Path, source: Path, output: str = "unused", **settings: Any) 
     bundle = open_bundle(str(model))
     plan = plan_source(str(source))
     facts = run_facts(str(source), plan, str(model), bundle, config, "float32")
-    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.from_features)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     return stages, [ShardWork(shard) for shard in plan.shards]
 
 
 def _rows(model: Path, source: Path, **settings: Any) -> list[dict[str, Any]]:
     stages, work = _stages(model, source, **settings)
-    return [row for chunk in caption_chunks_locally(stages, work) for row in chunk.samples.to_pylist()]
+    return [row for chunk in captioned_chunks(stages, work) for row in chunk.samples.to_pylist()]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_every_row_is_captioned_with_its_best_candidate(small_bundle: Path, arch
 
 def test_intermediate_columns_leave_on_the_way(small_bundle: Path, archive: Path) -> None:
     stages, work = _stages(small_bundle, archive)
-    (chunk, _) = caption_chunks_locally(stages, work)
+    (chunk, _) = captioned_chunks(stages, work)
     assert not {"image", "pixels", "global", "features"} & set(chunk.samples.column_names)
 
 
@@ -74,7 +74,7 @@ def test_captions_from_kept_features_are_those_from_the_images(
     run, again = tmp_path / "run", tmp_path / "again"
     stages, work = _stages(small_bundle, archive, str(run), chunk_rows=3, keep_features=True)
     RunFolder(str(run)).begin(stages.facts)
-    list(caption_locally(stages, work))
+    list(caption_in_process(stages, work))
     table = pq.read_table(run / "captions")
     assert (table.schema.field("global").type, table["global"].null_count) == (pa.list_(pa.float16(), 32), 0)
     assert table.schema.field("features").type == pa.list_(pa.float16(), 4 * 32)
@@ -90,7 +90,7 @@ def test_captions_from_kept_features_are_those_from_the_images(
     assert [row[5] for row in captions(_rows(small_bundle, run, seed=7))] != [row[5] for row in expected]
     stages, work = _stages(small_bundle, run, str(again), decoding={"candidates": 2})
     RunFolder(str(again)).begin(stages.facts)
-    list(caption_locally(stages, work))
+    list(caption_in_process(stages, work))
     rows = pq.read_table(again / "captions").to_pylist()
     assert [row["image_id"] for row in rows] == [row[0] for row in expected]
     assert {len(row["candidates"]) for row in rows if row["candidates"]} == {2}
@@ -153,14 +153,14 @@ def test_hostile_files_are_rows_and_counts_add_up(small_bundle: Path, tmp_path: 
     output = str(tmp_path / "run")
     stages, work = _stages(small_bundle, source, output, chunk_rows=4)
     RunFolder(output).begin(stages.facts)
-    receipts = list(caption_locally(stages, work))
+    results = list(caption_in_process(stages, work))
     assert RunFolder(output).written().decoders == {}
     rows = pq.read_table(f"{output}/captions").to_pylist()
     assert sorted(row["image_id"] for row in rows) == sorted(hostile_files())
     assert {row["image_id"] for row in rows if row["error"]} == set(BAD_FILES)
     assert all((row["caption"] is None) == (row["error"] is not None) for row in rows)
-    assert sum(receipt.rows for receipt in receipts) == len(rows)
-    assert sum(receipt.errors for receipt in receipts) == len(BAD_FILES)
+    assert sum(result.rows for result in results) == len(rows)
+    assert sum(result.errors for result in results) == len(BAD_FILES)
     turned = next(row for row in rows if row["image_id"] == "turned.jpg")
     assert (turned["width"], turned["height"]) == (40, 48)
 
@@ -174,13 +174,13 @@ def test_images_of_other_decoders_are_counted_by_them(small_bundle: Path, tmp_pa
     (source / "3.jpg").write_bytes(encoded(picture(3)))
     stages, work = _stages(small_bundle, source, output, chunk_rows=2)
     RunFolder(output).begin(stages.facts)
-    list(caption_locally(stages, work))
+    list(caption_in_process(stages, work))
     assert RunFolder(output).written().decoders == {"pillow_heif": 3}
 
 
 def test_a_resumed_shard_gives_the_missing_chunks_alone(small_bundle: Path, archive: Path) -> None:
     stages, work = _stages(small_bundle, archive, chunk_rows=2)
-    whole = {(chunk.shard, chunk.position): chunk for chunk in caption_chunks_locally(stages, work)}
-    resumed = list(caption_chunks_locally(stages, [ShardWork(work[0].shard, (0, 2))]))
+    whole = {(chunk.shard, chunk.position): chunk for chunk in captioned_chunks(stages, work)}
+    resumed = list(captioned_chunks(stages, [ShardWork(work[0].shard, (0, 2))]))
     assert [chunk.position for chunk in resumed] == [1, 3]
     assert resumed == [whole["a.tar", 1], whole["a.tar", 3]]

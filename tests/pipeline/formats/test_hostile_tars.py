@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources.sample import ChunkLimits, Shard, chunk_samples
-from pipeline.sources.webdataset import read_webdataset
+from pipeline.sources.sample import ChunkLimits, chunk_samples
+from pipeline.sources.shard import Shard
+from pipeline.sources.webdataset import TarArgs, read_webdataset
 from tests.hostile.tars import BETWEEN, JPEG, gzip_bomb, json_bombs, member, tar_with
 from tests.images import write_tar
 
@@ -16,7 +17,7 @@ MAX_BYTES = 250_000
 
 
 def _rows(path: Path, max_bytes: int = MAX_BYTES) -> list[dict]:
-    shard = Shard(path.name, "webdataset", str(path))
+    shard = Shard(path.name, "webdataset", str(path), TarArgs())
     chunks = chunk_samples(shard.id, read_webdataset(shard, max_bytes), ChunkLimits(512, 1 << 28, max_bytes))
     return [row for chunk in chunks for row in chunk.samples.to_pylist()]
 
@@ -69,7 +70,7 @@ def test_metadata_counts_towards_the_size_of_a_chunk(tmp_path: Path) -> None:
     text = b'"' + b"x" * 50_000 + b'"'
     members = [(f"{n}.{kind}", JPEG if kind == "jpg" else text) for n in range(6) for kind in ("jpg", "json")]
     path = write_tar(tmp_path / "x.tar", members)
-    shard = Shard("x.tar", "webdataset", str(path))
+    shard = Shard("x.tar", "webdataset", str(path), TarArgs())
     chunks = list(chunk_samples("x.tar", read_webdataset(shard), ChunkLimits(512, 120_000)))
     assert [chunk.samples.num_rows for chunk in chunks] == [2, 2, 2]
 

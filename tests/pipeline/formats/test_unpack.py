@@ -18,8 +18,9 @@ import zstandard
 from pipeline.formats import unpack
 from pipeline.formats.tar import tar_members
 from pipeline.formats.unpack import unpacked
-from pipeline.sources.sample import ChunkLimits, Shard, chunk_samples
-from pipeline.sources.webdataset import read_webdataset
+from pipeline.sources.sample import ChunkLimits, chunk_samples
+from pipeline.sources.shard import Shard
+from pipeline.sources.webdataset import TarArgs, read_webdataset
 from tests.hostile.tars import END, JPEG, member
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -149,7 +150,7 @@ def test_a_member_of_zeros_that_nobody_reads_ends_soon(
         _bomb("zst", file, member("0.jpg") + header, 1)
         _bomb("zst", file, bytes(1 << 20), 100)
         _bomb("zst", file, member("2.jpg") + END, 1)
-    shard = Shard(path.name, "webdataset", str(path))
+    shard = Shard(path.name, "webdataset", str(path), TarArgs())
     rows = [
         r for c in chunk_samples("x", read_webdataset(shard), ChunkLimits()) for r in c.samples.to_pylist()
     ]

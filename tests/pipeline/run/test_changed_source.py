@@ -3,7 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.caption import Summary, caption_archive
-from pipeline.execution.caption_stages import CaptionStages, ShardWork, Stage
-from pipeline.execution.in_process import captioned, local_steps
+from pipeline.execution.caption_stages import CaptionStages
+from pipeline.execution.in_process import BuiltSteps, built_steps
 from pipeline.inspect.caption_table import read_captions
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.selection import Selection
-from pipeline.stages.resources import ActorResources
-from pipeline.stages.write import Receipt
+from pipeline.stages.resources import StageResources
 from pipeline.storage.errors import UserError
 from pipeline.verify import verify_run
 from tests.images import encoded, picture, write_tar
@@ -127,25 +126,18 @@ MAKERS = [tars, pattern, listed, parquet, images, coco]
 
 
 @pytest.fixture(scope="module")
-def steps() -> list[Stage]:
+def built() -> list[BuiltSteps]:
     """The stages of the one model here, once they are loaded."""
     return []
 
 
 @pytest.fixture(autouse=True)
-def no_ray(monkeypatch: pytest.MonkeyPatch, steps: list[Stage]) -> None:
-    """The same stages in this process."""
+def loaded_once(monkeypatch: pytest.MonkeyPatch, built: list[BuiltSteps]) -> None:
+    def once(stages: CaptionStages, resources: StageResources) -> BuiltSteps:
+        built.extend([] if built else [built_steps(stages, resources)])
+        return built[0]
 
-    def locally(stages: CaptionStages, work: list[ShardWork], *cluster: object) -> Iterator[Receipt]:
-        steps.extend([] if steps else local_steps(stages, ActorResources(num_cpus=1)))
-        write = stages.write()
-        for item in work:
-            for chunk in stages.read(item):
-                yield write(captioned(chunk, steps))
-
-    monkeypatch.setattr("pipeline.caption.caption_on_ray", locally)
-    monkeypatch.setattr("pipeline.caption.Cluster.resources", None)
-    monkeypatch.setattr("pipeline.caption.Cluster.has_gpu", False)
+    monkeypatch.setattr("pipeline.execution.in_process.built_steps", once)
 
 
 @pytest.fixture
@@ -160,7 +152,9 @@ def caption(tmp_path: Path, small_bundle: Path) -> Callable[..., Summary]:
         selection = Selection.parse(None, partition)
         config = CaptionJobConfig(chunk_rows=2, decoding={"candidates": 1})
         out = str(tmp_path / output)
-        return caption_archive(source, out, str(small_bundle), config, retry_errors, selection, accept)
+        return caption_archive(
+            source, out, str(small_bundle), config, retry_errors, selection, accept, local=True
+        )
 
     return run
 

@@ -57,7 +57,22 @@ def test_decoding_that_is_no_mapping_is_refused_beside_options_too(tmp_path: Pat
         ("chunk_rows: many", ["`chunk_rows`", "integer", "'many'"]),
         ("seed: [", ["neither YAML nor JSON"]),
         ("- 1", ["`key: value`"]),
-        ("resources: {read: {num_cpus: 1}}", ["`resources.decode`", "required"]),
+        ("resources: {read: {num_cpus: 1}}", ["`resources.write`", "required"]),
+        (
+            "resources: {read: {num_cpus: 1}, write: {num_cpus: 1}}",
+            ["`decode` is missing", "leave"],
+        ),
+        (
+            "resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, decod: {num_cpus: 1}}",
+            ["unknown key `decod`", "known: read, decode, features, candidates, rerank, write"],
+        ),
+        (
+            "resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, decode: {num_cpus: 1, actors: 2}, "
+            "features: {num_cpus: 1}, candidates: {num_cpus: 1}, rerank: {num_cpus: 1}}",
+            ["`decode` holds no weights"],
+        ),
+        ("resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, rerank: {num_cpu: 1}}", ["rerank.num_cpu"]),
+        ("engine: vlm", ["no decoding engine 'vlm'", "transformers"]),
     ],
 )
 def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from maccap.config import DecodingConfig
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
+from pipeline.chunk import Chunk
 from pipeline.run.completed_chunks import unfinished
-from pipeline.run.run_folder import RunFacts, RunFolder
+from pipeline.run.facts import RunFacts
+from pipeline.run.run_folder import RunFolder
 from pipeline.stages.write import CaptionWriter
 from pipeline.storage.errors import RunError, UserError
+from tests.captions import CAPTION_SCHEMA
 
 
 def _facts(**changes: Any) -> RunFacts:
@@ -37,7 +39,7 @@ def _write(path: Path, shard: str, position: int, last: bool = False, error: str
     rows = CAPTION_SCHEMA.empty_table().from_pylist(
         [{"image_id": "x", "index": position, "error": error}], CAPTION_SCHEMA
     )
-    CaptionWriter(f"{path}/captions", {})(Chunk(shard, position, last, rows))
+    CaptionWriter(f"{path}/captions", {}, CAPTION_SCHEMA)(Chunk(shard, position, last, rows))
 
 
 def test_run_json_comes_first_and_success_last(tmp_path: Path) -> None:

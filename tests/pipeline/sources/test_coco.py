@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_shard
+from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_shard, shard_from_json
 from pipeline.sources.coco import plan_coco
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
@@ -66,7 +66,7 @@ def test_damaged_json_is_a_clear_error(tmp_path: Path) -> None:
 def _plan(tmp_path: Path, content: object, images_a_shard: int = 100) -> list[Shard]:
     (tmp_path / "x.json").write_text(json.dumps(content))
     return [
-        Shard.from_json(shard.to_json())
+        shard_from_json(shard.to_json())
         for shard in plan_coco(str(tmp_path / "x.json"), f"{tmp_path}/", images_a_shard)[0]
     ]
 

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+from pipeline.sources import shard_from_json
 from pipeline.sources.folder import plan_folder, read_folder
 from pipeline.sources.sample import ChunkLimits, chunk_samples
 
@@ -54,7 +55,7 @@ def test_images_are_read_when_loaded_with_their_size_known_before(tmp_path: Path
 def test_a_name_that_is_no_unicode_is_read(tmp_path: Path) -> None:
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg"))).write_bytes(b"!")
     (shard,) = plan_folder(str(tmp_path)).shards
-    (sample,) = read_folder(type(shard).from_json(shard.to_json()))
+    (sample,) = read_folder(shard_from_json(shard.to_json()))
     assert sample.load is not None
     assert sample.load() == b"!"
 

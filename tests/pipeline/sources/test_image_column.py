@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.sources import Shard
-from pipeline.sources.image_column import check_parquet_files, image_column
+from pipeline.sources.image_column import check_columns, image_column
 from pipeline.storage.errors import UserError
 
 HF = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -67,26 +66,26 @@ def test_what_the_user_must_say_or_put_right(schema: pa.Schema, wanted: str, mes
     assert "--image-column" in str(raised.value)
 
 
-def _shards(folder: Path, *tables: dict[str, object] | None) -> list[Shard]:
-    shards = []
+def _files(folder: Path, *tables: dict[str, object] | None) -> list[tuple[str, str]]:
+    files = []
     for number, table in enumerate(tables):
         path = folder / f"{number:03d}.parquet"
         if table is None:
             path.write_bytes(b"no parquet")
         else:
             pq.write_table(pa.table(table), path)
-        shards.append(Shard(path.name, "parquet", str(path)))
-    return shards
+        files.append((str(path), ""))
+    return files
 
 
 def test_all_files_are_looked_at_before_a_run(tmp_path: Path) -> None:
     good: dict[str, object] = {"image": [b"x"]}
-    gone = Shard("gone", "parquet", str(tmp_path / "gone.parquet"))
-    check_parquet_files([*_shards(tmp_path, good, None, {"url": ["a"]}), gone, Shard("a", "webdataset", "")])
+    gone = (str(tmp_path / "gone.parquet"), "")
+    check_columns([*_files(tmp_path, good, None, {"url": ["a"]}), gone])
     with pytest.raises(UserError, match=r"002\.parquet: .* cannot be told from n \(int64\)"):
-        check_parquet_files(_shards(tmp_path, good, good, {"n": [1]}, good))
+        check_columns(_files(tmp_path, good, good, {"n": [1]}, good))
 
 
 def test_of_very_many_files_some_are_looked_at(tmp_path: Path) -> None:
-    shards = _shards(tmp_path, {"image": [b"x"]})
-    check_parquet_files(shards * 10_000)
+    files = _files(tmp_path, {"image": [b"x"]})
+    check_columns(files * 10_000)

@@ -6,8 +6,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline.sources import Shard
 from pipeline.sources.image_files import ImageFile, RefusedError, image_file
+from pipeline.sources.shard import ImageRoot, Shard
 
 
 def _read(shard: Shard, name: str, max_bytes: int = 1000) -> bytes:
@@ -20,7 +20,7 @@ def local(tmp_path: Path) -> Shard:
     (tmp_path / "root" / "sub" / "a b.jpg").write_bytes(b"a")
     (tmp_path / "root" / "100%25.jpg").write_bytes(b"literal")
     (tmp_path / "outside.jpg").write_bytes(b"outside")
-    return Shard("x", "parquet", str(tmp_path / "root" / "x.parquet"), root=f"{tmp_path}/root/")
+    return Shard("x", "parquet", str(tmp_path / "root" / "x.parquet"), ImageRoot(f"{tmp_path}/root/"))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def local(tmp_path: Path) -> Shard:
     ],
 )
 def test_the_ways_tools_write_one_path(local: Shard, name: str) -> None:
-    assert _read(local, name.format(root=local.root)) == b"a"
+    assert _read(local, name.format(root=local.args.root)) == b"a"
 
 
 def test_a_name_as_it_is_written_comes_first(local: Shard) -> None:
@@ -68,19 +68,24 @@ OUTSIDE = [
 @pytest.mark.parametrize("confined", [False, True])
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_no_name_leaves_the_root_whether_or_not_it_is_there(local: Shard, name: str, confined: bool) -> None:
-    shard = Shard("x", "parquet", local.url, root=local.root, confined=confined)
+    shard = Shard("x", "parquet", local.url, ImageRoot(local.args.root, confined))
     with pytest.raises(RefusedError) as refused:
-        image_file(shard, name.format(root=local.root), 100)
+        image_file(shard, name.format(root=local.args.root), 100)
     assert "exist" not in str(refused.value)
     assert "No such" not in str(refused.value)
 
 
 def test_an_absolute_path_is_what_it_says_or_below_the_root_that_was_given(local: Shard) -> None:
-    outside = str(Path(local.root).parent / "outside.jpg")
+    outside = str(Path(local.args.root).parent / "outside.jpg")
     assert _read(local, outside) == b"outside"
-    confined = Shard("x", "parquet", local.url, root=local.root, confined=True)
-    assert _read(confined, f"{local.root}sub/a b.jpg") == b"a"
-    for name in (outside, f"{local.root}../outside.jpg", "/sub/a b.jpg", f"{local.root.rstrip('/')}2/a.jpg"):
+    confined = Shard("x", "parquet", local.url, ImageRoot(local.args.root, True))
+    assert _read(confined, f"{local.args.root}sub/a b.jpg") == b"a"
+    for name in (
+        outside,
+        f"{local.args.root}../outside.jpg",
+        "/sub/a b.jpg",
+        f"{local.args.root.rstrip('/')}2/a.jpg",
+    ):
         with pytest.raises(RefusedError, match="--image-root"):
             image_file(confined, name, 100)
 
@@ -108,7 +113,7 @@ def test_an_absolute_path_is_what_it_says_or_below_the_root_that_was_given(local
 def test_a_manifest_names_its_own_storage_and_the_web(
     manifest: str, allowed: list[str], refused: list[str]
 ) -> None:
-    shard = Shard("x", "coco", manifest, root=manifest.rpartition("/")[0] + "/")
+    shard = Shard("x", "coco", manifest, ImageRoot(manifest.rpartition("/")[0] + "/"))
     for name in allowed:
         assert image_file(shard, name, 100).ahead is not None
     for name in refused:
@@ -121,15 +126,15 @@ def test_a_manifest_names_its_own_storage_and_the_web(
 
 
 def test_links_below_the_root_are_followed_as_in_a_folder(local: Shard) -> None:
-    (Path(local.root) / "link.jpg").symlink_to("../outside.jpg")
+    (Path(local.args.root) / "link.jpg").symlink_to("../outside.jpg")
     assert _read(local, "link.jpg") == b"outside"
 
 
 def test_what_is_no_file_or_too_large_is_not_read(local: Shard) -> None:
-    os.mkfifo(f"{local.root}pipe.jpg")
-    with open(f"{local.root}huge.jpg", "wb") as file:
+    os.mkfifo(f"{local.args.root}pipe.jpg")
+    with open(f"{local.args.root}huge.jpg", "wb") as file:
         file.truncate(1 << 40)
-    (Path(local.root) / "exact.jpg").write_bytes(bytes(1000))
+    (Path(local.args.root) / "exact.jpg").write_bytes(bytes(1000))
     for name, message in (("pipe.jpg", "no file"), ("sub", "directory"), ("huge.jpg", "max_bytes")):
         with pytest.raises(OSError, match=message):
             _read(local, name)

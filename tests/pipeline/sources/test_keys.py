@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.sources.keys import key_rule
-from pipeline.sources.sample import KeySetting, Sample, Shard
-from pipeline.sources.webdataset import read_webdataset
+from pipeline.sources.options import KeySetting
+from pipeline.sources.sample import Sample
+from pipeline.sources.shard import Shard
+from pipeline.sources.webdataset import TarArgs, read_webdataset
 from tests.images import encoded, picture, write_tar
 
 JPEG = encoded(picture())
@@ -37,8 +40,8 @@ def test_names_that_only_make_sense_at_the_last(name: str) -> None:
     assert key_rule(LAST[name]) == "last-dot"
 
 
-def _read(path: Path, **shard: object) -> list[Sample]:
-    return list(read_webdataset(Shard(path.name, "webdataset", str(path), **shard), max_bytes=20_000))
+def _read(path: Path, **args: Any) -> list[Sample]:
+    return list(read_webdataset(Shard(path.name, "webdataset", str(path), TarArgs(**args)), max_bytes=20_000))
 
 
 def test_dotted_names_are_a_row_each_with_their_texts(tmp_path: Path) -> None:
@@ -62,7 +65,7 @@ def test_more_images_of_one_key_than_a_sample_may_hold_are_a_row_each(
     members += [(f"2105.{n:05d}.jpg", image) for n, image in enumerate(images)]
     assert sum(map(len, images)) > 3 * 20_000
     write_tar(tmp_path / "x.tar", members)
-    shard = Shard("x.tar", "webdataset", str(tmp_path / "x.tar"), keys=keys)
+    shard = Shard("x.tar", "webdataset", str(tmp_path / "x.tar"), TarArgs(keys))
     rows = [(s.image_id, s.load(), s.metadata) for s in read_webdataset(shard, max_bytes=20_000) if s.load]
     assert [image for _, image, _ in rows] == images
     assert len({image_id for image_id, _, _ in rows}) == 40

@@ -194,7 +194,7 @@ def test_a_folder_that_grew_keeps_its_ranges(tmp_path: Path) -> None:
     before = plan_folder(str(tmp_path), 4).shards
     _put(tmp_path / "00.jpg")
     _put(tmp_path / "155.jpg")
-    cuts = [shard.first for shard in before]
+    cuts = [shard.args.first for shard in before]
     after = plan_folder(str(tmp_path), 4, cuts).shards
     assert [shard.id for shard in after] == [shard.id for shard in before]
     assert [a.state != b.state for a, b in zip(after, before, strict=True)] == [True, True, False]

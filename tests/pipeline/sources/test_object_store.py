@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.caption import open_bundle, run_facts
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
+from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
@@ -19,6 +19,7 @@ from pipeline.stages.write import CaptionWriter
 from pipeline.storage.errors import CredentialsError
 from pipeline.storage.files import locate
 from pipeline.storage.retries import storage
+from tests.captions import CAPTION_SCHEMA
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.images import write_shard
 
@@ -45,7 +46,7 @@ def _captionless(chunk: Chunk) -> Chunk:
 
 def _copy(source: str, output: str) -> None:
     """Read all of a source into a caption table without captions."""
-    write = CaptionWriter(output, {})
+    write = CaptionWriter(output, {}, CAPTION_SCHEMA)
     for shard in plan_source(source).shards:
         for chunk in chunk_samples(shard.id, read_shard(shard), ChunkLimits(2)):
             write(_captionless(chunk))
@@ -158,7 +159,7 @@ def test_captions_from_s3_to_s3_are_those_of_the_disk(
         folder.begin(facts)
         folder.pin(plan.shards)
         stages = CaptionStages(output, bundle.pixel_spec(), facts, config)
-        list(caption_locally(stages, [ShardWork(shard) for shard in plan.shards]))
+        list(caption_in_process(stages, [ShardWork(shard) for shard in plan.shards]))
         tables.append({name: folder.captions.read(name) for name in folder.captions.names()})
     assert tables[0] == tables[1]
     assert len(tables[0]) == 2

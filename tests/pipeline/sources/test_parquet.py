@@ -12,11 +12,11 @@ import pytest
 from pipeline.sources import (
     ChunkLimits,
     Sample,
-    Shard,
     SourceOptions,
     chunk_samples,
     plan_source,
     read_shard,
+    shard_from_json,
 )
 from tests.images import encoded, picture
 
@@ -25,7 +25,7 @@ IMAGES = [encoded(picture(n)) for n in range(5)]
 
 def _read(path: Path, **options: str) -> list[Sample]:
     plan = plan_source(str(path), SourceOptions(**options))
-    return [sample for shard in plan.shards for sample in read_shard(Shard.from_json(shard.to_json()))]
+    return [sample for shard in plan.shards for sample in read_shard(shard_from_json(shard.to_json()))]
 
 
 def _write(path: Path, columns: dict[str, object], **options: int) -> Path:

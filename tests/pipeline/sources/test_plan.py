@@ -51,10 +51,11 @@ def test_a_name_with_pattern_characters_that_exists_is_taken_literally(tmp_path:
     assert _ids(tmp_path / "a{1}[x].tar") == ["a{1}[x].tar"]
 
 
-def test_a_folder_of_images_knows_how_many(tmp_path: Path) -> None:
+def test_a_folder_of_images_knows_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(number)))
-    plan = plan_source(str(tmp_path), files_a_shard=2)
+    monkeypatch.setattr("pipeline.sources.folder.FILES_A_SHARD", 2)
+    plan = plan_source(str(tmp_path))
     assert (len(plan.shards), plan.images) == (3, 5)
 
 

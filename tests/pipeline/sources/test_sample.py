@@ -3,7 +3,10 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.chunk import Chunk
-from pipeline.sources.sample import ChunkLimits, Sample, Shard, chunk_samples
+from pipeline.sources import shard_from_json
+from pipeline.sources.folder import FolderArgs
+from pipeline.sources.sample import ChunkLimits, Sample, chunk_samples
+from pipeline.sources.shard import Shard
 
 
 def _samples(count: int, loaded: list[int] | None = None, size: int = 10) -> Iterator[Sample]:
@@ -80,6 +83,6 @@ def test_an_image_that_cannot_be_loaded_is_an_error_row_in_its_place() -> None:
 
 
 def test_a_shard_travels_as_text_whatever_its_names() -> None:
-    shard = Shard("猫-000000", "folder", "/data/\udcff", "a/\udcff.jpg", "z.jpg")
-    assert Shard.from_json(shard.to_json()) == shard
+    shard = Shard("猫-000000", "folder", "/data/\udcff", FolderArgs("a/\udcff.jpg", "z.jpg"))
+    assert shard_from_json(shard.to_json()) == shard
     assert shard.to_json().isascii()

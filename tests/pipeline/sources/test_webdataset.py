@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.sources.sample import ChunkLimits, Sample, Shard, chunk_samples
-from pipeline.sources.webdataset import read_webdataset
+from pipeline.sources.sample import ChunkLimits, Sample, chunk_samples
+from pipeline.sources.shard import Shard
+from pipeline.sources.webdataset import TarArgs, read_webdataset
 from tests.images import encoded, picture, write_shard, write_tar
 
 JPEG = encoded(picture())
 
 
 def _shard(path: Path) -> Shard:
-    return Shard(path.name, "webdataset", str(path))
+    return Shard(path.name, "webdataset", str(path), TarArgs())
 
 
 def _read(path: Path) -> list[Sample]:

@@ -1,6 +1,8 @@
 import pytest
 
-from pipeline.stages.resources import Resources, check_fits, default_resources
+from pipeline.stages.registry import STAGES
+from pipeline.stages.resources import Resources, check_fits
+from pipeline.stages.steps import resources_for
 from pipeline.storage.errors import UserError
 
 
@@ -9,9 +11,9 @@ from pipeline.storage.errors import UserError
     [(1, 0), (2, 0), (3, 0), (4, 0), (7, 0), (8, 0), (16, 0), (64, 0), (2, 1), (16, 1), (64, 8)],
 )
 def test_the_defaults_fit_any_machine_with_room_for_tasks(cpus: float, gpus: float) -> None:
-    resources = default_resources(cpus, gpus)
+    resources = resources_for(STAGES, cpus, gpus)
     check_fits(resources, cpus, gpus)
-    devices = {stage.num_gpus > 0 for stage in resources.actor_stages().values()}
+    devices = {resources.stages[stage.name].num_gpus > 0 for stage in STAGES if stage.has_weights}
     assert devices == {gpus > 0}
 
 
@@ -20,7 +22,7 @@ def test_no_stage_holds_up_the_language_model(cpus: int) -> None:
     """With ViT-B/32 and OPT-125m, 5 candidates, CLIP's image tower takes 14 % of the arithmetic, its text
     tower 11 %.
     """
-    stages = default_resources(cpus, 0).actor_stages()
+    stages = resources_for(STAGES, cpus, 0).stages
     threads = {name: stage.actors * stage.torch_threads for name, stage in stages.items()}
     assert threads["features"] >= 0.14 * cpus
     assert threads["rerank"] >= 0.11 * cpus
@@ -29,14 +31,14 @@ def test_no_stage_holds_up_the_language_model(cpus: int) -> None:
 
 def test_neighbouring_tasks_are_kept_apart_from_fusion() -> None:
     for cpus, gpus in [(1, 0), (2, 0), (8, 0), (16, 1)]:
-        resources = default_resources(cpus, gpus)
-        asked = [resources.read, resources.decode, resources.features]
+        resources = resources_for(STAGES, cpus, gpus)
+        asked = [resources.read, resources.stages["decode"], resources.stages["features"]]
         requests = {(stage.num_cpus, getattr(stage, "num_gpus", 0)) for stage in asked}
         assert len(requests) == 3
 
 
 def test_requests_beyond_the_machine_are_refused_not_waited_for() -> None:
-    fields = default_resources(2, 0).model_dump()
+    fields = resources_for(STAGES, 2, 0).model_dump()
     fields["candidates"]["actors"] = 9
     with pytest.raises(UserError, match="actors"):
         check_fits(Resources.model_validate(fields), 2, 0)

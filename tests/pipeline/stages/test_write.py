@@ -5,11 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.stages.write import RUN_KEY, CaptionWriter, ChunkFooter, Receipt, read_footer
+from pipeline.chunk import Chunk
+from pipeline.stages.write import RUN_KEY, CaptionWriter, ChunkFooter, WriteResult, read_footer
 from pipeline.storage.errors import CredentialsError, RunError
 from pipeline.storage.folder import Folder
 from pipeline.storage.retries import storage
+from tests.captions import CAPTION_SCHEMA
 from tests.faulty_proxy import Faults, FaultyProxy
 
 FACTS = {"seed": 0, "version": "1"}
@@ -35,7 +36,7 @@ def _chunk(**changes: object) -> Chunk:
 
 def test_a_chunk_becomes_one_file_and_a_receipt(tmp_path: Path) -> None:
     chunk = _chunk()
-    receipt = CaptionWriter(str(tmp_path), FACTS)(chunk)
+    result = CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk)
     (path,) = tmp_path.iterdir()
     assert path.name == chunk.file_name
     table = pq.read_table(path)
@@ -43,29 +44,29 @@ def test_a_chunk_becomes_one_file_and_a_receipt(tmp_path: Path) -> None:
     assert table.to_pylist()[0]["candidates"] == [{"text": "a dog", "clip_score": 0.5, "logprob": -1.0}]
     assert table["error"].to_pylist() == [None, "bad"]
     assert json.loads(table.schema.metadata[RUN_KEY]) == FACTS
-    assert (receipt.rows, receipt.errors, receipt.bytes) == (2, 1, path.stat().st_size)
-    assert Receipt.from_json(receipt.to_json()) == receipt
+    assert (result.rows, result.errors, result.bytes) == (2, 1, path.stat().st_size)
+    assert WriteResult.from_json(result.to_json()) == result
 
 
 def test_the_footer_tells_a_resume_what_it_needs(tmp_path: Path) -> None:
     chunk = _chunk()
-    CaptionWriter(str(tmp_path), FACTS)(chunk)
+    CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk)
     assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True, range(2))
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     chunk = _chunk()
-    write = CaptionWriter(str(tmp_path), FACTS)
+    write = CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)
     write(chunk)
     first = (tmp_path / chunk.file_name).read_bytes()
     pieces = pa.concat_tables([chunk.samples.slice(0, 1), chunk.samples.slice(1)])
-    CaptionWriter(str(tmp_path), dict(reversed(FACTS.items())))(chunk.with_samples(pieces))
+    CaptionWriter(str(tmp_path), dict(reversed(FACTS.items())), CAPTION_SCHEMA)(chunk.with_samples(pieces))
     assert (tmp_path / chunk.file_name).read_bytes() == first
 
 
 def test_a_damaged_file_counts_as_not_written(tmp_path: Path) -> None:
     chunk = _chunk()
-    CaptionWriter(str(tmp_path), FACTS)(chunk)
+    CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk)
     path = tmp_path / chunk.file_name
     path.write_bytes(path.read_bytes()[:-9])
     assert read_footer(Folder(str(tmp_path)), path.name) is None
@@ -77,7 +78,7 @@ def test_a_storage_that_does_not_answer_is_no_damaged_file(
     s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chunk, folder = _chunk(), Folder("s3://bucket/footers")
-    CaptionWriter(folder.url, FACTS)(chunk)
+    CaptionWriter(folder.url, FACTS, CAPTION_SCHEMA)(chunk)
     folder.write("damaged.parquet", folder.read(chunk.file_name)[:-9] + b"PAR1")
     s3.faults = Faults(slow_down=0.2, cut=0.2)
     for _ in range(5):
@@ -96,11 +97,11 @@ def test_a_storage_that_does_not_answer_is_no_damaged_file(
 
 def test_a_footer_longer_than_most(tmp_path: Path) -> None:
     chunk = _chunk()
-    CaptionWriter(str(tmp_path), {"long": "x" * 200_000})(chunk)
+    CaptionWriter(str(tmp_path), {"long": "x" * 200_000}, CAPTION_SCHEMA)(chunk)
     assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True, range(2))
 
 
 def test_a_chunk_without_rows_leaves_its_trace(tmp_path: Path) -> None:
     chunk = _chunk(samples=CAPTION_SCHEMA.empty_table())
-    assert CaptionWriter(str(tmp_path), FACTS)(chunk).rows == 0
+    assert CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk).rows == 0
     assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(0, 0, True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maccap.bundle import embedded_bundle_path
+from maccap.bundle import built_in_bundle_path
 from maccap.image.clip import FrozenClip
 from pipeline.storage.errors import UserError
 from pipeline.train.towers import choose_towers
@@ -22,7 +22,7 @@ def test_models_are_told_apart_by_their_files_and_not_by_where_they_lie(
     named = choose_towers(None, str(small_bundle / "clip"), None, str(small_bundle / "llm"))
     assert named.clip_fingerprint == here.clip_fingerprint
     assert named.carried("clip")
-    assert choose_towers(None, None, None, None).init == str(embedded_bundle_path())
+    assert choose_towers(None, None, None, None).init == str(built_in_bundle_path())
 
 
 def test_another_process_opens_the_bundle_itself(small_bundle: Path) -> None:

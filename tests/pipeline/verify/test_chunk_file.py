@@ -5,11 +5,12 @@ import pyarrow as pa
 import pytest
 
 from maccap.config import DecodingConfig
-from pipeline.chunk import CAPTION_SCHEMA, Chunk
-from pipeline.run.run_folder import RunFacts
+from pipeline.chunk import Chunk
+from pipeline.run.facts import RunFacts
 from pipeline.stages.write import CaptionWriter
 from pipeline.storage.folder import Folder
 from pipeline.verify.chunk_file import ChunkFileError, read_chunk_file
+from tests.captions import CAPTION_SCHEMA
 
 FACTS = RunFacts(
     source="/data",
@@ -44,7 +45,7 @@ def _rows(count: int = 20) -> pa.Table:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     chunk = Chunk("a.tar", 3, True, _rows())
-    CaptionWriter(str(tmp_path), FACTS.for_footer())(chunk)
+    CaptionWriter(str(tmp_path), FACTS.for_footer(), CAPTION_SCHEMA)(chunk)
     return tmp_path / chunk.file_name
 
 
@@ -55,7 +56,7 @@ def _read(file: Path) -> pa.Table:
 @pytest.mark.parametrize("count", [0, 20])
 def test_what_was_written_is_read_back(tmp_path: Path, count: int) -> None:
     chunk = Chunk("a.tar", 3, True, _rows(count))
-    CaptionWriter(str(tmp_path), FACTS.for_footer())(chunk)
+    CaptionWriter(str(tmp_path), FACTS.for_footer(), CAPTION_SCHEMA)(chunk)
     assert _read(tmp_path / chunk.file_name).equals(chunk.samples)
 
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.caption import caption_archive, open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
@@ -50,7 +50,7 @@ def _caption(archive: Path, output: Path, model: Path) -> None:
     folder.pin(plan.shards)
     kept = folder.written()
     work = [ShardWork(shard, kept.of_shard(shard.id).kept) for shard in plan.shards]
-    for _ in caption_locally(CaptionStages(str(output), bundle.pixel_spec(), facts, CONFIG), work):
+    for _ in caption_in_process(CaptionStages(str(output), bundle.pixel_spec(), facts, CONFIG), work):
         pass
     caption_archive(str(archive), str(output), str(model), CONFIG)
 

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.caption import caption_archive, open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import caption_locally
+from pipeline.execution.in_process import caption_in_process
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.run.selection import Selection, first_images
-from pipeline.sources import plan_source
+from pipeline.sources import SourceOptions, plan_source
 from pipeline.verify import Verification, verify_run
 from tests.images import encoded, picture, write_shard, write_tar
 
@@ -23,7 +23,7 @@ from tests.images import encoded, picture, write_shard, write_tar
 def _caption(source: str, output: Path, model: Path, *partitions: str, **settings: object) -> None:
     """A whole run, or one in partitions, without Ray."""
     config = CaptionJobConfig(chunk_rows=2, **settings)
-    bundle, plan = open_bundle(str(model)), plan_source(source, config.source_options())
+    bundle, plan = open_bundle(str(model)), plan_source(source, SourceOptions.of(config))
     facts = run_facts(source, plan, str(model), bundle, config, "float32")
     folder = RunFolder(str(output))
     folder.begin(facts)
@@ -31,8 +31,8 @@ def _caption(source: str, output: Path, model: Path, *partitions: str, **setting
     shards = first_images(plan.shards, config.limit, lambda _: None) if config.limit else plan.shards
     parts = [Selection.parse(None, partition) for partition in partitions or (None,)]
     shards = [shard for shard in shards if any(shard in part.of(shards) for part in parts)]
-    stages = CaptionStages(str(output), bundle.pixel_spec(), facts, config, plan.from_features)
-    assert list(caption_locally(stages, [ShardWork(shard) for shard in shards]))
+    stages = CaptionStages(str(output), bundle.pixel_spec(), facts, config, plan.columns)
+    assert list(caption_in_process(stages, [ShardWork(shard) for shard in shards]))
     for selection in parts:
         caption_archive(source, str(output), str(model), config, selection=selection)
 

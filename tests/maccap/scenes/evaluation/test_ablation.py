@@ -8,7 +8,7 @@ import torch
 
 from jobs.ablate import main
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import Bundle, embedded_bundle_path, write_bundle
+from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
 from maccap.scenes.evaluation.ablation import Ablation
 from maccap.scenes.training.build import Towers
 from maccap.text.language_model import FrozenLanguageModel
@@ -16,7 +16,7 @@ from pipeline.storage.errors import UserError
 
 
 def _bundle(folder: Path, towers: Towers, lm: FrozenLanguageModel) -> Bundle:
-    config = Bundle.open(embedded_bundle_path()).config
+    config = Bundle.open(built_in_bundle_path()).config
     adaptor = Adaptor(towers.adaptor_config())
     config = config.model_copy(update={"adaptor": adaptor.config})
     write_bundle(folder, config, towers.clip, lm, adaptor, half=True)

@@ -7,6 +7,7 @@ from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
 from maccap.scenes.training.build import DECODING, REGIONS, BuildConfig, Towers
+from maccap.text.huggingface_engine import HuggingFaceEngine
 from tests.maccap.scenes.conftest import TOY
 
 
@@ -23,7 +24,7 @@ def test_second_build_keeps_the_towers(towers: Towers) -> None:
 
 def test_evaluation_scores_every_scene(towers: Towers) -> None:
     adaptor = towers.train_adaptor(0.016, REGIONS.count, TrainingConfig(steps=2, batch=8))
-    sampler = CandidateSampler(adaptor, towers.lm, 0.016)
+    sampler = CandidateSampler(adaptor, HuggingFaceEngine(towers.lm), 0.016)
     test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
     assert sum(facts.unseen_pair for facts in test.facts) == 3
     images = towers.clip.encode_image(test.pixels)

@@ -4,7 +4,7 @@ scenes and candidates, so that it takes seconds.
 
 import pytest
 
-from maccap.bundle import Bundle, embedded_bundle_path
+from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.scenes.evaluation.held_out_scenes import HeldOutScenes, Outcome, evaluate, render_test_set
 
 SCENES = 160
@@ -12,12 +12,12 @@ SCENES = 160
 
 @pytest.fixture(scope="module")
 def test_set() -> HeldOutScenes:
-    return render_test_set("test", SCENES, seed=20, spec=Bundle.open(embedded_bundle_path()).pixel_spec())
+    return render_test_set("test", SCENES, seed=20, spec=Bundle.open(built_in_bundle_path()).pixel_spec())
 
 
 @pytest.fixture(scope="module")
 def outcome(test_set: HeldOutScenes) -> Outcome:
-    bundle = Bundle.open(embedded_bundle_path())
+    bundle = Bundle.open(built_in_bundle_path())
     extract = bundle.load_features()
     decoding = bundle.config.decoding.model_copy(update={"candidates": 5})
     images = extract.clip.encode_image(test_set.pixels)
@@ -39,6 +39,6 @@ def test_reranking_helps(outcome: Outcome) -> None:
 
 
 def test_weights_stay_small() -> None:
-    files = [path for path in embedded_bundle_path().rglob("*") if path.is_file()]
+    files = [path for path in built_in_bundle_path().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 12e6
     assert not [path for path in files if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]

@@ -12,8 +12,9 @@ from pathlib import Path
 from maccap.image.preprocessing import PixelSpec
 from pipeline.stages.decode import DecodeStage
 from pipeline.stages.decoding.decode_image import DecodeLimits
-from pipeline.sources.sample import ChunkLimits, Shard, chunk_samples
-from pipeline.sources.webdataset import read_webdataset
+from pipeline.sources.sample import ChunkLimits, chunk_samples
+from pipeline.sources.shard import Shard
+from pipeline.sources.webdataset import TarArgs, read_webdataset
 from tests.hostile.corpus import corpus
 from tests.images import write_tar
 
@@ -24,7 +25,7 @@ with tempfile.TemporaryDirectory() as folder:
     members = [(f"{number:04d}-{name}", data) for number, (name, data) in enumerate(corpus().items())]
     path = write_tar(Path(folder) / "x.tar", members)
     members = None
-    shard = Shard("x.tar", "webdataset", str(path))
+    shard = Shard("x.tar", "webdataset", str(path), TarArgs())
     decode = DecodeStage(PixelSpec(64), DecodeLimits(max_pixels=20_000_000, seconds=2))
     begin = peak(resource.RUSAGE_SELF)
     rows = []

@@ -1,0 +1,93 @@
+"""How many rows go through a model at once, all of it decided here: so many that its matrix products are near
+their best, and no more than memory holds. More need memory for activations and no less time; on a CPU, whose
+caches they leave, more.
+
+In half precision, and on a GPU, the number of rows decides how a kernel adds up, and so now and then a
+caption: there it follows from the model alone (`maccap.runtime.fixed_rows`).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
+
+_NUMBERS_ON_CPU, _NUMBERS_ON_GPU = 1 << 18, 1 << 26  # of hidden states: on a CPU 341 tokens 768 wide
+
+# On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
+# memory, and help a small model alone, whose steps are short against what surrounds them.
+_DRAWS_ON_CPU, _ROWS_ON_CPU = 24, 35
+_SMALL_ROWS_ON_CPU, _SMALL_BYTES = 512, 96 << 20
+_FIXED_ON_CPU, _FIXED_ON_GPU = 64, 1024
+_GPU_BYTES = 8 << 30  # of keys, values and logits: beside a model of 7 billion on a GPU of 24 GB
+
+# of the free memory; the rest is for one layer's activations, and for others on the machine
+_FRACTION = 0.5
+
+
+def rows_at_once(length: int, width: int, device: torch.device) -> int:
+    """Rows of `length` tokens whose hidden states are `width` wide, at least 1."""
+    numbers = _NUMBERS_ON_GPU if device.type == "cuda" else _NUMBERS_ON_CPU
+    return max(1, numbers // (length * width))
+
+
+def needs_fixed_rows(device: torch.device, dtype: torch.dtype) -> bool:
+    return device.type != "cpu" or dtype != torch.float32
+
+
+def decoded_rows(
+    device: torch.device, dtype: torch.dtype, row_bytes: int, rows_per_draw: int, most: int | None = None
+) -> int:
+    """Rows of `row_bytes` that a language model decodes together, `rows_per_draw` of them from one prefix; at
+    most `most`, and where rows are fixed exactly so many.
+
+    On a GPU a step takes as long for some hundred rows as for a few, on a CPU longer for each.
+    """
+    if needs_fixed_rows(device, dtype):
+        return most or _fixed_rows(device, row_bytes)
+    if most is None:
+        few = min(_ROWS_ON_CPU, _DRAWS_ON_CPU * rows_per_draw)
+        most = max(few, min(_SMALL_ROWS_ON_CPU, _SMALL_BYTES // row_bytes))
+    return rows_that_fit(row_bytes, device, most)
+
+
+def rows_that_fit(row_bytes: int, device: torch.device, most: int) -> int:
+    """Rows of `row_bytes` that half of the device's free memory holds: at least 1, at most `most`."""
+    return max(1, min(most, int(_free_bytes(device) * _FRACTION) // max(1, row_bytes)))
+
+
+def _fixed_rows(device: torch.device, row_bytes: int) -> int:
+    if device.type == "cpu":
+        return _FIXED_ON_CPU
+    fitting = max(1, _GPU_BYTES // max(1, row_bytes))
+    return min(_FIXED_ON_GPU, 1 << (fitting.bit_length() - 1))
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + held
+    machine = _numbers(Path("/proc/meminfo"))
+    if "MemAvailable:" not in machine:  # not Linux
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return min(machine["MemAvailable:"] << 10, _free_in_container())
+
+
+def _free_in_container(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """What is left of a container's own limit; files that it has read can be dropped and count as free."""
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        return max(0, limit - used + _numbers(group / "memory.stat").get("inactive_file", 0))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return sys.maxsize
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    """The lines `name number ...` of a file of the kernel's; none where there is no such file."""
+    try:
+        lines = [line.split() for line in file.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {words[0]: int(words[1]) for words in lines}

@@ -1,0 +1,81 @@
+"""What decides a caption table: the facts in `run.json`, and in the footer of every file of the table."""
+
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+from pydantic import Field
+
+from maccap.config import DecodingConfig
+from maccap.text.engines import DEFAULT_ENGINE
+from pipeline.run.record import Facts
+from pipeline.sources.options import SourceOptions
+from pipeline.stages.decoding.decode_image import Colour
+from pipeline.stages.registry import STAGES
+from pipeline.stages.stage import Stage
+from pipeline.stages.steps import table_schema
+from pipeline.stages.torch_runtime import Precision
+from pipeline.storage.redact import redacted
+
+_OF_0_1_0 = ("decode", "features", "candidates", "rerank")
+
+
+class RunFacts(Facts, SourceOptions):
+    """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
+    SOURCE was `taken_for` and had `left_out` as the run began, and the promise of `same_caption`, which are
+    for people. Defaults are what earlier versions did, whose runs do not say.
+    """
+
+    may_differ: ClassVar[tuple[str, ...]] = (
+        *("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint"),
+    )
+
+    source: str
+    taken_for: str = ""
+    left_out: dict[str, int] = Field(default_factory=dict)
+    model: str
+    model_fingerprint: str
+    engine: str = DEFAULT_ENGINE
+    stages: tuple[str, ...] = _OF_0_1_0
+    decoding: DecodingConfig
+    seed: int
+    chunk_rows: int
+    chunk_bytes: int
+    max_pixels: int
+    limit: int | None = None
+    keep_features: bool = False
+    max_bytes: int
+    accept_truncated: bool
+    reduce_jpegs: bool = False
+    colour: Colour = "ignored"
+    features_fingerprint: str | None = None
+    precision: Precision
+    candidate_batch: int | None = None  # where it decides captions: in half precision
+    same_caption: str = ""
+    version: str
+
+    @property
+    def requests(self) -> frozenset[str]:
+        """The settings of this run that ask for more columns."""
+        return frozenset({"keep_features"} if self.keep_features else ())
+
+    def table_schema(self, stages: tuple[type[Stage], ...] = STAGES) -> pa.Schema:
+        """Of the caption table that the run's stages make, of those that there are."""
+        return table_schema([stage for stage in stages if stage.name in self.stages], self.requests)
+
+    def for_footer(self) -> dict[str, Any]:
+        """The facts that belong in each file: not where things lay, so that a file is the same on any
+        machine; and of what version 0.1.0 had not, only what is other than it was then.
+        """
+        people = {"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
+        newer = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0}
+        as_before = {name for name, then in newer.items() if getattr(self, name) == then}
+        return self.model_dump(exclude=people | as_before)
+
+    def public(self) -> Self:
+        return self.model_copy(
+            update={
+                "source": redacted(self.source),
+                "model": redacted(self.model),
+                "image_root": redacted(self.image_root) if self.image_root else None,
+            }
+        )

@@ -1,0 +1,124 @@
+"""From what stages declare to what a run does: which of them run, in what order, what is dropped when, and
+the caption table that comes of it.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.chunk import SOURCE_COLUMNS, TABLE_ENDS_WITH, TABLE_STARTS_WITH, Column
+from pipeline.stages.resources import Machine, Resources, StageResources, TaskResources
+from pipeline.stages.stage import Stage
+from pipeline.storage.errors import RunError, UserError
+
+Stages = Sequence[type[Stage]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a run, and the columns that nothing reads behind it."""
+
+    stage: type[Stage]
+    drops: tuple[str, ...]
+
+    def run(self, stage: Stage, samples: pa.Table) -> pa.Table:
+        """`samples` after `stage`, which was built from `self.stage`. Raises RunError where it did not do
+        what it declares.
+        """
+        done = stage(samples)
+        lacking = [column.name for column in self.stage.adds if column.name not in done.column_names]
+        if lacking or done.num_rows != samples.num_rows:
+            what = f"column {', '.join(lacking)}" if lacking else f"all {samples.num_rows} rows"
+            raise RunError(f"stage {self.stage.name} did not return {what} (see `Stage` in stages/stage.py)")
+        return done.drop_columns([name for name in self.drops if name in done.column_names])
+
+
+def steps_of(
+    stages: Stages, source: Collection[str] = SOURCE_COLUMNS, requests: Collection[str] = ()
+) -> list[Step]:
+    """The stages that make the table's columns out of those of a `source`, in order. A stage runs as soon as
+    what it needs is there, of several the one that stands first in `stages`; a stage whose columns come with
+    the source, or are not asked for, does not run. Raises UserError where a column comes from nowhere.
+    """
+    chosen = _needed(stages, source, requests)
+    kept = {column.name for column in table_columns(stages, requests)}
+    ordered: list[type[Stage]] = []
+    there = set(source)
+    while waiting := [stage for stage in chosen if stage not in ordered]:
+        ready = [stage for stage in waiting if there.issuperset(stage.needs)]
+        if not ready:
+            stage = waiting[0]
+            lacking = ", ".join(name for name in stage.needs if name not in there)
+            raise UserError(
+                f"stage {stage.name} needs the column {lacking}, which neither this SOURCE nor another stage "
+                "has"
+            )
+        ordered += ready
+        there |= {column.name for stage in ready for column in stage.adds}
+    last_reader = {name: place for place, stage in enumerate(ordered) for name in stage.needs}
+    steps = []
+    held = set(source)
+    for place, stage in enumerate(ordered):
+        held |= {column.name for column in stage.adds}
+        drops = sorted(name for name in held - kept if last_reader.get(name, -1) <= place)
+        held -= set(drops)
+        steps.append(Step(stage, tuple(drops)))
+    return steps
+
+
+def table_columns(stages: Stages, requests: Collection[str] = ()) -> list[Column]:
+    """The columns of the caption table, in order; `requests` are the settings of a run that ask for more."""
+    kept = [column for stage in stages for column in stage.adds if column.name in stage.keeps]
+    return [*TABLE_STARTS_WITH, *kept, *TABLE_ENDS_WITH, *_requested(stages, requests)]
+
+
+def table_schema(stages: Stages, requests: Collection[str] = ()) -> pa.Schema:
+    """Of the same columns; a list without a size stands for fixed-size lists."""
+    return pa.schema([(column.name, column.type) for column in table_columns(stages, requests)])
+
+
+def resources_for(stages: Stages, cpus: float, gpus: float) -> Resources:
+    """Requests that fit a machine or cluster of `cpus` and `gpus`: all actors, and a task of each kind beside
+    them.
+    """
+    machine = Machine(cpus, int(gpus))
+    return Resources(
+        read=TaskResources(num_cpus=0.2 * machine.fraction),
+        write=TaskResources(num_cpus=0.1 * machine.fraction),
+        **{stage.name: stage.default_resources(machine) for stage in stages},
+    )
+
+
+def check_resources(resources: Resources, stages: Stages) -> None:
+    """Raise ValueError for a stage that is not there, lacks its requests, or can use no more than a CPU."""
+    names = [stage.name for stage in stages]
+    if unknown := sorted(resources.stages.keys() - set(names)):
+        raise ValueError(f"unknown key `{unknown[0]}` (known: read, {', '.join(names)}, write)")
+    if lacking := [name for name in names if name not in resources.stages]:
+        raise ValueError(f"`{lacking[0]}` is missing: name all stages, or leave `resources` out")
+    for stage in stages:
+        given = resources.stages[stage.name]
+        if not stage.has_weights and given != StageResources(num_cpus=given.num_cpus):
+            raise ValueError(f"`{stage.name}` holds no weights and takes num_cpus alone")
+
+
+def _needed(stages: Stages, source: Collection[str], requests: Collection[str]) -> list[type[Stage]]:
+    wanted = {column.name for column in table_columns(stages, requests)} - set(source)
+    chosen: list[type[Stage]] = []
+    while more := [
+        stage
+        for stage in stages
+        if stage not in chosen and wanted.intersection(column.name for column in stage.adds)
+    ]:
+        chosen += more
+        wanted |= {name for stage in more for name in stage.needs}
+        wanted -= set(source)
+    return [stage for stage in stages if stage in chosen]
+
+
+def _requested(stages: Stages, requests: Collection[str]) -> Iterator[Column]:
+    for stage in stages:
+        for column in stage.adds:
+            if stage.keeps_on_request.get(column.name) in requests:
+                yield column

@@ -1,0 +1,92 @@
+"""What a person names as SOURCE or CAPTIONS: a file, a folder, a pattern, `@FILE` with one of these on each
+line, or several with `::` between them. Images and caption texts are named in the same ways.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.storage.errors import UserError
+from pipeline.storage.files import file_kind, locate, read_bytes
+from pipeline.storage.listing import GLOB, PATTERN, alternatives
+from pipeline.storage.look_up import MISSING, look_up
+from pipeline.storage.redact import shown
+from pipeline.storage.urls import WEB, canonical, parent, scheme, split_list
+
+
+@dataclass(frozen=True)
+class Named:
+    """One thing that is named. `unseen` is a file that was written out, of which its storage was not asked;
+    a `pattern` has no braces any more. `written` is how it was named, for messages.
+    """
+
+    url: str
+    kind: Literal["file", "folder", "pattern", "unseen"]
+    written: str
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """All that an argument names, in order; `alone` if that is the argument itself. `base` is the folder from
+    which a pattern looks.
+    """
+
+    named: list[Named]
+    alone: bool = False
+    base: str | None = None
+
+
+def expand(argument: str, role: str, is_file: Callable[[str], bool] = lambda url: False) -> Expansion:
+    """What `argument` names; `role` is what messages call it. A web server is not asked about a URL that is
+    one of a file by its name, as `is_file` tells: whether it is a folder would need all of its text.
+
+    Raises UserError where nothing of that name is there, and OSError.
+    """
+    if argument.startswith("@") and not Path(argument).exists():
+        return Expansion(list(_of_list(argument[1:], role)))
+    parts = split_list(argument)
+    if len(parts) > 1 and not Path(argument).exists():
+        return Expansion([named for part in parts for named in _written_out(part, part, role)])
+    if is_pattern(argument):
+        named = list(_written_out(argument, shown(argument), role))
+        return Expansion(named, base=parent(PATTERN.split(argument)[0]))
+    kind = "file" if argument.startswith(WEB) and is_file(argument) else file_kind(*locate(argument))
+    if kind is None:
+        raise UserError(f"{role} {shown(argument)} does not exist. Check the path.")
+    is_folder = kind == "directory"
+    one = Named(argument, "folder" if is_folder else "file", shown(argument))
+    return Expansion([one], alone=True, base=argument.rstrip("/") + "/" if is_folder else parent(argument))
+
+
+def is_pattern(argument: str) -> bool:
+    """A path that exists as written is no pattern, whatever characters its name holds."""
+    if argument.startswith(WEB):
+        return "{" in argument
+    if not PATTERN.search(argument):
+        return False
+    return not Path(argument).exists() if "://" not in argument else look_up(argument).state == MISSING
+
+
+def _of_list(path: str, role: str) -> Iterator[Named]:
+    """The lines of a text file: paths relative to its folder, URLs, and patterns of both; # begins a
+    comment.
+    """
+    lines = [line.strip() for line in read_bytes(*locate(path)).decode("utf-8-sig").splitlines()]
+    for line in lines:
+        if line and not line.startswith("#"):
+            url = str(Path(line).expanduser()) if line.startswith("~") else canonical(line)
+            url = url if scheme(url) or url.startswith("/") else parent(path) + url
+            yield from _written_out(url, f"@{shown(path)} names {shown(line)}", role)
+
+
+def _written_out(text: str, written: str, role: str) -> Iterator[Named]:
+    if not is_pattern(text):
+        yield Named(text, "unseen", written)
+        return
+    try:
+        expanded = alternatives(text)
+    except ValueError:
+        raise UserError(f"{role} {shown(text)} has an opening brace without a closing one.") from None
+    for url in expanded:
+        yield Named(url, "pattern" if GLOB.search(url) and not url.startswith(WEB) else "unseen", written)
