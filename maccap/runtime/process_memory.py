@@ -1,7 +1,6 @@
 """What this process holds in memory, and what it freed, back to the system."""
 
 import ctypes
-import mmap
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,24 +22,6 @@ def trim_heap() -> None:
     """
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def lies_in_file(address: int) -> bool:
-    """Whether this is memory of a mapped file. Linux alone; False elsewhere."""
-    with suppress(OSError):
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            bounds, *_, name = line.split(maxsplit=5)
-            start, stop = (int(bound, 16) for bound in bounds.split("-"))
-            if start <= address < stop:
-                return name.startswith("/")
-    return False
-
-
-def forget_file(address: int, size: int) -> None:
-    """Give back what this process has read of a file that is mapped there: read again, it comes again."""
-    first = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
-    length = max(0, (address + size - first) // mmap.PAGESIZE * mmap.PAGESIZE)
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
 
 
 def _status(field: str, process: int | str = "self") -> int:
