@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint soak
+.PHONY: help setup demo test test-oldest lint docs soak
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(STAMP) ## the environment in .venv; the other targets make it themselves
 
@@ -32,11 +32,26 @@ demo: $(STAMP) ## caption 1,000 unseen scenes into demo/, with scores and a cont
 test: lint ## lint, then all tests
 	@$(BIN)/python -m pytest
 
-lint: $(STAMP) ## ruff, mypy, and the directions of imports
+OLDEST := .venv-oldest
+SHORT := tests/maccap/adaptor tests/maccap/image tests/maccap/runtime tests/maccap/text tests/maccap/test_*.py \
+    tests/pipeline/execution tests/pipeline/formats tests/pipeline/run tests/pipeline/sources \
+    tests/pipeline/stages tests/pipeline/verify tests/jobs/test_explain.py tests/jobs/test_ray_job.py
+
+test-oldest: ## a short form of the tests on the lowest versions that pyproject.toml allows, in .venv-oldest
+	@[ -x $(OLDEST)/bin/pip ] || $(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[dev]'
+	@$(OLDEST)/bin/python -m pytest $(SHORT)
+
+
+lint: $(STAMP) ## ruff, mypy, directions of imports, layout and words
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.layout
+
+docs: $(STAMP) ## the README's table of columns, from what the stages declare
+	@$(BIN)/python -m pipeline.stages.documentation
 
 soak: $(STAMP) ## caption while drivers, workers and nodes are killed, 100 times on disk and on S3; an hour
 	@$(BIN)/python -m tests.faults.suite --kills 100

@@ -1,4 +1,4 @@
-"""`maccap ablate WORK`: the ablation table of the embedded model's card, on held-out scenes.
+"""`maccap ablate WORK`: the ablation table of the built-in model's card, on held-out scenes.
 
 WORK is the folder that `maccap embed` built the bundle in; adaptors for other noise are kept there too.
 """
@@ -15,7 +15,7 @@ Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of ob
 Seed = Annotated[int, typer.Option(help="Seed of the scenes and of decoding.")]
 SplitName = Annotated[str, typer.Option(help="tune or test.")]
 Steps = Annotated[int, typer.Option(help="Training steps of each adaptor that is trained to compare.")]
-Card = Annotated[Path | None, typer.Option(help="Model card to put the tables in; left out: only print.")]
+Card = Annotated[Path | None, typer.Option(help="Model card to put the tables in; default: only print.")]
 
 _START, _END = "<!-- ablation -->\n", "<!-- /ablation -->"
 
@@ -24,10 +24,10 @@ def main(
     work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 1000,
     card: Card = None,
 ) -> None:  # fmt: skip
-    """Score the embedded model with one part of the method changed at a time, and beside other methods."""
+    """Score the built-in model with one part of the method changed at a time, and beside other methods."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.scenes.evaluation.ablation import Ablation, markdown
-    from maccap.scenes.training.build import BUILD_FILE, BuildConfig, Towers
+    from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
 
@@ -42,7 +42,7 @@ def main(
         raise UserError(f"{card} has no place for tables; put lines {_START.strip()} and {_END} around it")
     try:
         config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
-        towers = Towers(work, config)
+        towers = BuiltTowers(work, config)
         ablation = Ablation(Bundle.open(built_in_bundle_path()), towers, chosen, count, seed, steps)
     except ValueError as error:
         raise UserError(str(error)) from error

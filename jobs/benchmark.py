@@ -1,16 +1,15 @@
 """`maccap benchmark`: how fast this machine captions, how far that is from its limits, and beside the
-straightforward way.
+baseline.
 """
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.output import answer, stdout
+from jobs.output import answer, say, stdout
 
 if TYPE_CHECKING:
     from pipeline.benchmark.batches import BatchRuns
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 _PHOTOGRAPH_EDGE = 224  # CLIP's pixels, most often
 
 Model = Annotated[
-    str | None, typer.Option(help="A model bundle; left out: random weights of the sizes --clip and --llm.")
+    str | None, typer.Option(help="A model bundle; default: random weights of the sizes --clip and --llm.")
 ]
 Clip = Annotated[str, typer.Option(help="Size of the CLIP, as open_clip names it.")]
 Llm = Annotated[str, typer.Option(help="Size of the language model: opt-125m or opt-1.3b.")]
-Candidates = Annotated[int, typer.Option(min=1, help="Candidates an image.")]
-NewTokens = Annotated[int, typer.Option(min=2, help="Tokens a candidate, at most.")]
+Candidates = Annotated[int, typer.Option(min=1, help="Candidates per image.")]
+NewTokens = Annotated[int, typer.Option(min=2, help="Tokens per candidate, at most.")]
 Images = Annotated[int, typer.Option(min=1, help="Images that each way captions, beside a round to warm up.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Turns in which the ways caption them.")]
 ImageSize = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
@@ -79,7 +78,7 @@ def main(
         from pipeline.benchmark.batches import measure_batches
 
         precisions = [precision] if precision else ["float32", "bfloat16"]
-        _show(measure_batches(model, precisions, _counts("--batches", batches), images, _say), json)
+        _show(measure_batches(model, precisions, _counts("--batches", batches), images, say), json)
         return
     # of the models that each process loads
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -107,7 +106,7 @@ def main(
     report: Report | Growth
     with tempfile.TemporaryDirectory(prefix="maccap-benchmark-") as folder:
         work = Path(folder)
-        report = grow(options, counts, work, _say) if counts else benchmark(options, work, _say)
+        report = grow(options, counts, work, say) if counts else benchmark(options, work, say)
     _show(report, json)
 
 
@@ -144,10 +143,6 @@ def _counts(option: str, text: str) -> list[int]:
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise UserError(f"{option} {text} is no list of numbers; for instance 1,10,100")
     return sorted(map(int, parts))
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`maccap benchmark-training CAPTIONS`: captions a second of training, beside the authors' loop."""
+"""`maccap benchmark-training CAPTIONS`: captions per second of training, beside the authors' loop."""
 
 import json
 from typing import Annotated
@@ -11,7 +11,7 @@ Captions = Annotated[list[str], typer.Argument(help="Caption files, as `maccap t
 Clip = Annotated[str, typer.Option(help="Size of the CLIP, as open_clip names it.")]
 Llm = Annotated[str, typer.Option(help="Size of the language model: opt-125m or opt-1.3b.")]
 Most = Annotated[int, typer.Option(min=64, help="Captions to train on.")]
-Batch = Annotated[int, typer.Option(min=1, help="Captions a step of ours; the authors' have 16.")]
+Batch = Annotated[int, typer.Option(min=1, help="Captions per step of ours; the authors' have 16.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Steps of each way that are timed.")]
 
 
@@ -27,7 +27,7 @@ def main(
     import open_clip
 
     from pipeline.benchmark.random_models import OPT_SIZES
-    from pipeline.benchmark.training_steps import Sizes, training_paces
+    from pipeline.benchmark.training_steps import Sizes, training_speeds
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
 
@@ -39,8 +39,8 @@ def main(
     if len(texts) < 64:
         raise UserError(f"{len(texts)} captions are too few to time; give 64 or more")
     clip_dim = open_clip.get_model_config(clip)["embed_dim"]
-    for pace in training_paces(texts, Sizes(clip, clip_dim, llm, batch), rounds):
-        answer(json.dumps(pace.model_dump()))
+    for speed in training_speeds(texts, Sizes(clip, clip_dim, llm, batch), rounds):
+        answer(json.dumps(speed.model_dump()))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 On a cluster: `ray job submit --working-dir . -- python -m jobs.caption SOURCE OUTPUT`.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.output import answer
+from jobs.output import answer, say
 
 Source = Annotated[
     str,
@@ -21,15 +20,17 @@ Source = Annotated[
 ]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The run folder: new, or of a run to resume.")]
 Model = Annotated[
-    str | None, typer.Option(help="A model bundle; left out: the one that comes with the package.")
+    str | None, typer.Option(help="A model bundle; default: the one that comes with the package.")
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/config.py."),
 ]
-Candidates = Annotated[int | None, typer.Option(help="Candidates an image; the best is kept as its caption.")]
+Candidates = Annotated[
+    int | None, typer.Option(help="Candidates per image; the best is kept as its caption.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of noise and sampling.")]
-ChunkRows = Annotated[int | None, typer.Option(help="Rows a Parquet file.")]
+ChunkRows = Annotated[int | None, typer.Option(help="Rows per Parquet file.")]
 RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Redo the chunks that hold error rows.")]
 AcceptChanged = Annotated[
     bool,
@@ -56,6 +57,9 @@ ImageRoot = Annotated[
 ImageColumn = Annotated[
     str | None, typer.Option(help="Parquet's column of images, if its name does not tell.")
 ]
+Local = Annotated[
+    bool, typer.Option("--local", help="In this process, without Ray: for few images, and where Ray is not.")
+]
 KeepFeatures = Annotated[
     bool,
     typer.Option("--keep-features", help="Keep CLIP features in the table, to caption again without images."),
@@ -78,6 +82,7 @@ def main(
     keep_features: KeepFeatures = False,
     image_root: ImageRoot = None,
     image_column: ImageColumn = None,
+    local: Local = False,
 ) -> None:
     """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
     from pipeline.run.config import load_config
@@ -101,24 +106,20 @@ def main(
     model = model or str(built_in_bundle_path())
     try:
         summary = caption_archive(
-            source, output, model, settings, retry_errors, selection, accept_changed, _say
+            source, output, model, settings, retry_errors, selection, accept_changed, say, local
         )
     except KeyboardInterrupt:
         kept = f"stopped. What is written in {output} stays; the same command resumes."
         raise KeyboardInterrupt(kept) from None
-    _say(
+    say(
         f"{summary.rows:,} rows in {summary.captions}: "
         f"{summary.captioned:,} captioned, {summary.errors:,} errors"
     )
     if summary.errors:
-        _say(
+        say(
             "rows with errors have a null caption; their column `error` says why. --retry-errors redoes them."
         )
     answer(summary.model_dump_json())
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

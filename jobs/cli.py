@@ -18,6 +18,7 @@ from jobs.output import stdout_kept
 COMMANDS = {
     "caption": "jobs.caption",
     "verify": "jobs.verify",
+    "explain": "jobs.explain",
     "train": "jobs.train",
     "scenes": "jobs.scenes",
     "score": "jobs.score",

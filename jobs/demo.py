@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.output import answer
+from jobs.output import answer, say
 
 if TYPE_CHECKING:
     from pipeline.inspect.examples import Example
@@ -17,7 +16,7 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where scenes, ca
 Count = Annotated[int, typer.Option(min=2, help="How many scenes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which scenes, and the seed of noise and sampling.")]
 Model = Annotated[
-    str | None, typer.Option(help="A model bundle; left out: the one that comes with the package.")
+    str | None, typer.Option(help="A model bundle; default: the one that comes with the package.")
 ]
 
 _SCENES, _RUN, _SHEET = "scenes", "run", "contact_sheet.png"
@@ -28,11 +27,13 @@ def main(
     folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
 ) -> None:
     """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
+    from jobs.extras import require
     from maccap.bundle import built_in_bundle_path
     from pipeline.caption import open_bundle
 
     bundle = model or str(built_in_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed
+    require("pycocoevalcap", "the demo's scores (CIDEr-D)")
     start_afresh(folder)
     try:
         show(folder, count, seed, bundle)
@@ -51,14 +52,14 @@ def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     from pipeline.run.config import load_config
 
     scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
-    _say(f"1/4  rendering {count:,} scenes into {scenes}")
+    say(f"1/4  rendering {count:,} scenes into {scenes}")
     write_scenes(scenes, ArchiveConfig(split="test", count=count, seed=seed))
-    _say(f"2/4  captioning them into {run}, as `maccap caption {scenes} {run}` does")
+    say(f"2/4  captioning them into {run}, as `maccap caption {scenes} {run}` does")
     config = load_config(None, {"seed": seed})
     summary = caption_archive(str(scenes), run, bundle, config)
-    _say("3/4  scoring the captions against the scenes")
+    say("3/4  scoring the captions against the scenes")
     report = score_run(run)
-    _say("4/4  drawing the contact sheet")
+    say("4/4  drawing the contact sheet")
     drawn = write_sheet(run, sheet, _SHEET_IMAGES, seed)
 
     answer(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
@@ -88,7 +89,7 @@ def start_afresh(folder: Path) -> None:
         if part.is_symlink() or not of_a_demo[part]:
             raise UserError(f"{part} was not made by a demo. Move it away, or name another folder.")
     if old:
-        _say(f"starting afresh: removing {', '.join(map(str, old))}")
+        say(f"starting afresh: removing {', '.join(map(str, old))}")
     for part in old:
         if part == sheet:
             part.unlink()
@@ -116,10 +117,6 @@ def _beside_references(examples: "list[Example]") -> str:
     pairs += [(example.caption or f"({example.error})", example.reference or "") for example in examples]
     width = max(len(caption) for caption, _ in pairs)
     return "\n".join(f"{caption:{width}}   {wanted}".rstrip() for caption, wanted in pairs)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`maccap embed WORK`: build the embedded bundle from nothing, its own CLIP and language model included.
+"""`maccap embed WORK`: build the built-in bundle from nothing, its own CLIP and language model included.
 
 Everything it is made of is in this repository: scenes, captions, training. Parts that WORK already holds are
 kept, so that the command can be stopped and started again. On two cores it takes about two hours.
@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 Work = Annotated[Path, typer.Argument(help="Folder for the parts as they are trained.")]
-Output = Annotated[Path | None, typer.Option(help="Where the bundle goes; left out: into the package.")]
+Output = Annotated[Path | None, typer.Option(help="Where the bundle goes; default: into the package.")]
 Scale = Annotated[float, typer.Option(help="Train this many times as long as the shipped one.", min=0.0001)]
 Seed = Annotated[int, typer.Option(help="Seed of all training.")]
 
 
 def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
-    """Train the embedded model (tiny CLIP, OPT and adaptor) from nothing."""
+    """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
@@ -32,7 +32,7 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
         why = "is not a folder" if work.exists() else f"cannot be made: {error}"
         raise UserError(f"WORK {work} {why}; name another") from None
     try:
-        made = build.Towers(work, config)
+        made = build.BuiltTowers(work, config)
     except ValueError as error:
         raise UserError(str(error)) from error
     towers = choose_towers(None, str(work / build.CLIP), None, str(work / build.LANGUAGE_MODEL))

@@ -35,6 +35,11 @@ def answer(text: str, end: str = "\n") -> None:
     print(text, end=end, file=stdout(), flush=True)
 
 
+def say(message: str) -> None:
+    """Tell a person something, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
 def _copy(given: TextIO) -> TextIO:
     """What writes where `given` did, whose own file now leads to stderr; itself where it has no file."""
     try:

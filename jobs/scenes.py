@@ -1,12 +1,11 @@
-"""`maccap scenes OUT --count N --seed S`: scenes of the embedded world as WebDataset tars."""
+"""`maccap scenes OUT --count N --seed S`: scenes of the synthetic scenes as WebDataset tars."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.output import answer
+from jobs.output import answer, say
 
 if TYPE_CHECKING:
     from maccap.scenes.world.archive import ArchiveConfig
@@ -43,14 +42,14 @@ def main(
 
     if text:
         lines = write_captions(out, split, count, seed, text)
-        print(f"{lines:,} captions of {count:,} scenes in {out}", file=sys.stderr)
+        say(f"{lines:,} captions of {count:,} scenes in {out}")
         return
     config = ArchiveConfig(split=split, count=count, seed=seed, size=size, per_shard=per_shard)
     try:
         tars = write_scenes(out, config)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped. The same command completes the scenes in {out}.") from None
-    print(f"{count:,} scenes in {tars} tars in {out}", file=sys.stderr)
+    say(f"{count:,} scenes in {tars} tars in {out}")
     answer(config.model_dump_json())
 
 

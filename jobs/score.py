@@ -45,8 +45,10 @@ def score_run(run: str) -> Report:
 
     Raises UserError where RUN has no captions, or fewer than two rows with scene facts.
     """
+    from jobs.extras import require
     from maccap.scenes.evaluation.score import score
 
+    require("pycocoevalcap", "scoring captions (CIDEr-D)")
     reranked, first, facts = _read(run)
     report: Report = {"reranked": {}, "first candidate": {}}
     for name, belongs in _GROUPS.items():

@@ -21,7 +21,8 @@ def main(run: Run, out: Out, images: Images = 25, seed: Seed = 0) -> None:
 
 def write_sheet(run: str, out: Path, images: int, seed: int) -> int:
     """Draw the sheet and return how many images it has. Raises UserError."""
-    from pipeline.inspect.contact_sheet import draw_contact_sheet, to_png
+    from pipeline.inspect.contact_sheet import draw_contact_sheet
+    from pipeline.inspect.drawing import to_png
     from pipeline.inspect.examples import load_images, pick_examples
     from pipeline.storage.errors import UserError
 

@@ -3,13 +3,12 @@
 On a cluster: `ray job submit --working-dir . -- python -m jobs.train CAPTIONS OUTPUT`.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.output import answer
+from jobs.output import answer, say
 
 Captions = Annotated[
     list[str],
@@ -59,7 +58,7 @@ Split = Annotated[list[str] | None, typer.Option(help="Split of files that name 
 Cache = Annotated[str | None, typer.Option(help="Folder or URL that keeps CLIP's text features.")]
 Steps = Annotated[int | None, typer.Option(help="Training steps.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes over the captions, in place of --steps.")]
-Batch = Annotated[int | None, typer.Option(help="Captions a step, over all workers.")]
+Batch = Annotated[int | None, typer.Option(help="Captions per step, over all workers.")]
 LearningRate = Annotated[float | None, typer.Option(help="Its peak, after the warm-up.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and noise.")]
 HeldOut = Annotated[
@@ -91,6 +90,7 @@ def main(
     local: Local = False,
 ) -> None:
     """Train a captioner on captions alone, and write it as a model bundle. The same command again resumes."""
+    from jobs.extras import missing
     from pipeline.texts import load_captions
     from pipeline.train.config import load_train_config
     from pipeline.train.towers import choose_towers
@@ -109,9 +109,11 @@ def main(
         },
         towers.bundle.config if towers.bundle else None,
     )
+    for line in missing({"matplotlib": "training.png", "tensorboardX": "tensorboard/"}):
+        say(line)
     texts = load_captions(captions, settings.captions)
     for line in texts.summary():
-        _say(line)
+        say(line)
 
     from transformers.utils import logging
 
@@ -121,17 +123,13 @@ def main(
     try:
         summary = train_bundle(texts, output, towers, settings, local=local)
     except KeyboardInterrupt as stop:
-        kept = f"stopped. What is written stays; the same command goes on with {output}."
+        kept = f"stopped. What is written stays; the same command resumes {output}."
         raise KeyboardInterrupt(str(stop) or kept) from None
     if not summary.new_steps:
-        _say(f"{output} is trained already; nothing was done.")
+        say(f"{output} is trained already; nothing was done.")
     else:
-        _say(f"{output} is trained. Caption with it: maccap caption SOURCE OUTPUT --model {output}")
+        say(f"{output} is trained. Caption with it: maccap caption SOURCE OUTPUT --model {output}")
     answer(summary.model_dump_json())
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.output import answer
+from jobs.output import answer, say
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The OUTPUT of `maccap caption`.")]
 NoSource = Annotated[
@@ -25,15 +25,11 @@ def main(run: Run, no_source: NoSource = False) -> None:
 
     found = verify_run(run, not no_source, lambda problem: answer(problem), shown)
     if found.unread_shards:
-        _say(f"{found.unread_shards:,} shards could not be read to their end; --retry-errors tries again.")
-    _say(f"{found.problems:,} problems in {found.run}" if found.problems else f"{found.run} is whole.")
+        say(f"{found.unread_shards:,} shards could not be read to their end; --retry-errors tries again.")
+    say(f"{found.problems:,} problems in {found.run}" if found.problems else f"{found.run} is whole.")
     answer(json.dumps({"ok": not found.problems, **found.facts()}))
     if found.problems:
         sys.exit(1)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ class LanguageModelSource(Config):
 
 
 class RegionConfig(Config):
-    """Sub-region aggregation (DESIGN section 1, image features, steps 4-6)."""
+    """Sub-region aggregation (paper: sub-region feature aggregation)."""
 
-    count: int = Field(default=10, ge=1, description="N, regions an image")
+    count: int = Field(default=10, ge=1, description="N, regions per image")
     weighting: Literal["softmax", "attention", "none"] = "softmax"
     patch_weight: float = 1.0
 
@@ -50,16 +50,16 @@ class AdaptorConfig(Config):
 
 
 class TrainingConfig(Config):
-    """Text-only training of the adaptor (DESIGN section 1, training)."""
+    """Text-only training of the adaptor (paper: text reconstruction training)."""
 
     steps: int = Field(default=10_000, ge=1)
-    batch: int = Field(default=64, ge=1, description="captions a step, over all workers")
+    batch: int = Field(default=64, ge=1, description="captions per step, over all workers")
     accumulate: int = Field(default=1, ge=1, description="parts a worker's share of a batch is computed in")
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
-    max_tokens: int = Field(default=25, ge=3, description="text tokens a caption, BOS and EOS included")
+    max_tokens: int = Field(default=25, ge=3, description="text tokens per caption, BOS and EOS included")
     bfloat16: bool = Field(
         default=False, description="autocast; faster where the processor has bf16 products"
     )
@@ -73,7 +73,7 @@ class DecodingConfig(Config):
     `greedy`.
     """
 
-    candidates: int = Field(default=10, ge=1, description="K, candidates an image")
+    candidates: int = Field(default=10, ge=1, description="K, candidates per image")
     samples_per_draw: int = Field(default=1, ge=1)
     strategy: Literal["greedy", "sample", "beam"] = "sample"
     max_new_tokens: int = Field(default=20, ge=1)

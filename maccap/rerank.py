@@ -21,7 +21,8 @@ class Reranker:
         """
         if len(candidates) != len(global_):
             raise ValueError(f"candidates of {len(candidates)} images, but features of {len(global_)}")
-        # neighbours are of like length: those that the text encoder takes together, it cuts to their longest
+        # neighbours are of similar length: those that the text encoder takes together, it cuts to their
+        # longest
         texts = sorted({text for row in candidates for text in row}, key=lambda text: (len(text), text))
         if not texts:
             return [[] for _ in candidates]

@@ -24,7 +24,7 @@ class Candidate(NamedTuple):
 
 
 class CandidateSampler(nn.Module):
-    """Several candidates an image from its features; `noise_variance` is the one the adaptor was trained
+    """Several candidates per image from its features; `noise_variance` is the one the adaptor was trained
     with.
 
     Raises ValueError where adaptor and language model do not fit together.

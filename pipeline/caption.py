@@ -142,7 +142,7 @@ def caption_archive(
     return _finish(folder, selection, whole, summary, progress, seconds)
 
 
-class Machine(Protocol):
+class CaptionMachine(Protocol):
     """Where a run computes: a Ray cluster, or this process."""
 
     @property
@@ -156,14 +156,14 @@ class Machine(Protocol):
         """
 
 
-def _machine(config: CaptionJobConfig, local: bool) -> Machine:
+def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
     if local:
-        from pipeline.execution.in_process import InThisProcess
+        from pipeline.execution.in_process import CaptionInProcess
 
-        return InThisProcess()
-    from pipeline.execution.ray_graph import OnRay
+        return CaptionInProcess()
+    from pipeline.execution.ray_graph import CaptionOnRay
 
-    return OnRay(config.resources)
+    return CaptionOnRay(config.resources)
 
 
 def _as_planned(
@@ -286,7 +286,7 @@ def run_facts(
     )
 
 
-def _precision(config: CaptionJobConfig, recorded: RunFacts | None, machine: Machine) -> Precision:
+def _precision(config: CaptionJobConfig, recorded: RunFacts | None, machine: CaptionMachine) -> Precision:
     """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
     if config.precision != "auto":
         return config.precision

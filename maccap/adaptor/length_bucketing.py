@@ -1,6 +1,6 @@
 """Which captions each training step sees: a function of seed and step alone, so that a resume needs no state.
 
-Each epoch is a fresh order of all captions. Captions of like length share a batch, since a batch is padded
+Each epoch is a fresh order of all captions. Captions of similar length share a batch, since a batch is padded
 to its longest: the epoch's order is cut into windows of many batches, each window is sorted by length and
 cut into batches, and the epoch's batches are shuffled.
 """

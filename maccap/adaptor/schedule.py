@@ -1,10 +1,12 @@
-"""The learning-rate schedule of DESIGN section 1: a linear warm-up from 1 %, then a cosine down to 10 %."""
+"""The learning-rate schedule of training (docs/architecture.md): a linear warm-up from 1 %, then a cosine
+down to 10 %.
+"""
 
 import math
 
 
 def warmup_cosine(step: int, steps: int, warmup: int = 200) -> float:
-    """The share of the full learning rate at `step` (from 0) of `steps`."""
+    """The fraction of the full learning rate at `step` (from 0) of `steps`."""
     if step < warmup:
         return 0.01 + 0.99 * step / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))

@@ -38,7 +38,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 def text_features(clip: FrozenClip, captions: Sequence[str], batch: int = 512) -> Tensor:
     """CLIP text features [len(captions), D], float32, unit length; equal captions are encoded once."""
     distinct = {caption: index for index, caption in enumerate(dict.fromkeys(captions))}
-    # neighbours of like length, since a batch is as long as its longest text
+    # neighbours of similar length, since a batch is as long as its longest text
     texts = sorted(distinct, key=len)
     features = torch.empty(len(texts), clip.embed_dim)
     for start in range(0, len(texts), batch):
@@ -68,8 +68,8 @@ class TrainingText(NamedTuple):
 class Figures(NamedTuple):
     """Of one step or one evaluation, over all workers."""
 
-    loss: float  # nats a text token
-    accuracy: float  # share of text tokens that were the most likely one
+    loss: float  # nats per text token
+    accuracy: float  # fraction of text tokens that were the most likely one
 
 
 class AdaptorTrainer:

@@ -43,7 +43,7 @@ class ImageTokens(NamedTuple):
 
 
 class FrozenClip(nn.Module):
-    """An open_clip model with a ViT and a CLS token, in evaluation mode for good.
+    """An open_clip model with a ViT and a CLS token, always in evaluation mode.
 
     `model_config` is open_clip's `model_cfg`, kept so that the CLIP can be saved; `bpe_path` is the
     vocabulary of its SimpleTokenizer where it has its own.

@@ -21,19 +21,30 @@ def region_features(image: ImageTokens, config: RegionConfig) -> Tensor:
 
     Raises ValueError where the CLIP has fewer tokens than `config.count`.
     """
-    rows, tokens, dim = image.tokens.shape
+    rows, _, dim = image.tokens.shape
     if config.weighting == "none":
         return image.tokens.new_zeros(rows, config.count, dim)
+    _, weights = salient_tokens(image, config)
+    return F.normalize(weights @ image.tokens, dim=-1)
+
+
+def salient_tokens(image: ImageTokens, config: RegionConfig) -> tuple[Tensor, Tensor]:
+    """The N tokens that CLS attends to most, [R, N] with the most salient first (0 is CLS itself), and the
+    weights [R, N, tokens] with which each gathers its region; for weighting `none` as for `attention`.
+
+    Raises ValueError as `region_features` does.
+    """
+    tokens = image.tokens.shape[1]
     if tokens < config.count:
         raise ValueError(
-            f"regions.count is {config.count}, but this CLIP has only {tokens} tokens an image; lower it to "
+            f"regions.count is {config.count}, but this CLIP has only {tokens} tokens per image; lower it to "
             f"at most {tokens} or take a CLIP with smaller patches"
         )
     salient = image.attention[:, 0].topk(config.count, dim=-1).indices
     weights = image.attention.gather(1, salient[:, :, None].expand(-1, -1, tokens))
     if config.weighting == "softmax":
         weights = torch.softmax(weights, dim=-1)
-    return F.normalize(weights @ image.tokens, dim=-1)
+    return salient, weights
 
 
 def combine(global_: Tensor, regions: Tensor, patch_weight: float) -> Tensor:

@@ -16,7 +16,7 @@ from maccap.text.engine import Decoded
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.next_token import likeliest_tokens, next_tokens
 
-# share of the rows still going at which the others leave the batch
+# fraction of the rows still going at which the others leave the batch
 _COMPACT_AT = 0.9
 _IMPOSSIBLE = -1e9
 

@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 
 class FixedCache(Cache):
-    """A cache of `positions` tokens a row, for any Hugging Face causal language model of this `config`.
+    """A cache of `positions` tokens per row, for any Hugging Face causal language model of this `config`.
 
     Its `rows` come in the first pass, or some at a time in the first passes (prefill), and become
     rows * `copies`, those of a prefilled row side by side. Layers with a form of their own (sliding windows,
@@ -32,7 +32,7 @@ class FixedCache(Cache):
         self._fixed = [layer for layer in layers if isinstance(layer, _FixedLayer)]
         self._others = [layer for layer in layers if not isinstance(layer, _FixedLayer)]
         self._prefilled, self._copies = rows, copies
-        self.read = 0  # tokens a row
+        self.read = 0  # tokens per row
 
     @property
     def takes_parts(self) -> bool:
@@ -96,7 +96,9 @@ class _FixedLayer(DynamicLayer):
             return self._prefill(key_states, value_states)
         start, stop = self._filled, self._filled + key_states.shape[2]
         if stop > self._positions:
-            raise ValueError(f"the cache has room for {self._positions} tokens a row, and they are all taken")
+            raise ValueError(
+                f"the cache has room for {self._positions} tokens per row, and they are all taken"
+            )
         for storage, states in zip(self._storage, (key_states, value_states), strict=True):
             storage[: self._rows, :, start:stop] = states
         return self._show(self._rows, stop)

@@ -1,9 +1,9 @@
 """How much arithmetic and memory traffic the method needs, counted from the models' sizes.
 
 A matrix product of [tokens, in] with weights [in, out] takes 2 * tokens * in * out operations. So a
-transformer takes 2 operations a token for each weight of its blocks, and its attention, which has no weights,
-4 * context * width a token and layer: queries with keys, weights with values. What is left out (norms,
-activations, softmax, embeddings, sampling) is below one per cent.
+transformer takes 2 operations per token for each weight of its blocks, and its attention, which has no
+weights, 4 * context * width a token and layer: queries with keys, weights with values. What is left out
+(norms, activations, softmax, embeddings, sampling) is below one per cent.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Captioning the straightforward way, as the authors' evaluation does it, to measure ours against.
+"""Captioning the baseline, as the authors' evaluation does it, to measure ours against.
 
 Images come in batches of 16. For each of K candidates the batch is encoded by CLIP again, gets new noise,
 goes through the adaptor and into Hugging Face's `generate`, with 4 beams or with sampling; CLIP then scores

@@ -15,7 +15,7 @@ class WayResult(Config):
     way: str
     images_per_second: float
     tokens_per_second: float
-    times_beams: float  # the straightforward way's images a second
+    times_beams: float  # the baseline's images per second
     times_sampling: float
     peak: Peak
 

@@ -18,8 +18,8 @@ class MachineLimits(Config):
     device: str
     dtype: str
     cores: int
-    gflops: float  # 10^9 floating-point operations a second, of square matrix products in `dtype`
-    gigabytes: float  # 10^9 bytes a second, read and written, of a large copy
+    gflops: float  # 10^9 floating-point operations per second, of square matrix products in `dtype`
+    gigabytes: float  # 10^9 bytes per second, read and written, of a large copy
 
 
 def measure_machine(device: str, dtype: torch.dtype) -> MachineLimits:

@@ -34,7 +34,7 @@ class Report(Config):
     ray: RayResult
 
     def of_matrix_rate(self, way: WayResult) -> float | None:
-        """The share of the matrix rate that one of our ways reaches, by the arithmetic it needs."""
+        """The fraction of the matrix rate that one of our ways reaches, by the arithmetic it needs."""
         gflop = {OURS: self.alone.gflop, SHARED: self.alone.gflop_shared}.get(way.way)
         return None if gflop is None else way.images_per_second * gflop / self.alone.machine.gflops
 

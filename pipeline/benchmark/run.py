@@ -19,7 +19,7 @@ from pipeline.stages.torch_runtime import Precision
 Say = Callable[[str], None]
 
 _WARM_UP, _SEED = 4, 0
-_GROWTH_SIZE, _GROWTH_TAR = 192, 20  # the embedded model's images; small tars, so that 100 images are many
+_GROWTH_SIZE, _GROWTH_TAR = 192, 20  # the built-in model's images; small tars, so that 100 images are many
 
 
 class Options(Config):
@@ -56,7 +56,7 @@ def benchmark(options: Options, work: Path, say: Say) -> Report:
 
 
 def grow(options: Options, counts: Sequence[int], work: Path, say: Say) -> Growth:
-    """Caption so many scenes through Ray, with the embedded model unless another is named."""
+    """Caption so many scenes through Ray, with the built-in model unless another is named."""
     options = options.model_copy(update={"model": options.model or str(built_in_bundle_path())})
     open_bundle(str(options.model))
     setup = _setup(options, work).model_copy(update={"source": str(work / "images" / str(counts[0]))})

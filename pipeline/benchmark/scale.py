@@ -37,7 +37,7 @@ _POINTS = 10
 
 
 class Point(Config):
-    """What was held when a share of the shards was done, in MB of 2^20 bytes."""
+    """What was held when a part of the shards was done, in MB of 2^20 bytes."""
 
     shards: int
     rows_per_second: float  # since the point before

@@ -22,7 +22,7 @@ _TIMES = 2  # each stage is timed, after a first time that warms up; the least c
 
 
 class StageTime(Config):
-    """What one stage takes of each image, and shares of the machine's limits where they are counted."""
+    """What one stage takes of each image, and fractions of the machine's limits where they are counted."""
 
     stage: str
     milliseconds: float
@@ -35,7 +35,7 @@ class Alone(Config):
 
     machine: MachineLimits
     stages: list[StageTime]
-    gflop: float  # 10^9 operations an image that captioning needs, with a draw of noise a candidate
+    gflop: float  # 10^9 operations per image that captioning needs, with a draw of noise a candidate
     gflop_shared: float  # with one draw an image, and so one prefill
 
 
@@ -128,7 +128,7 @@ class _Bench:
     def _stage(
         self, stage: str, seconds: float, flop: float | None, traffic: float | None = None
     ) -> StageTime:
-        """From seconds, operations and bytes an image."""
+        """From seconds, operations and bytes per image."""
         rate, bandwidth = self.machine.gflops * 1e9, self.machine.gigabytes * 1e9
         return StageTime(
             stage=stage,

@@ -19,7 +19,7 @@ class RayRun(Config):
 
     images: int
     seconds: float  # from the command to `_SUCCESS`
-    after_start: float  # images a second between the first file written and the last
+    after_start: float  # images per second between the first file written and the last
     memory_mb: int  # peak of driver and workers together
 
 
@@ -69,7 +69,7 @@ def _run(source: str) -> RayRun:
 
 
 def _rate_of_files(folder: Path) -> float:
-    """Rows a second, by when the files were written; NaN for a single file."""
+    """Rows per second, by when the files were written; NaN for a single file."""
     files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
     rows = sum(pq.read_metadata(file).num_rows for file in files[1:])
     seconds = files[-1].stat().st_mtime - files[0].stat().st_mtime

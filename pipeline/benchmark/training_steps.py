@@ -1,4 +1,4 @@
-"""Captions a second of a training epoch: the authors' loop and ours, turn by turn in one run."""
+"""Captions per second of a training epoch: the authors' loop and ours, turn by turn in one run."""
 
 import multiprocessing
 import time
@@ -24,7 +24,7 @@ WAYS = (AUTHORS, SINGLE, HALF)
 
 
 class Sizes(NamedTuple):
-    """What is trained: open_clip's and our name of the frozen models, and captions a step of ours."""
+    """What is trained: open_clip's and our name of the frozen models, and captions per step of ours."""
 
     clip: str
     clip_dim: int
@@ -42,7 +42,7 @@ class Pace(Config):
     peak_memory_mb: int  # of a process that does nothing else
 
 
-def training_paces(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterator[Pace]:
+def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterator[Pace]:
     """Train each way, one step each a round, and then each in a process of its own for its memory.
 
     Our text features are random: they come out of the cache, whatever they are.

@@ -17,7 +17,7 @@ from pipeline.benchmark.setup import Setup, work_of
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages
 
-BEAMS, SAMPLING = "straightforward, 4 beams", "straightforward, sampling"
+BEAMS, SAMPLING = "baseline, 4 beams", "baseline, sampling"
 OURS, SHARED = "ours", "ours, one draw for all samples"
 WAYS = (BEAMS, SAMPLING, OURS, SHARED)
 
@@ -66,7 +66,7 @@ class Ours:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
 
-class Straightforward:
+class Baseline:
     """The authors' scheme on the same tars."""
 
     def __init__(self, setup: Setup, search: Literal["beams", "sampling"]) -> None:
@@ -99,9 +99,9 @@ def _chunks(stages: CaptionStages, source: str) -> Iterator[Chunk]:
 def open_way(name: str, setup: Setup) -> Way:
     """One of WAYS, its weights loaded."""
     if name == BEAMS:
-        return Straightforward(setup, "beams")
+        return Baseline(setup, "beams")
     if name == SAMPLING:
-        return Straightforward(setup, "sampling")
+        return Baseline(setup, "sampling")
     if name == SHARED:
         together = {"samples_per_draw": setup.decoding.candidates}
         setup = setup.model_copy(update={"decoding": setup.decoding.model_copy(update=together)})

@@ -14,7 +14,7 @@ from pipeline.run.run_folder import CAPTIONS, RunFacts
 from pipeline.sources import Shard, read_chunks, shard_from_json
 from pipeline.stages.registry import STAGES
 from pipeline.stages.resources import StageResources
-from pipeline.stages.stage import Stage, StageSettings
+from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Step, steps_of
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.stages.write import CaptionWriter
@@ -60,17 +60,13 @@ class CaptionStages:
 
     def build(self, step: Step, resources: StageResources) -> Stage:
         """A stage, its weights loaded; of `resources`, device and threads count."""
-        facts, config = self.facts, self.config
-        settings = StageSettings(
-            model=facts.model,
-            pixels=self.spec,
-            decoding=facts.decoding,
-            seed=facts.seed,
-            limits=config.decode_limits(),
-            engine=facts.engine,
+        config = self.config
+        settings = self.facts.stage_settings(
+            self.spec,
+            decode_seconds=config.decode_seconds,
             feature_batch=config.feature_batch,
-            candidate_batch=config.candidate_batch,
             rerank_batch=config.rerank_batch,
+            candidate_batch=config.candidate_batch,
         )
         return step.stage.build(settings, self.runtime(resources))
 

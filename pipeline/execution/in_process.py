@@ -15,7 +15,7 @@ BuiltSteps = Sequence[tuple[Step, Stage]]
 NoteRead = Callable[[int], object]
 
 
-class InThisProcess:
+class CaptionInProcess:
     """Where a run computes without Ray: on the first GPU, or on all cores that this process may use."""
 
     @property

@@ -43,7 +43,7 @@ from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe
 
 
-class OnRay:
+class CaptionOnRay:
     """Where a run computes: on the Ray that this process is connected to, or a new local one, joined or
     started when first needed. `chosen` are the requests of its stages, None for ones fitted to the cluster.
     """

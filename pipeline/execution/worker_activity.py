@@ -21,7 +21,7 @@ _LOADING = "loading its model"
 
 
 class _Activity:
-    """Runs as an actor without a share of a CPU."""
+    """Runs as an actor without a fraction of a CPU."""
 
     def __init__(self) -> None:
         self._doing: dict[str, tuple[str, str, float]] = {}  # worker: stage, chunk, since

@@ -10,7 +10,7 @@ from maccap.config import DECODING_PRESETS, Config, DecodingConfig, decoding_pre
 from maccap.text.engines import DEFAULT_ENGINE, find_engine
 from pipeline.sources import ChunkLimits, SourceOptions
 from pipeline.sources.sample import MAX_BYTES
-from pipeline.stages.decoding.decode_image import MAX_PIXELS, Colour, DecodeLimits
+from pipeline.stages.decoding.decode_image import MAX_PIXELS, Colour
 from pipeline.stages.registry import STAGES
 from pipeline.stages.resources import Resources
 from pipeline.stages.steps import check_resources
@@ -27,7 +27,7 @@ class CaptionJobConfig(SourceOptions):
         description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
     )
     seed: int = 0
-    chunk_rows: int = Field(default=512, ge=1, description="samples a chunk, and so rows a Parquet file")
+    chunk_rows: int = Field(default=512, ge=1, description="samples per chunk, and so rows a Parquet file")
     chunk_bytes: int = Field(
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
     )
@@ -105,15 +105,6 @@ class CaptionJobConfig(SourceOptions):
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)
-
-    def decode_limits(self) -> DecodeLimits:
-        return DecodeLimits(
-            self.max_pixels,
-            self.decode_seconds,
-            self.accept_truncated,
-            self.reduce_jpegs,
-            embedded_colours=self.colour == "embedded",
-        )
 
     def decoding_over(self, defaults: DecodingConfig) -> DecodingConfig:
         """The bundle's defaults with this run's overrides. Raises UserError where they do not go together."""

@@ -6,12 +6,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from maccap.config import DecodingConfig
+from maccap.image.preprocessing import PixelSpec
 from maccap.text.engines import DEFAULT_ENGINE
 from pipeline.run.record import Facts
 from pipeline.sources.options import SourceOptions
-from pipeline.stages.decoding.decode_image import Colour
+from pipeline.stages.decoding.decode_image import Colour, DecodeLimits
 from pipeline.stages.registry import STAGES
-from pipeline.stages.stage import Stage
+from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.steps import table_schema
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.redact import redacted
@@ -61,6 +62,37 @@ class RunFacts(Facts, SourceOptions):
     def table_schema(self, stages: tuple[type[Stage], ...] = STAGES) -> pa.Schema:
         """Of the caption table that the run's stages make, of those that there are."""
         return table_schema([stage for stage in stages if stage.name in self.stages], self.requests)
+
+    def stage_settings(
+        self,
+        pixels: PixelSpec,
+        *,
+        decode_seconds: float = DecodeLimits.seconds,
+        feature_batch: int = 64,
+        rerank_batch: int = 64,
+        candidate_batch: int | None = None,
+    ) -> StageSettings:
+        """What the stages need to know of this run, for a CLIP that expects `pixels`; the rest decides no
+        caption, but for `candidate_batch` where the facts name it.
+        """
+        limits = DecodeLimits(
+            self.max_pixels,
+            decode_seconds,
+            self.accept_truncated,
+            self.reduce_jpegs,
+            embedded_colours=self.colour == "embedded",
+        )
+        return StageSettings(
+            model=self.model,
+            pixels=pixels,
+            decoding=self.decoding,
+            seed=self.seed,
+            limits=limits,
+            engine=self.engine,
+            feature_batch=feature_batch,
+            candidate_batch=self.candidate_batch or candidate_batch,
+            rerank_batch=rerank_batch,
+        )
 
     def for_footer(self) -> dict[str, Any]:
         """The facts that belong in each file: not where things lay, so that a file is the same on any

@@ -27,7 +27,7 @@ class Shown(Protocol):
 @dataclass
 class Progress:
     """Counts of a run. `rows_known` is None for tars, which hold an unknown number until they are read;
-    `chunks_of_done_shards` then tells how many chunks a shard has."""
+    `chunks_of_done_shards` then tells how many chunks per shard has."""
 
     shards: int
     rows: int = 0

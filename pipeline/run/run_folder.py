@@ -8,7 +8,7 @@
     _SUCCESS            last, and only once every chunk of every planned shard is there
 
 A resume looks at the files alone: a shard whose last chunk and all before it are written is not read again,
-and of any other the written chunks are skipped. What is held in memory is a number a chunk, never an id a
+and of any other the written chunks are skipped. What is held in memory is a number per chunk, never an id a
 row.
 """
 

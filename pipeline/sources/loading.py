@@ -60,7 +60,7 @@ class _Room:
         self._lock = Lock()
         self._held = 0
         self._reading = 0
-        self._typical = 64 << 10  # bytes an image, a running mean
+        self._typical = 64 << 10  # bytes per image, a running mean
         self._closed = False
         self.waiting = 0  # images that are read ahead
 

@@ -1,4 +1,4 @@
-"""Which names of a long list came before, from a pass over it that keeps 8 bytes a name."""
+"""Which names of a long list came before, from a pass over it that keeps 8 bytes per name."""
 
 from array import array
 from collections.abc import Iterable

@@ -22,8 +22,8 @@ class TorchRuntime(Config):
     def apply(self) -> tuple[str, "torch.dtype"]:
         """Set this process's torch threads; return the device and dtype to load weights with.
 
-        Ray sets OMP_NUM_THREADS from an actor's CPU share, which for a fraction is one, so threads are set
-        here.
+        Ray sets OMP_NUM_THREADS from an actor's fraction of a CPU, which for a fraction is one, so threads
+        are set here.
         """
         import torch
 

@@ -10,6 +10,6 @@ class CredentialsError(UserError):
 
 
 class RunError(Exception):
-    """The run itself broke (a worker died for good, a disk is full). What was written stays; starting again
-    resumes.
+    """The run itself broke (a worker died permanently, a disk is full). What was written stays; starting
+    again resumes.
     """

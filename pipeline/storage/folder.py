@@ -146,7 +146,7 @@ def _link(temporary: Path, target: str) -> None:
 
 @contextmanager
 def writing(url: str) -> Iterator[None]:
-    """Turn what a storage raises as `url` is written into a RunError that says what to mend."""
+    """Turn what a storage raises as `url` is written into a RunError that says what to fix."""
     with _explaining(url, "written"):
         yield
 
@@ -163,10 +163,10 @@ def _explaining(url: str, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"{redacted(url)} cannot be {done}: {_mend(error)}") from error
+        raise RunError(f"{redacted(url)} cannot be {done}: {_fix(error)}") from error
 
 
-def _mend(error: OSError) -> str:
+def _fix(error: OSError) -> str:
     again = "start the same command again: it resumes."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({describe(error)}). Free some space there, and {again}"

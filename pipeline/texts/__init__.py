@@ -14,7 +14,7 @@
 Importing it imports neither torch nor Ray.
 """
 
-from pipeline.texts.caption_set import CaptionSet, Dropped, Example
+from pipeline.texts.caption_set import CaptionSet, Dropped, DroppedText
 from pipeline.texts.clean import Reason
 from pipeline.texts.config import TextConfig
 from pipeline.texts.held_out import Division, hold_out
@@ -24,7 +24,7 @@ __all__ = [
     "CaptionSet",
     "Division",
     "Dropped",
-    "Example",
+    "DroppedText",
     "Reason",
     "TextConfig",
     "hold_out",

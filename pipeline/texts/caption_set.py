@@ -13,7 +13,7 @@ _EXAMPLE_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
-class Example:
+class DroppedText:
     """One dropped caption: its file, its place there (`line 7`), and how its text begins, with escapes for
     what cannot be printed.
     """
@@ -32,14 +32,14 @@ class Dropped:
     """The captions dropped for one reason, with the first few as examples."""
 
     count: int = 0
-    examples: list[Example] = field(default_factory=list)
+    examples: list[DroppedText] = field(default_factory=list)
 
     def add(self, file: str, place: str, text: str) -> None:
         self.count += 1
         if len(self.examples) < EXAMPLES_KEPT:
             start = " ".join(text[: 2 * _EXAMPLE_CHARACTERS].split())
             start = start if len(start) <= _EXAMPLE_CHARACTERS else start[: _EXAMPLE_CHARACTERS - 3] + "..."
-            self.examples.append(Example(printable(file), place, _printable(start)))
+            self.examples.append(DroppedText(printable(file), place, _printable(start)))
 
 
 @dataclass(frozen=True)

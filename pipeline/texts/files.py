@@ -44,7 +44,7 @@ class CaptionFile:
 
 
 @dataclass
-class Selection:
+class CaptionFiles:
     """What CAPTIONS stand for: the files in order, a line for each folder on what it was taken for, and what
     was left out there.
     """
@@ -54,7 +54,7 @@ class Selection:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
-def caption_files(sources: Sequence[str]) -> Selection:
+def caption_files(sources: Sequence[str]) -> CaptionFiles:
     """All files of all sources, each once: sources in the order given, the files of each in sorted order. A
     source may also be `@FILE` or a list, as `pipeline.storage.expand` has it.
 
@@ -62,7 +62,7 @@ def caption_files(sources: Sequence[str]) -> Selection:
     UserError where a source has none.
     """
     files: dict[tuple[Any, str], CaptionFile] = {}
-    selection = Selection([])
+    selection = CaptionFiles([])
     for source in sources:
         try:
             found = list(_files(source if "://" in source else str(Path(source).expanduser()), selection))
@@ -78,7 +78,7 @@ def caption_files(sources: Sequence[str]) -> Selection:
     return selection
 
 
-def _files(source: str, selection: Selection) -> Iterator[CaptionFile]:
+def _files(source: str, selection: CaptionFiles) -> Iterator[CaptionFile]:
     found = False
     for named in expand(source, "CAPTIONS", _is_file).named:
         filesystem, path = locate(named.url)
@@ -119,7 +119,7 @@ def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
     return file
 
 
-def _folder(filesystem: Any, path: str, source: str, selection: Selection) -> list[CaptionFile]:
+def _folder(filesystem: Any, path: str, source: str, selection: CaptionFiles) -> list[CaptionFile]:
     listed = entries(filesystem, path)
     kind = own_output(path, *_names(listed))
     if kind is not None:

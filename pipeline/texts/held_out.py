@@ -19,14 +19,14 @@ class Division:
 
 
 def hold_out(texts: Sequence[str], amount: float) -> Division:
-    """Set aside `amount` of the texts: a share below 1, or a count; 0 sets none aside.
+    """Set aside `amount` of the texts: a fraction below 1, or a count; 0 sets none aside.
 
     Chosen are the texts with the smallest hash, so the choice depends on no order and no seed, and more texts
     move few across. Texts that differ only in case and punctuation have one hash and stay on one side, for
     which a few more than `amount` may be set aside. Raises UserError where no text would be left to train on.
     """
     if amount < 0 or (amount >= 1 and amount != int(amount)):
-        raise UserError(f"held_out: {amount:g} is neither a share (0 to 1) nor a number of captions.")
+        raise UserError(f"held_out: {amount:g} is neither a fraction (0 to 1) nor a number of captions.")
     count = int(amount) if amount >= 1 else max(1, round(amount * len(texts))) if amount else 0
     hashes = [_hash(text) for text in texts]
     limit = sorted(hashes)[:count][-1] if count and hashes else -1

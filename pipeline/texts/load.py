@@ -13,7 +13,7 @@ from pipeline.storage.redact import printable
 from pipeline.texts.caption_set import CaptionSet, Dropped
 from pipeline.texts.clean import Reason, clean
 from pipeline.texts.config import TextConfig
-from pipeline.texts.files import CaptionFile, Selection, caption_files
+from pipeline.texts.files import CaptionFile, CaptionFiles, caption_files
 from pipeline.texts.found import Found, NoCaptionsError, Note
 from pipeline.texts.read import place_unit, read_file
 
@@ -64,7 +64,7 @@ def _opened(fetched: Future[bytes]) -> io.BufferedReader:
 class _Counter:
     """Decides for every caption whether it is kept, and counts."""
 
-    def __init__(self, config: TextConfig, selection: Selection) -> None:
+    def __init__(self, config: TextConfig, selection: CaptionFiles) -> None:
         self._selection = selection
         self._forms: dict[str, tuple[int, str]] = {}
         self._refusal: NoCaptionsError | None = None

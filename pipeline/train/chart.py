@@ -37,7 +37,7 @@ def draw(output: str, records: Sequence[StepRecord]) -> None:
         at = [step for step, _ in evaluations]
         loss.plot(at, [e.loss for _, e in evaluations], "o-", color=_HELD_OUT, label="held out")
         accuracy.plot(at, [e.accuracy for _, e in evaluations], "o-", color=_HELD_OUT, label="held out")
-    _name(loss, "loss (nats a text token)")
+    _name(loss, "loss (nats per text token)")
     _name(accuracy, "token accuracy")
     _name(rate, "learning rate")
     loss.legend(frameon=False)

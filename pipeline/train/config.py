@@ -70,7 +70,7 @@ class TrainJobConfig(Config):
     held_out: float | None = Field(
         default=None,
         ge=0,
-        description="captions set aside for evaluation, a share below 1 or a count; "
+        description="captions set aside for evaluation, a fraction below 1 or a count; "
         f"left out: {_HELD_OUT_SHARE:.0%}, at most {_HELD_OUT_MOST}",
     )
     evaluate_every: int = Field(default=500, ge=1, description="steps between evaluations")
@@ -78,18 +78,18 @@ class TrainJobConfig(Config):
     samples: int = Field(default=6, ge=0, description="held-out captions to show as they are written back")
     warm_start: bool = Field(default=False, description="begin with the adaptor of --init, not a fresh one")
     half: bool | None = Field(
-        default=None, description="store the bundle's weights as float16; left out: as --init stores them"
+        default=None, description="store the bundle's weights as float16; default: as --init stores them"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="of the language model; auto: bfloat16 on a GPU, else float32"
     )
     threads: int | None = Field(
-        default=None, ge=1, description="of torch, in each worker; left out: fitted to the machine"
+        default=None, ge=1, description="of torch, in each worker; default: fitted to the machine"
     )
     workers: int | None = Field(default=None, ge=1, description="left out: one for each GPU, or one")
     worker: WorkerResources | None = Field(
-        default=None, description="what each worker asks of Ray; left out: fitted to the machine or cluster"
+        default=None, description="what each worker asks of Ray; default: fitted to the machine or cluster"
     )
     worker_failures: int = Field(default=3, ge=0, description="lost workers after which the run gives up")
     cache: str | None = Field(

@@ -1,19 +1,21 @@
 """TensorBoard event files in OUTPUT/tensorboard, one for the steps between two checkpoints.
 
 TensorBoard reads a folder's files in the order of their names. Written whole, they never repeat a step, and
-an object store can hold them.
+an object store can hold them. Without tensorboardX, an extra of the package, none is written.
 """
 
 import re
-import struct
-from collections.abc import Iterator, Sequence
-
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.record_writer import masked_crc32c
-from tensorboardX.summary import scalar, text
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pipeline.storage.folder import Folder
 from pipeline.train.history import HeldOut, StepRecord
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.maccap")
 
@@ -26,11 +28,17 @@ class Events:
 
     def write(self, records: Sequence[StepRecord]) -> None:
         """The steps since the last write."""
-        self._folder.make()
-        events = [Event(wall_time=records[0].time, file_version="brain.Event:2")]
-        events += [event for record in records for event in _events(record)]
-        data = b"".join(_framed(event.SerializeToString()) for event in events)
-        self._folder.write(f"events.out.tfevents.{records[-1].step:09d}.maccap", data)
+        if find_spec("tensorboardX") is None:
+            return
+        from tensorboardX import SummaryWriter
+
+        with TemporaryDirectory() as folder:
+            with SummaryWriter(folder) as writer:
+                for record in records:
+                    _add(writer, record)
+            (file,) = Path(folder).iterdir()
+            self._folder.make()
+            self._folder.write(f"events.out.tfevents.{records[-1].step:09d}.maccap", file.read_bytes())
 
     def back_to(self, step: int) -> None:
         """Remove what lies beyond `step`, and what a killed writer left half written."""
@@ -40,33 +48,27 @@ class Events:
                 self._folder.remove(name)
 
 
-def _events(record: StepRecord) -> Iterator[Event]:
+def _add(writer: "SummaryWriter", record: StepRecord) -> None:
     figures = {
         "training/loss": record.loss,
         "training/accuracy": record.accuracy,
         "training/learning_rate": record.learning_rate,
     }
-    summaries = [scalar(tag, value) for tag, value in figures.items()]
     if record.held_out:
-        summaries += _held_out(record.held_out)
-    for summary in summaries:
-        yield Event(wall_time=record.time, step=record.step, summary=summary)
+        figures |= {
+            "held_out/loss": record.held_out.loss,
+            "held_out/accuracy": record.held_out.accuracy,
+        }
+    for tag, value in figures.items():
+        writer.add_scalar(tag, value, record.step, record.time)
+    if record.held_out and record.held_out.samples:
+        writer.add_text("held_out/samples", _samples(record.held_out), record.step, record.time)
 
 
-def _held_out(evaluation: HeldOut) -> Iterator[object]:
-    yield scalar("held_out/loss", evaluation.loss)
-    yield scalar("held_out/accuracy", evaluation.accuracy)
-    if evaluation.samples:
-        rows = [f"| {_cell(s.caption)} | {_cell(s.written)} |" for s in evaluation.samples]
-        yield text("held_out/samples", "\n".join(["| held out | written back |", "|---|---|", *rows]))
+def _samples(evaluation: HeldOut) -> str:
+    rows = [f"| {_cell(s.caption)} | {_cell(s.written)} |" for s in evaluation.samples]
+    return "\n".join(["| held out | written back |", "|---|---|", *rows])
 
 
 def _cell(caption: str) -> str:
     return caption.replace("|", "\\|")
-
-
-def _framed(data: bytes) -> bytes:
-    """A record of a TFRecord file: length, its checksum, data, its checksum."""
-    length = struct.pack("<Q", len(data))
-    sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
-    return length + sums[0] + data + sums[1]

@@ -8,7 +8,7 @@ folder, named by captions and CLIP:
     complete.json         last: every chunk is there
 
 A chunk appears whole or not at all and its content depends on its captions and CLIP alone, so a killed build
-goes on with what is missing, and several builders at once only repeat each other's work.
+resumes with what is missing, and several builders at once only repeat each other's work.
 
 A chunk's file ends, after its array, in a digest of its position, its captions and that array. So a damaged
 file, one of another position, or rows that were moved are noticed where the cache is opened, by reading it.

@@ -22,8 +22,8 @@ class Reconstruction(BaseModel):
 class HeldOut(BaseModel):
     """One evaluation."""
 
-    loss: float  # nats a text token
-    accuracy: float  # share of text tokens
+    loss: float  # nats per text token
+    accuracy: float  # fraction of text tokens
     samples: list[Reconstruction]
 
 

@@ -15,7 +15,7 @@ from pipeline.train.towers import Towers
 from pipeline.train.work import TrainingWork
 
 
-class InThisProcess:
+class TrainInProcess:
     """A `pipeline.train.run.Machine`. Raises UserError for settings that ask for Ray or a missing GPU."""
 
     workers = 1

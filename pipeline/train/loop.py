@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe
-from pipeline.train.chart import draw
 from pipeline.train.checkpoint import Checkpoint, Checkpoints
 from pipeline.train.events import Events
 from pipeline.train.history import History, StepRecord
@@ -80,13 +80,19 @@ class _Recorder:
             self._history.write(new)
             self._events.write(new)
             self._checkpoints.save(Checkpoint(step, trainer.adaptor.config, trainer.state()))
-            draw(self._output, self._records)
+            self._draw()
         except OSError as error:
             raise RunError(
                 f"{self._output} cannot be written at step {step}: {describe(error)}. "
                 "Put that right and start the same command again: it goes on from its last checkpoint."
             ) from error
         self._saved = len(self._records)
+
+    def _draw(self) -> None:
+        if find_spec("matplotlib") is not None:  # an extra of the package
+            from pipeline.train.chart import draw
+
+            draw(self._output, self._records)
 
 
 def _resume(work: TrainingWork, trainee: Trainee, world: int) -> int:

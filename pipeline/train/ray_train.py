@@ -39,7 +39,7 @@ _POLL_SECONDS = 0.3
 _RAY_FOLDER = ".ray"  # of Ray Train's own, in OUTPUT
 
 
-class OnRay:
+class TrainOnRay:
     """The Ray a run works on, joined or started when first needed, and the workers it is to have there
     (`pipeline.train.run.Machine`).
     """
@@ -109,7 +109,7 @@ class OnRay:
 
 def _train(
     work: TrainingWork,
-    cluster: OnRay,
+    cluster: TrainOnRay,
     failures: int,
     observe: Callable[[StepRecord], object],
     stop: Callable[[], bool],
@@ -136,7 +136,7 @@ def _train(
     return bool(outcome)
 
 
-def _trainer(work: TrainingWork, cluster: OnRay, failures: int, relay: Any) -> TorchTrainer:
+def _trainer(work: TrainingWork, cluster: TrainOnRay, failures: int, relay: Any) -> TorchTrainer:
     worker = cluster.worker
     filesystem, path = fsspec.core.url_to_fs(work.output)
     runtime = TorchRuntime(

@@ -47,7 +47,7 @@ class TrainSummary(Config):
     captions_per_second: float
 
 
-class Machine(Protocol):
+class TrainMachine(Protocol):
     """Where a run computes: this process, or a Ray cluster."""
 
     @property
@@ -115,17 +115,17 @@ def train_bundle(
     return summary
 
 
-def _machine(config: TrainJobConfig, local: bool) -> Machine:
+def _machine(config: TrainJobConfig, local: bool) -> TrainMachine:
     if local:
-        from pipeline.train.local import InThisProcess
+        from pipeline.train.local import TrainInProcess
 
-        return InThisProcess(config)
-    from pipeline.train.ray_train import OnRay
+        return TrainInProcess(config)
+    from pipeline.train.ray_train import TrainOnRay
 
-    return OnRay(config)
+    return TrainOnRay(config)
 
 
-def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: Machine) -> Precision:
+def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: TrainMachine) -> Precision:
     """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
     if config.precision != "auto":
         return config.precision
@@ -147,7 +147,7 @@ def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:
 
 
 def _features(
-    captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: Machine
+    captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: TrainMachine
 ) -> tuple[FeatureCache, int]:
     """The complete feature cache, and how many captions are new in it. Raises UserError, RunError."""
     place = absolute(config.cache) if config.cache else default_cache()

@@ -1,4 +1,4 @@
-"""`maccap benchmark` as a person runs it, on a tiny model and a real Ray."""
+"""Also for benchmark_training.py: `maccap benchmark` as a person runs it, on a tiny model and a real Ray."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.benchmark import main
+from jobs.benchmark_training import main as training
 from pipeline.storage.errors import UserError
 from tests.commands import maccap, run
 
@@ -24,7 +25,7 @@ def test_the_last_line_is_json_and_tables_stand_above(small_bundle: Path, tmp_pa
     assert all(way["images_per_second"] > 0 and way["peak"]["memory_mb"] > 100 for way in report["ways"])
     assert report["ways"][0]["times_beams"] == report["ways"][1]["times_sampling"] == 1
     assert report["ray"]["memory_mb"] > report["ways"][2]["peak"]["memory_mb"]
-    assert any("straightforward, 4 beams" in row for row in tables)
+    assert any("baseline, 4 beams" in row for row in tables)
     assert "Traceback" not in done.stderr
 
 
@@ -40,3 +41,17 @@ def test_the_last_line_is_json_and_tables_stand_above(small_bundle: Path, tmp_pa
 def test_mistakes_are_named_before_anything_runs(options: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         main(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip": "ViT-Q-9"}, "--clip ViT-Q-9 is no model of open_clip"),
+        ({"llm": "opt-9t"}, "choose one of opt-125m"),
+        ({}, "1 captions are too few to time"),
+    ],
+)
+def test_mistakes_of_the_training_benchmark(options: dict[str, str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("a red dog\n")
+    with pytest.raises(UserError, match=message):
+        training([str(tmp_path / "captions.txt")], **options)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""A command ends whole, however it is asked to: no process is left, nothing but its answer is on stdout."""
+"""Also for output.py: A command ends whole, however it is asked to: no process is left, nothing but its
+answer is on stdout.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Bundles: written, opened from folders and URLs, and refused with a reason."""
+"""Also for config.py: bundles: written, opened from folders and URLs, and refused with a reason."""
 
 import json
 import shutil

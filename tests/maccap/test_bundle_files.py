@@ -1,4 +1,6 @@
-"""Bundles with code, pickles or paths out of themselves: refused, the file named and nothing run."""
+"""Also for tower_config.py: bundles with code, pickles or paths out of themselves: refused, the file named
+and nothing run.
+"""
 
 import os
 import pickle

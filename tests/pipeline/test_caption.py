@@ -71,7 +71,7 @@ def test_an_interrupted_retry_leaves_the_chunks_with_errors_missing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.execution.in_process.InThisProcess.caption", interrupted)
+    monkeypatch.setattr("pipeline.execution.in_process.CaptionInProcess.caption", interrupted)
     with pytest.raises(KeyboardInterrupt):
         caption_archive(source, str(output), str(small_bundle), CONFIG, retry_errors=True, local=True)
     assert unfinished([shard.id for shard in plan_source(source).shards], folder.written()) == ["s-1.tar"]

@@ -1,4 +1,4 @@
-"""Which parts of the method earn their place in the embedded world: the tables of the model card."""
+"""Which parts of the method earn their place in the synthetic scenes: the tables of the model card."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import Outcome, evaluate, render_test_set, retrieve
 from maccap.scenes.evaluation.score import Scores, score
-from maccap.scenes.training.build import Towers, cached_tensors
+from maccap.scenes.training.build import BuiltTowers, cached_tensors
 from maccap.scenes.world.scene import Split
 
 NOISE_VARIANCES = (0.0, 0.004, 0.016, 0.032, 0.064)
@@ -48,7 +48,7 @@ class Ablation:
     """
 
     def __init__(
-        self, bundle: Bundle, towers: Towers, split: Split, count: int, seed: int, steps: int
+        self, bundle: Bundle, towers: BuiltTowers, split: Split, count: int, seed: int, steps: int
     ) -> None:
         self.bundle, self.towers, self.seed, self.steps = bundle, towers, seed, steps
         self.clip = bundle.load_clip()
@@ -141,7 +141,7 @@ class Ablation:
 
 
 def _require_same(
-    what: str, a: dict[str, Tensor], b: dict[str, Tensor], bundle: Bundle, towers: Towers
+    what: str, a: dict[str, Tensor], b: dict[str, Tensor], bundle: Bundle, towers: BuiltTowers
 ) -> None:
     """To half precision, as the bundle may be stored."""
     if a.keys() != b.keys() or not all(torch.equal(a[name].half(), b[name].half()) for name in a):

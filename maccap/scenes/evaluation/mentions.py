@@ -1,4 +1,4 @@
-"""Read a caption of the embedded world back: which objects it names, how many, and where."""
+"""Read a caption of the synthetic scenes back: which objects it names, how many, and where."""
 
 import re
 from dataclasses import dataclass

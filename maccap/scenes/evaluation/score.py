@@ -1,10 +1,8 @@
-"""Score captions of the embedded world: against what is in the scene, and by CIDEr-D against references."""
+"""Score captions of synthetic scenes: against what is in the scene, and by CIDEr-D against references."""
 
 import re
 from collections.abc import Sequence
 from typing import ClassVar
-
-from pycocoevalcap.cider.cider import Cider
 
 from maccap.config import Config
 from maccap.scenes.evaluation.mentions import Mentions, parse
@@ -13,7 +11,7 @@ from maccap.scenes.world.lexicon import BACKGROUNDS, NOUNS
 
 
 class Scores(Config):
-    """All are shares of 1 except CIDEr-D (0 to 10); None where nothing of the kind was said.
+    """All are fractions of 1 except CIDEr-D (0 to 10); None where nothing of the kind was said.
 
     precision: objects named that are there. recall: objects there, and named by a reference, that are named.
     background and count: right among those stated. relation: true among those stated.
@@ -31,8 +29,8 @@ class Scores(Config):
 
     def shown(self) -> list[str]:
         """The scores that `SHOWN` names, to read in a table."""
-        shares = (self.precision, self.recall, self.background, self.count, self.relation)
-        return [*("-" if share is None else f"{share:.3f}" for share in shares), f"{self.cider_d:.2f}"]
+        parts = (self.precision, self.recall, self.background, self.count, self.relation)
+        return [*("-" if part is None else f"{part:.3f}" for part in parts), f"{self.cider_d:.2f}"]
 
 
 def score(captions: Sequence[str | None], facts: Sequence[SceneFacts]) -> Scores:
@@ -58,6 +56,8 @@ def score(captions: Sequence[str | None], facts: Sequence[SceneFacts]) -> Scores
 
 def cider_d(captions: Sequence[str | None], references: Sequence[Sequence[str]]) -> float:
     """CIDEr-D (Vedantam et al. 2015) with document frequencies from these references."""
+    from pycocoevalcap.cider.cider import Cider  # an extra of the package
+
     candidates = {i: [_words(caption or "")] for i, caption in enumerate(captions)}
     wanted = {i: [_words(text) for text in texts] for i, texts in enumerate(references)}
     value, _ = Cider().compute_score(wanted, candidates)

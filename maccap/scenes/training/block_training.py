@@ -1,7 +1,7 @@
-"""How the embedded world's transformers are trained.
+"""How the built-in model's transformers are trained.
 
-From the same weights, Muon took the share of images whose numbers are all read rightly from 0.44 to 0.53 in
-60 steps; AdamW had stood still for 400.
+From the same weights, Muon took the fraction of images whose numbers are all read rightly from 0.44 to 0.53
+in 60 steps; AdamW had stood still for 400.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The embedded model's two frozen towers, trained from nothing in a work folder, and captions beside them.
+"""The built-in model's two frozen towers, trained from nothing in a work folder, and captions beside them.
 
 The adaptor between them is trained from those captions as any other bundle's is. A part that is finished is
 not trained again, so that the build can be stopped and started.
@@ -20,7 +20,7 @@ from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
-from maccap.scenes.training.progress import Report
+from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.train_clip import train_image_tower, train_text_tower
 from maccap.scenes.training.train_language_model import train_language_model
 from maccap.scenes.world.facts import split_captions
@@ -52,7 +52,7 @@ class BuildConfig(Config):
         return self.model_copy(update=longer | {"caption_scenes": scenes})
 
 
-class Towers:
+class BuiltTowers:
     """The two frozen models in a work folder, and the training captions with their text features.
 
     Raises ValueError where the folder holds a model that was trained with other settings.
@@ -92,7 +92,7 @@ class Towers:
         return cached_tensors(path, lambda: {"features": text_features(self.clip, self.captions)})["features"]
 
     def adaptor_config(self) -> AdaptorConfig:
-        """Of an adaptor of the embedded size between these towers."""
+        """Of an adaptor of the built-in size between these towers."""
         dim = self.clip.embed_dim
         sizes = {"clip_dim": dim, "llm_dim": self.lm.embedding_dim, "input_scale": dim**0.5, **ADAPTOR}
         return AdaptorConfig.model_validate(sizes)
@@ -109,7 +109,7 @@ class Towers:
             noise_variance=noise_variance,
             config=training,
         )
-        report = Report(f"adaptor, noise {noise_variance:g}, {copies} copies", training.steps)
+        report = ProgressReport(f"adaptor, noise {noise_variance:g}, {copies} copies", training.steps)
         for step in range(training.steps):
             report(step, **trainer.train_step(step)._asdict())
         return adaptor.eval()

@@ -1,4 +1,4 @@
-"""What the patches of an image are taught while the embedded CLIP's image tower trains."""
+"""What the patches of an image are taught while the built-in CLIP's image tower trains."""
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Sides(nn.Linear):
 
     def loss(self, patches: Tensor, scenes: list[Scene]) -> tuple[Tensor, float]:
         """Mean nats over the patches, of tokens [B, P, D] of unit length, that show one of two kinds which
-        stand clearly apart, and the share of them that are right; zeros where no scene has such.
+        stand clearly apart, and the fraction of them that are right; zeros where no scene has such.
         """
         labels = torch.from_numpy(np.stack([_side_labels(scene) for scene in scenes])).flatten()
         asked = labels != _UNTOLD

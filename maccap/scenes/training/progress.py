@@ -5,7 +5,7 @@ import sys
 import time
 
 
-class Report:
+class ProgressReport:
     """Call once a step with the step's figures; prints their running means as a JSON line on stderr."""
 
     def __init__(self, what: str, steps: int, every_seconds: float = 20.0) -> None:

@@ -1,4 +1,4 @@
-"""One linear readout of what a feature says, shared by texts and images while the embedded CLIP trains.
+"""One linear readout of what a feature says, shared by texts and images while the built-in CLIP trains.
 
 Contrastive learning alone needs a great many examples before a feature says *how many* and *where*, since
 most captions differ in what they name. Here a linear layer also reads the facts off every feature: the
@@ -28,7 +28,7 @@ _ABSENT, _SEVERAL = 0, 4  # between them the numbers one to three
 _UNTOLD = 0
 
 
-class Facts(NamedTuple):
+class ReadoutFacts(NamedTuple):
     """What is to be read off each of B features."""
 
     numbers: Tensor  # [B, nouns]: 0 absent, 1 to 3, or 4 for several
@@ -51,7 +51,7 @@ class Readout(nn.Module):
         self.nowhere = nn.Parameter(torch.zeros(1))
         self.relation = nn.Linear(dim, len(RELATIONS) + 1)
 
-    def loss(self, features: Tensor, facts: Facts) -> Tensor:
+    def loss(self, features: Tensor, facts: ReadoutFacts) -> Tensor:
         """Mean over `features` [B, D] of the nats that all facts of one cost."""
         noisy = F.normalize(features + _NOISE * torch.randn_like(features), dim=-1)
         total = features.new_zeros(())
@@ -69,18 +69,18 @@ class Readout(nn.Module):
         return numbers, self.relation(scaled), place
 
     @torch.no_grad()
-    def accuracy(self, features: Tensor, facts: Facts) -> float:
+    def accuracy(self, features: Tensor, facts: ReadoutFacts) -> float:
         """Share of features [B, D] of which every number is read rightly."""
         return (self(features)[0].argmax(-1) == facts.numbers).all(1).float().mean().item()
 
     @torch.no_grad()
-    def relations_right(self, features: Tensor, facts: Facts) -> float:
+    def relations_right(self, features: Tensor, facts: ReadoutFacts) -> float:
         """Share of features [B, D] with a relation to tell of which it is read rightly."""
         read = self(features)[1].argmax(-1) == facts.relation
         return read[facts.relation != _UNTOLD].float().mean().item()
 
 
-def facts_of_texts(captions: Sequence[str]) -> Facts:
+def facts_of_texts(captions: Sequence[str]) -> ReadoutFacts:
     """What captions say, and nothing of what they leave out."""
     facts = _blank(len(captions))
     for row, caption in enumerate(captions):
@@ -96,7 +96,7 @@ def facts_of_texts(captions: Sequence[str]) -> Facts:
     return facts
 
 
-def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
+def facts_of_scenes(scenes: Sequence[Scene]) -> ReadoutFacts:
     """What complete captions tell of an image."""
     facts = _blank(len(scenes))
     for row, scene in enumerate(scenes):
@@ -109,8 +109,8 @@ def facts_of_scenes(scenes: Sequence[Scene]) -> Facts:
     return facts
 
 
-def _blank(rows: int) -> Facts:
-    return Facts(
+def _blank(rows: int) -> ReadoutFacts:
+    return ReadoutFacts(
         torch.full((rows, len(NOUNS)), _ABSENT),
         torch.full((rows,), _UNTOLD),
         torch.full((rows,), len(BACKGROUNDS)),

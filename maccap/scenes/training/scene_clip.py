@@ -1,4 +1,4 @@
-"""The embedded CLIP while it trains: open_clip's own class at a tiny size, with a vocabulary of its own."""
+"""The built-in CLIP while it trains: open_clip's own class at a tiny size, with a vocabulary of its own."""
 
 import gzip
 import json

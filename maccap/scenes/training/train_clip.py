@@ -1,4 +1,4 @@
-"""Train the embedded CLIP from nothing on rendered scenes: first its text tower, then its image tower.
+"""Train the built-in CLIP from nothing on rendered scenes: first its text tower, then its image tower.
 
 The text tower learns from text alone: a caption that leaves details out finds the complete caption of its
 scene among those of near copies. Then it is locked, and the image tower learns to put an image where its
@@ -22,7 +22,7 @@ from torch import Tensor
 from maccap.scenes.training.block_training import BlockTraining
 from maccap.scenes.training.dense import CLASSES, Sides, dense_loss
 from maccap.scenes.training.near_copies import also_true, scene_batch
-from maccap.scenes.training.progress import Report
+from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.readout import Readout, facts_of_scenes, facts_of_texts
 from maccap.scenes.training.scene_clip import VOCABULARY, SceneClip, model_config, write_vocabulary
 from maccap.scenes.world.captions import complete_caption, scene_captions, tags
@@ -52,7 +52,7 @@ def train_text_tower(
     training = BlockTraining(
         {**clip.text_parameters(), **dict(readout.named_parameters())}, steps, learning_rate
     )
-    report = Report("CLIP, text tower", steps)
+    report = ProgressReport("CLIP, text tower", steps)
     for step in range(steps):
         scenes = scene_batch(rng, batch)
         complete = [complete_caption(scene, rng) for scene in scenes]
@@ -85,7 +85,7 @@ def train_image_tower(
     sides = Sides(clip.config["embed_dim"])
     learning = {**dict(clip.visual.named_parameters()), **dict(sides.named_parameters())}
     training = BlockTraining(learning, steps, learning_rate)
-    report = Report("CLIP, image tower", steps)
+    report = ProgressReport("CLIP, image tower", steps)
     with torch.no_grad():
         names = clip.encode_texts(CLASSES)
     for step in range(steps):
@@ -127,7 +127,7 @@ def contrastive_loss(
     logit_scale: Tensor, whole: Tensor, partial: Tensor, scenes: list[Scene], captions: list[str]
 ) -> tuple[Tensor, float]:
     """CLIP's loss over images or complete captions `whole` [B, D] and the `captions`' features `partial`
-    [B, D]: each picks its own among the other's, those that are also true of it left out. And the share of
+    [B, D]: each picks its own among the other's, those that are also true of it left out. And the fraction of
     rows of `whole` that pick rightly.
     """
     logits = (logit_scale.exp() * whole @ partial.T).masked_fill(also_true(scenes, captions), -1e4)

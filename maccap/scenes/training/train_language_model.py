@@ -1,4 +1,4 @@
-"""Train the embedded language model, a tiny OPT, from nothing on the world's captions.
+"""Train the built-in language model, a tiny OPT, from nothing on the world's captions.
 
 A frozen language model can be steered by a prefix only as far as it learned to use what comes before a
 caption. So it reads documents rather than captions: the five captions of one scene in a row, and tag lists
@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.scenes.training.block_training import BlockTraining
-from maccap.scenes.training.progress import Report
+from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.world.captions import scene_captions, tags
 from maccap.scenes.world.lexicon import RELATIONS
 from maccap.scenes.world.scene import sample_scene
@@ -96,7 +96,7 @@ def train_language_model(
     rng = np.random.default_rng([1, seed])
     stream = documents(rng)
     training = BlockTraining(dict(model.named_parameters()), steps, learning_rate)
-    report = Report("language model", steps)
+    report = ProgressReport("language model", steps)
     for step in range(steps):
         rows = torch.tensor([_row(stream, tokenizer, length + 1) for _ in range(batch)])
         with torch.autocast("cpu", torch.bfloat16):

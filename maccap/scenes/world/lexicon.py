@@ -1,4 +1,4 @@
-"""The words of the embedded world: fifty everyday objects and eight places.
+"""The words of the synthetic scenes: fifty everyday objects and eight places.
 
 The order of `NOUNS` is the order people would name things in (the living before vehicles before
 things), and captions follow it most of the time.

@@ -1,4 +1,4 @@
-"""Scenes of the embedded world: what is in them, where it stands, and which split they belong to.
+"""Scenes of the synthetic scenes: what is in them, where it stands, and which split they belong to.
 
 A scene is one background and one to three kinds of objects, one to three of each. Splits are disjoint
 in two ways. Random streams differ, and every *pair* of kinds belongs to one split: a test scene either

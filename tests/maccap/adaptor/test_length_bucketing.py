@@ -1,4 +1,4 @@
-"""Which captions a step sees."""
+"""Which captions per step sees."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Region features on hand-made tokens and attention."""
+"""Also for features.py: region features on hand-made tokens and attention."""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""Language-model families, tiny and random: each decodes what it reads, or is refused by name.
+"""Also for self_check.py: language-model families, tiny and random: each decodes what it reads, or is
+refused by name.
 
 README lists what this finds. A verdict of `right` is held against the model's own passes without a cache,
 for greedy, sampled and beam decoding: the self-check can neither let a wrong model through nor refuse a right

@@ -1,4 +1,4 @@
-"""The straightforward way is the same method: without noise, its beams are ours."""
+"""The baseline is the same method: without noise, its beams are ours."""
 
 import json
 import shutil

@@ -1,4 +1,6 @@
-"""The training benchmark at toy sizes: every way trains, and the authors' loop is the paper's."""
+"""Also for authors_training.py: the training benchmark at toy sizes: every way trains, and the authors'
+loop is the paper's.
+"""
 
 from collections.abc import Callable
 

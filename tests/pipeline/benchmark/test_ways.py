@@ -1,4 +1,6 @@
-"""The ways that are compared caption the same images, as often and as long."""
+"""Also for setup.py, stages_alone.py and machine.py: the ways that are compared caption the same images,
+as often and as long.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole chain of stages on a real, tiny, random model, without Ray."""
+"""Also for caption_stages.py: the whole chain of stages on a real, tiny, random model, without Ray."""
 
 from pathlib import Path
 from typing import Any

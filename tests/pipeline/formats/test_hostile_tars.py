@@ -1,4 +1,4 @@
-"""Tars that lie, hide or never end: every sample is a row, and what can be read on is."""
+"""Also for tar.py: tars that lie, hide or never end: every sample is a row, and what can be read on is."""
 
 import json
 import subprocess

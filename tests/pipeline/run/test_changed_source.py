@@ -1,4 +1,6 @@
-"""An archive that changes while a run of it is under way: refused by name, or accepted as it is now."""
+"""Also for pinned_plan.py: an archive that changes while a run of it is under way: refused by name, or
+accepted as it is now.
+"""
 
 import json
 import os

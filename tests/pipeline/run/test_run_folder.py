@@ -1,3 +1,5 @@
+"""Also for completed_chunks.py."""
+
 import json
 import os
 import sys
@@ -9,30 +11,10 @@ import pytest
 from maccap.config import DecodingConfig
 from pipeline.chunk import Chunk
 from pipeline.run.completed_chunks import unfinished
-from pipeline.run.facts import RunFacts
 from pipeline.run.run_folder import RunFolder
 from pipeline.stages.write import CaptionWriter
 from pipeline.storage.errors import RunError, UserError
-from tests.captions import CAPTION_SCHEMA
-
-
-def _facts(**changes: Any) -> RunFacts:
-    facts = {
-        "source": "/data/tars",
-        "keys": "auto",
-        "model": "/models/scenes",
-        "model_fingerprint": "f" * 64,
-        "decoding": DecodingConfig(),
-        "seed": 0,
-        "chunk_rows": 4,
-        "chunk_bytes": 1000,
-        "max_pixels": 1000,
-        "max_bytes": 1000,
-        "accept_truncated": False,
-        "precision": "float32",
-        "version": "1",
-    }
-    return RunFacts(**{**facts, **changes})
+from tests.captions import CAPTION_SCHEMA, run_facts
 
 
 def _write(path: Path, shard: str, position: int, last: bool = False, error: str | None = None) -> None:
@@ -45,13 +27,13 @@ def _write(path: Path, shard: str, position: int, last: bool = False, error: str
 def test_run_json_comes_first_and_success_last(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path / "run"))
     assert folder.recorded() is None
-    folder.begin(_facts())
+    folder.begin(run_facts())
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["captions", "run.json"]
-    assert folder.recorded() == _facts()
+    assert folder.recorded() == run_facts()
     folder.finish({"rows": 1})
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == {"rows": 1}
     assert (tmp_path / "run" / "_SUCCESS").exists()
-    folder.begin(_facts())
+    folder.begin(run_facts())
     assert not (tmp_path / "run" / "_SUCCESS").exists()
 
 
@@ -73,26 +55,26 @@ def test_a_run_with_other_settings_is_refused_and_leaves_no_mark(
     tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     folder.finish({})
     with pytest.raises(UserError) as error:
-        folder.begin(_facts(**changes))
+        folder.begin(run_facts(**changes))
     assert message in str(error.value)
     assert "choose another OUTPUT" in str(error.value)
-    assert folder.recorded() == _facts()
+    assert folder.recorded() == run_facts()
     assert (tmp_path / "_SUCCESS").exists()
 
 
 def test_a_moved_model_and_a_newer_version_may_resume(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
-    folder.begin(_facts(model="s3://elsewhere", version="2"))
+    folder.begin(run_facts())
+    folder.begin(run_facts(model="s3://elsewhere", version="2"))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_text("years of work")
     with pytest.raises(UserError, match="not empty"):
-        RunFolder(str(tmp_path)).begin(_facts())
+        RunFolder(str(tmp_path)).begin(run_facts())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
 
 
@@ -106,12 +88,12 @@ def test_a_damaged_run_json_is_a_clear_error(tmp_path: Path, content: str) -> No
 def test_a_file_for_an_output_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="OUTPUT"):
-        RunFolder(str(tmp_path / "file")).begin(_facts())
+        RunFolder(str(tmp_path / "file")).begin(run_facts())
 
 
 def test_a_shard_is_complete_with_its_last_chunk_and_all_before(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     shards = ["whole.tar", "gap.tar", "open.tar", "untouched.tar"]
     for position in range(3):
         _write(tmp_path, "whole.tar", position, last=position == 2)
@@ -127,7 +109,7 @@ def test_a_shard_is_complete_with_its_last_chunk_and_all_before(tmp_path: Path) 
 
 def test_chunks_with_errors_are_missing_when_errors_are_retried(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     _write(tmp_path, "a.tar", 0)
     _write(tmp_path, "a.tar", 1, last=True, error="connection lost")
     _write(tmp_path, "b.tar", 0, last=True)
@@ -141,7 +123,7 @@ def test_chunks_with_errors_are_missing_when_errors_are_retried(tmp_path: Path) 
 
 def test_chunks_of_a_longer_reading_are_removed_beyond_the_last(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     for position in range(4):
         _write(tmp_path, "a.tar", position, last=position in (1, 3))
     _write(tmp_path, "b.tar", 0, last=True)
@@ -154,18 +136,18 @@ def test_chunks_of_a_longer_reading_are_removed_beyond_the_last(tmp_path: Path) 
 
 def test_a_finished_run_says_so_until_it_begins_again(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     assert folder.finished() is None
     folder.finish({"rows": 1})
-    folder.check(_facts())
+    folder.check(run_facts())
     assert json.loads(folder.finished() or b"") == {"rows": 1}
-    folder.begin(_facts())
+    folder.begin(run_facts())
     assert folder.finished() is None
 
 
 def test_a_summary_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     (tmp_path / "summary.json").mkdir()  # as for a full disk, the write fails
     with pytest.raises(RunError, match=r"summary\.json cannot be written"):
         folder.finish({})
@@ -184,14 +166,14 @@ def test_an_output_on_no_known_filesystem_is_a_clear_error(monkeypatch: pytest.M
 
 def test_leftovers_and_damaged_chunks_are_not_counted(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
-    folder.begin(_facts())
+    folder.begin(run_facts())
     _write(tmp_path, "a.tar", 0, last=True)
     captions = tmp_path / "captions"
     whole = next(captions.iterdir())
     (captions / f".{whole.name}.00.tmp").write_bytes(b"half")
     os.utime(captions / f".{whole.name}.00.tmp", (0, 0))
     (captions / "notes.txt").write_text("")
-    folder.begin(_facts())
+    folder.begin(run_facts())
     assert sorted(path.name for path in captions.iterdir()) == [whole.name, "notes.txt"]
     whole.write_bytes(whole.read_bytes()[:100])
     assert unfinished(["a.tar"], folder.written()) == ["a.tar"]

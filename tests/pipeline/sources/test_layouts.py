@@ -1,4 +1,6 @@
-"""The folders that other tools write: each image once, with what describes it, and said in one line."""
+"""Also for image_tables.py, parquet_roles.py, text_members.py and tree.py: the folders that other tools
+write: each image once, with what describes it, and said in one line.
+"""
 
 import csv
 import json

@@ -1,3 +1,5 @@
+"""Also for metadata.py."""
+
 import base64
 import json
 import pickle

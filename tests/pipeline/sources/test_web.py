@@ -1,4 +1,6 @@
-"""Images at addresses that anyone may have named, from a server on loopback with every fault."""
+"""Also for addresses.py: images at addresses that anyone may have named, from a server on loopback with
+every fault.
+"""
 
 import socket
 import time

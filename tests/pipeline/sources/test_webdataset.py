@@ -1,3 +1,5 @@
+"""Also for members.py and unordered.py."""
+
 import gzip
 import json
 import random

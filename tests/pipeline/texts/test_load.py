@@ -1,3 +1,5 @@
+"""Also for caption_set.py and found.py."""
+
 import json
 import random
 import subprocess

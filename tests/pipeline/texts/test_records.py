@@ -1,3 +1,5 @@
+"""Also for columns.py."""
+
 import io
 
 import pytest

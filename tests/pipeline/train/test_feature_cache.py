@@ -1,4 +1,4 @@
-"""The cache of text features, and what fills it."""
+"""Also for encode.py: the cache of text features, and what fills it."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""A whole run in this process, from captions to a bundle that captions."""
+"""Also for facts.py and local.py; ray_train.py runs in tests/jobs/test_train.py: a whole run in this
+process, from captions to a bundle that captions.
+"""
 
 import json
 from collections.abc import Callable

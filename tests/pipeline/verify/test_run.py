@@ -1,4 +1,6 @@
-"""A real run, damaged in every way one file can be: verification names it, and the same command mends it."""
+"""Also for shard.py: a real run, damaged in every way one file can be: verification names it, and the same
+command fixes it.
+"""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The ablation compares what was built together, and refuses what was not."""
+"""Also for held_out_scenes.py: the ablation compares what was built together, and refuses what was not."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -10,12 +10,12 @@ from jobs.ablate import main
 from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
 from maccap.scenes.evaluation.ablation import Ablation
-from maccap.scenes.training.build import Towers
+from maccap.scenes.training.build import BuiltTowers
 from maccap.text.language_model import FrozenLanguageModel
 from pipeline.storage.errors import UserError
 
 
-def _bundle(folder: Path, towers: Towers, lm: FrozenLanguageModel) -> Bundle:
+def _bundle(folder: Path, towers: BuiltTowers, lm: FrozenLanguageModel) -> Bundle:
     config = Bundle.open(built_in_bundle_path()).config
     adaptor = Adaptor(towers.adaptor_config())
     config = config.model_copy(update={"adaptor": adaptor.config})
@@ -23,13 +23,13 @@ def _bundle(folder: Path, towers: Towers, lm: FrozenLanguageModel) -> Bundle:
     return Bundle.open(folder)
 
 
-def test_a_bundle_is_compared_with_the_folder_it_was_built_in(towers: Towers, tmp_path: Path) -> None:
+def test_a_bundle_is_compared_with_the_folder_it_was_built_in(towers: BuiltTowers, tmp_path: Path) -> None:
     bundle = _bundle(tmp_path / "bundle", towers, towers.lm)
     ablation = Ablation(bundle, towers, "tune", 2, 0, 2)
     assert next(ablation.parts()).scores.captions == 2
 
 
-def test_two_models_are_not_mixed(towers: Towers, tmp_path: Path) -> None:
+def test_two_models_are_not_mixed(towers: BuiltTowers, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{towers.work} holds another CLIP than the bundle .*maccap embed"):
         main(towers.work, count=2)
     other = deepcopy(towers.lm)

@@ -6,23 +6,23 @@ from maccap.config import TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
-from maccap.scenes.training.build import DECODING, REGIONS, BuildConfig, Towers
+from maccap.scenes.training.build import DECODING, REGIONS, BuildConfig, BuiltTowers
 from maccap.text.huggingface_engine import HuggingFaceEngine
 from tests.maccap.scenes.conftest import TOY
 
 
-def test_second_build_keeps_the_towers(towers: Towers) -> None:
+def test_second_build_keeps_the_towers(towers: BuiltTowers) -> None:
     weights = [towers.work / "clip/open_clip_model.safetensors", towers.work / "llm/model.safetensors"]
     before = [path.stat().st_mtime_ns for path in weights]
-    again = Towers(towers.work, TOY)
+    again = BuiltTowers(towers.work, TOY)
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert again.fingerprint == towers.fingerprint
     assert (towers.work / "captions.txt").read_text().splitlines() == again.captions
     with pytest.raises(ValueError, match="remove it or use another"):
-        Towers(towers.work, TOY.model_copy(update={"seed": 1}))
+        BuiltTowers(towers.work, TOY.model_copy(update={"seed": 1}))
 
 
-def test_evaluation_scores_every_scene(towers: Towers) -> None:
+def test_evaluation_scores_every_scene(towers: BuiltTowers) -> None:
     adaptor = towers.train_adaptor(0.016, REGIONS.count, TrainingConfig(steps=2, batch=8))
     sampler = CandidateSampler(adaptor, HuggingFaceEngine(towers.lm), 0.016)
     test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)

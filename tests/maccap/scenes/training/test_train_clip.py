@@ -1,4 +1,6 @@
-"""Two steps of each phase of CLIP's training leave a CLIP that loads."""
+"""Also for block_training.py and scene_clip.py: two steps of each phase of CLIP's training leave a CLIP
+that loads.
+"""
 
 from pathlib import Path
 

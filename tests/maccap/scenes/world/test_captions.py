@@ -1,3 +1,5 @@
+"""Also for lexicon.py."""
+
 import numpy as np
 
 from maccap.scenes.evaluation.mentions import parse

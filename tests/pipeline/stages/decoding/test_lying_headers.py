@@ -1,4 +1,6 @@
-"""No file makes the decoder hold a gigabyte before its size is checked, whatever its header says."""
+"""Also for header_size.py: no file makes the decoder hold a gigabyte before its size is checked, whatever
+its header says.
+"""
 
 from pathlib import Path
 

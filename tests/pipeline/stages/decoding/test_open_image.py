@@ -1,4 +1,6 @@
-"""Every format that is opened, by its content, and what is said where its decoder is not there."""
+"""Also for netpbm.py and no_image.py: every format that is opened, by its content, and what is said where
+its decoder is not there.
+"""
 
 import io
 import subprocess

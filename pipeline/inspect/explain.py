@@ -1,0 +1,155 @@
+"""Why a row's caption is what it is: the row as it was written, and the same image captioned again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from maccap.bundle import Bundle
+from pipeline.chunk import SOURCE_SCHEMA
+from pipeline.formats.array_columns import read_pixels
+from pipeline.inspect.caption_table import read_captions
+from pipeline.inspect.examples import Example, load_images
+from pipeline.run.facts import RunFacts
+from pipeline.run.run_folder import RunFolder
+from pipeline.stages.features import FeatureStage
+from pipeline.stages.registry import STAGES
+from pipeline.stages.steps import steps_of
+from pipeline.stages.torch_runtime import TorchRuntime
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe
+from pipeline.storage.urls import absolute
+
+if TYPE_CHECKING:
+    from maccap.image.features import FeatureExtractor
+
+_COLUMNS = ("image_id", "shard", "index", "width", "height", "caption", "clip_score", "candidates", "error")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Where CLIP looked: the pixels it saw [S, S, 3], the weight of each of its G x G patches for CLS, and
+    for each salient token, the most salient first, its patch as (row, column), None for CLS itself, and the
+    weights [G, G] with which its region gathers the patches; none for a bundle without regions.
+    """
+
+    pixels: NDArray[np.uint8]
+    attention: NDArray[np.float32]
+    salient: list[tuple[int, int] | None]
+    regions: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`row` is of the table. `image`, `again` and `looked` are None where the image is not at its source any
+    more; `looked` also where it cannot be decoded.
+    """
+
+    row: dict[str, Any]
+    decoding: dict[str, Any]
+    image: bytes | None = None
+    again: dict[str, Any] | None = None
+    looked: Looked | None = None
+
+    @property
+    def same_caption(self) -> bool | None:
+        """Whether captioning again gave the same candidates, and so the same caption."""
+        if self.again is None:
+            return None
+        texts = [[c["text"] for c in row["candidates"] or ()] for row in (self.row, self.again)]
+        return texts[0] == texts[1] and self.row["error"] == self.again["error"]
+
+
+def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
+    """Explain one row of `run`. `model` is where the bundle lies now, if not where the run had it.
+
+    Raises UserError where the run has no such row, or its model is not there or is another.
+    """
+    url = absolute(run).rstrip("/")
+    facts = RunFolder(url).recorded()
+    if facts is None:
+        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
+    row = _row(url, image_id)
+    bundle = _bundle(facts, model)
+    decoding = facts.decoding.model_dump()
+    example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
+    image = load_images(url, [example]).get(image_id)
+    if image is None:
+        return Explanation(row, decoding)
+    again, looked = _captioned_again(facts, bundle, row, image)
+    return Explanation(row, decoding, image, again, looked)
+
+
+def _row(run: str, image_id: str) -> dict[str, Any]:
+    for table in read_captions(run, _COLUMNS):
+        found = table.filter(pc.equal(table["image_id"], image_id))
+        if found.num_rows:
+            return found.slice(0, 1).to_pylist()[0]
+    some = ", ".join(_first_ids(run))
+    raise UserError(f"RUN {run} has no image {image_id!r}; its ids are like {some}.")
+
+
+def _first_ids(run: str) -> Iterator[str]:
+    for table in read_captions(run, ["image_id"]):
+        yield from table["image_id"].slice(0, 3).to_pylist()
+        return
+
+
+def _bundle(facts: RunFacts, model: str | None) -> Bundle:
+    place = absolute(model) if model else facts.model
+    try:
+        bundle = Bundle.open(place)
+        found = bundle.fingerprint
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(
+            f"the run's model {place} cannot be opened: {describe(error)}. "
+            "Say where it lies now with --model."
+        ) from None
+    if found != facts.model_fingerprint:
+        raise UserError(
+            f"model {place} is another than the run's (fingerprint {found[:12]}, the run has "
+            f"{facts.model_fingerprint[:12]}). Name the run's own with --model."
+        )
+    return bundle
+
+
+def _captioned_again(
+    facts: RunFacts, bundle: Bundle, row: dict[str, Any], image: bytes
+) -> tuple[dict[str, Any], Looked | None]:
+    """The image through the stages of its run, by the same keys."""
+    sample = {name: row[name] for name in ("image_id", "shard", "index")}
+    samples = pa.Table.from_pylist([{**sample, "image": image}], SOURCE_SCHEMA)
+    settings = facts.model_copy(update={"model": str(bundle.folder)}).stage_settings(bundle.pixel_spec())
+    runtime = TorchRuntime(precision=facts.precision)
+    looked = None
+    for step in steps_of([stage for stage in STAGES if stage.name in facts.stages]):
+        stage = step.stage.build(settings, runtime)
+        if isinstance(stage, FeatureStage) and samples["error"][0].as_py() is None:
+            looked = _looked(stage.extract, read_pixels(samples["pixels"], [0]))
+        samples = step.run(stage, samples)
+        stage.close()
+    return samples.to_pylist()[0], looked
+
+
+def _looked(extract: "FeatureExtractor", pixels: NDArray[np.uint8]) -> Looked:
+    import torch
+
+    from maccap.image.regions import salient_tokens
+
+    with torch.inference_mode():
+        seen = extract.clip.encode_image(torch.from_numpy(pixels))
+        tokens, weights = salient_tokens(seen, extract.config)
+    attention = seen.attention[0, 0, 1:]
+    grid = round(len(attention) ** 0.5)
+    patches = [(int(token) - 1) for token in tokens[0]]
+    uses_regions = extract.config.weighting != "none"
+    return Looked(
+        pixels[0],
+        attention.view(grid, grid).float().cpu().numpy(),
+        [divmod(patch, grid) if patch >= 0 else None for patch in patches],
+        weights[0, :, 1:].view(-1, grid, grid).float().cpu().numpy() if uses_regions else None,
+    )

@@ -1,0 +1,156 @@
+"""An explanation as text and as one picture."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from maccap.image.preprocessing import PixelSpec
+from pipeline.inspect.drawing import CARD, GREY, INK, MARGIN, PAGE, RED, font, line_height, wrapped
+from pipeline.inspect.explain import Explanation, Looked
+from pipeline.stages.decoding.decode_image import UndecodableError, decode_image
+from pipeline.storage.redact import printable
+
+_PANEL, _REGION, _GAP = 384, 112, 16
+_TITLE, _TEXT = 15, 14
+_MARK = (230, 60, 40)
+_SCORE_WIDTH = 160
+
+
+def as_text(explanation: Explanation) -> str:
+    """What a person reads at a terminal."""
+    return "\n".join(_lines(explanation))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    row, decoding = explanation.row, explanation.decoding
+    yield f"{row['image_id']}  (row {row['index']} of shard {row['shard']})"
+    if row["error"]:
+        yield f"error: {row['error']}"
+    else:
+        yield f"caption: {row['caption']}"
+        size = f"{row['width']} x {row['height']} pixels"
+        yield f"  cosine with the image {row['clip_score']:.3f}; the image has {size}"
+    if row["candidates"]:
+        yield (
+            f"candidates: {decoding['candidates']} by strategy {decoding['strategy']}, "
+            f"{decoding['samples_per_draw']} per draw of region noise"
+        )
+        for candidate in _ranked(row):
+            mark = "*" if candidate["text"] == row["caption"] else " "
+            scores = f"cosine {candidate['clip_score']:.3f}  log-probability {candidate['logprob']:7.2f}"
+            yield f"  {mark} {scores}  {printable(candidate['text'])}"
+    if explanation.again is None:
+        yield "captioned again: not possible, the image is no longer at its source"
+        return
+    if explanation.same_caption:
+        yield "captioned again, by the same keys: the same candidates"
+    else:
+        told = explanation.again["caption"] or explanation.again["error"]
+        yield f"captioned again, by the same keys: {told}  (not what is written)"
+    if explanation.looked:
+        yield from _where(explanation.looked)
+
+
+def _where(looked: Looked) -> Iterator[str]:
+    grid = len(looked.attention)
+    places = ["CLS itself" if place is None else f"({place[0]}, {place[1]})" for place in looked.salient]
+    yield f"CLS attends most to the patches, as (row, column) of {grid} x {grid}: {', '.join(places)}"
+    if looked.regions is None:
+        yield "regions: none, the bundle reads the global feature alone"
+    else:
+        yield f"regions: {len(looked.regions)}, one around each of these"
+
+
+def draw_explanation(explanation: Explanation) -> Image.Image:
+    """The whole image with the part that CLIP saw, salient patches, attention, regions, and candidates."""
+    panels = _panels(explanation)
+    regions = _regions(explanation.looked)
+    lines = list(_lines(explanation))
+    width = 2 * MARGIN + 3 * _PANEL + 2 * _GAP
+    wrapped_lines = [part for line in lines for part in wrapped(line, _TEXT, width - 2 * MARGIN) or [""]]
+    top_of_regions = MARGIN + _PANEL + line_height(_TITLE) + _GAP
+    top_of_text = top_of_regions + (_REGION + line_height(_TITLE) + _GAP if regions else 0)
+    height = top_of_text + len(wrapped_lines) * line_height(_TEXT) + MARGIN
+    page = Image.new("RGB", (width, height), PAGE)
+    draw = ImageDraw.Draw(page)
+    for number, (title, panel) in enumerate(panels):
+        left = MARGIN + number * (_PANEL + _GAP)
+        draw.text((left, MARGIN), title, font=font(_TITLE), fill=GREY)
+        page.paste(panel, (left, MARGIN + line_height(_TITLE)))
+    if regions:
+        draw.text((MARGIN, top_of_regions), "what each region gathers", font=font(_TITLE), fill=GREY)
+    for number, region in enumerate(regions):
+        page.paste(region, (MARGIN + number * (_REGION + 8), top_of_regions + line_height(_TITLE)))
+    y = top_of_text
+    for line in wrapped_lines:
+        draw.text((MARGIN, y), line, font=font(_TEXT), fill=RED if line.startswith("error") else INK)
+        y += line_height(_TEXT)
+    return page
+
+
+def _panels(explanation: Explanation) -> list[tuple[str, Image.Image]]:
+    panels = [("the image, and what of it CLIP saw", _whole(explanation))]
+    if explanation.looked:
+        looked = explanation.looked
+        panels += [
+            ("salient patches, the most salient first", _salient(looked)),
+            ("how much CLS attends to each patch", _heat(looked.pixels, looked.attention, _PANEL)),
+        ]
+    return panels
+
+
+def _whole(explanation: Explanation) -> Image.Image:
+    empty = Image.new("RGB", (_PANEL, _PANEL), CARD)
+    if explanation.image is None:
+        return empty
+    try:
+        decoded = decode_image(
+            explanation.image, PixelSpec(_PANEL, resize_mode="longest", fill_color=CARD[0])
+        )
+    except UndecodableError:
+        return empty
+    whole = Image.fromarray(decoded.pixels)
+    scale = _PANEL / max(decoded.width, decoded.height)
+    side = min(decoded.width, decoded.height) * scale
+    if explanation.looked and decoded.width != decoded.height:
+        low, high = (_PANEL - side) / 2, (_PANEL + side) / 2 - 1
+        ImageDraw.Draw(whole).rectangle((low, low, high, high), outline=_MARK, width=2)
+    return whole
+
+
+def _salient(looked: Looked) -> Image.Image:
+    panel = _enlarged(looked.pixels, _PANEL)
+    draw, step = ImageDraw.Draw(panel), _PANEL / len(looked.attention)
+    for number, place in enumerate(looked.salient, 1):
+        if place is not None:
+            top, left = place[0] * step, place[1] * step
+            draw.rectangle((left, top, left + step - 1, top + step - 1), outline=_MARK, width=2)
+            draw.text((left + 3, top), str(number), font=font(12), fill=_MARK)
+    return panel
+
+
+def _regions(looked: Looked | None) -> list[Image.Image]:
+    if looked is None or looked.regions is None:
+        return []
+    most = (3 * _PANEL + 2 * _GAP + 8) // (_REGION + 8)
+    return [_heat(looked.pixels, weights, _REGION) for weights in looked.regions[:most]]
+
+
+def _heat(pixels: NDArray[np.uint8], weights: NDArray[np.float32], side: int) -> Image.Image:
+    """The image, darkened where it weighs little."""
+    spread = float(weights.max() - weights.min()) or 1.0
+    level = ((weights - weights.min()) / spread * 255).astype(np.uint8)
+    mask = Image.fromarray(level).resize((side, side), Image.Resampling.BILINEAR)
+    picture = _enlarged(pixels, side)
+    return Image.composite(picture, picture.point(lambda value: value // 5), mask)
+
+
+def _enlarged(pixels: NDArray[np.uint8], side: int) -> Image.Image:
+    return Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _ranked(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(row["candidates"], key=lambda candidate: -candidate["clip_score"])
