@@ -13,7 +13,8 @@ _AT_ONCE = 10_000
 
 
 class CaptionTokens:
-    """Rows [BOS; caption tokens; EOS], at most `max_tokens` long with both; four bytes per token in memory.
+    """Rows [BOS; caption tokens; EOS], at most `max_tokens` long with both; four bytes per token in
+    memory.
     """
 
     def __init__(self, lm: FrozenLanguageModel, captions: Sequence[str], max_tokens: int) -> None:

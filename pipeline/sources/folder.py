@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from fsspec import AbstractFileSystem
+
 from pipeline.formats.extensions import IMAGE_EXTENSIONS, kind_of
 from pipeline.sources.image_tables import ImageTables
 from pipeline.sources.options import SourceOptions
@@ -231,7 +233,11 @@ class _ShardDigest:
 
 
 def _metadata(
-    filesystem: Any, directory: Directory, image: str, texts: dict[str, Entry], tables: ImageTables
+    filesystem: AbstractFileSystem,
+    directory: Directory,
+    image: str,
+    texts: dict[str, Entry],
+    tables: ImageTables,
 ) -> str | None:
     found: dict[str, bytes] = {}
     row, notes = tables.row_of(directory, image)

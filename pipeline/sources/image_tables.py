@@ -9,9 +9,9 @@ import io
 import json
 import posixpath
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 
 from pipeline.sources.metadata import metadata_json, told_values
 from pipeline.sources.text_members import as_json
@@ -26,7 +26,7 @@ _Rows = Iterator[tuple[str, str]]
 class ImageTables:
     """The tables of the folders that a shard's images lie in, read when the first image asks."""
 
-    def __init__(self, filesystem: Any, first: Parts, end: Parts | None) -> None:
+    def __init__(self, filesystem: AbstractFileSystem, first: Parts, end: Parts | None) -> None:
         self._filesystem = filesystem
         self._first, self._end = first, end
         self._rows: dict[str, tuple[dict[Parts, str], str | None]] = {}
@@ -61,13 +61,13 @@ class ImageTables:
         return self._rows[table.path]
 
 
-def _rows_of(filesystem: Any, table: Entry) -> _Rows:
+def _rows_of(filesystem: AbstractFileSystem, table: Entry) -> _Rows:
     """Each row's `file_name` and its JSON. Raises OSError and ValueError."""
     read = {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[table.name.rpartition(".")[2]]
     yield from read(filesystem, table.path)
 
 
-def _jsonl(filesystem: Any, path: str) -> _Rows:
+def _jsonl(filesystem: AbstractFileSystem, path: str) -> _Rows:
     with open_stream(filesystem, path) as stream:
         for number, line in enumerate(io.TextIOWrapper(stream, "utf-8-sig", "replace"), 1):
             if not line.strip():
@@ -80,14 +80,14 @@ def _jsonl(filesystem: Any, path: str) -> _Rows:
                 yield row["file_name"], line.strip()
 
 
-def _csv(filesystem: Any, path: str) -> _Rows:
+def _csv(filesystem: AbstractFileSystem, path: str) -> _Rows:
     with open_stream(filesystem, path) as stream:
         for row in csv.DictReader(io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")):
             if file_name := row.get("file_name"):
                 yield file_name, as_json({name: value for name, value in row.items() if name is not None})
 
 
-def _parquet(filesystem: Any, path: str) -> _Rows:
+def _parquet(filesystem: AbstractFileSystem, path: str) -> _Rows:
     with open_blocks(filesystem, path) as source:
         for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(1024):
             columns = {name: told_values(batch[name]) for name in batch.schema.names}

@@ -5,10 +5,11 @@ by the URL they came from. Captioning both would be each image twice.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 
 from pipeline.sources.image_column import image_column, image_kind
 from pipeline.sources.tree import Directory
@@ -24,7 +25,7 @@ _Role = Literal["images", "urls", "table"]
 
 
 def tables_of_images(
-    filesystem: Any, files: Sequence[tuple[Directory, Entry]], loose_images: int
+    filesystem: AbstractFileSystem, files: Sequence[tuple[Directory, Entry]], loose_images: int
 ) -> set[str]:
     """Paths of the Parquet files among `files` that hold no image bytes, where tars or `loose_images` lie in
     the same SOURCE.
@@ -51,7 +52,7 @@ def tables_of_images(
     return tables
 
 
-def _role(filesystem: Any, path: str) -> _Role:
+def _role(filesystem: AbstractFileSystem, path: str) -> _Role:
     try:
         with open_blocks(filesystem, path) as source:
             schema = pq.read_schema(source)

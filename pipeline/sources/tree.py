@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
+
+from fsspec import AbstractFileSystem
 
 from pipeline.formats.extensions import TEXT_EXTENSIONS, is_image
 from pipeline.sources.unnamed import images_among, may_be_image
@@ -80,7 +82,7 @@ def _is_image_name(name: str) -> bool:
 
 
 def walk(
-    filesystem: Any,
+    filesystem: AbstractFileSystem,
     folder: str,
     first: Parts = (),
     end: Parts | None = None,

@@ -3,7 +3,8 @@
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any
+
+from fsspec import AbstractFileSystem
 
 from pipeline.formats.extensions import is_known, shows_an_image
 from pipeline.formats.image_format import HEAD_BYTES
@@ -21,7 +22,7 @@ def may_be_image(entry: Entry) -> bool:
     return not entry.is_folder and entry.size >= _LEAST and not (stem and dot and is_known(extension.lower()))
 
 
-def images_among(filesystem: Any, files: Sequence[Entry]) -> frozenset[str]:
+def images_among(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> frozenset[str]:
     """The names of those that are images; a file that may not be read is none. Raises OSError where the
     storage does not answer.
     """
@@ -44,7 +45,7 @@ def _local_head(file: Entry) -> bytes:
         os.close(descriptor)
 
 
-def _stored_heads(filesystem: Any, files: Sequence[Entry]) -> list[bytes]:
+def _stored_heads(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> list[bytes]:
     """All at once, as far as the storage's client does so; what fails is asked for again by itself."""
     paths = [file.path for file in files]
     ends = [min(HEAD_BYTES, file.size) for file in files]
@@ -55,7 +56,7 @@ def _stored_heads(filesystem: Any, files: Sequence[Entry]) -> list[bytes]:
     ]
 
 
-def _stored_head(filesystem: Any, path: str, end: int) -> bytes:
+def _stored_head(filesystem: AbstractFileSystem, path: str, end: int) -> bytes:
     try:
         return bytes(storage(filesystem.cat_file, path, start=0, end=end))
     except (FileNotFoundError, PermissionError):

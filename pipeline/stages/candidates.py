@@ -17,7 +17,8 @@ _DRAWN = pa.list_(pa.struct([("text", pa.string()), ("logprob", pa.float32())]))
 
 
 class CandidateStage(Stage):
-    """K candidates per row. The draws depend on `seed` and the image id alone, never on a row's neighbours.
+    """K candidates per row. The draws depend on `seed` and the image id alone, never on a row's
+    neighbours.
     """
 
     name = "candidates"

@@ -1,4 +1,5 @@
-"""The caption table's columns as the README has them: `make docs` writes them there, from the declarations.
+"""The caption table's columns as the README has them: `make docs` writes them there, from the
+declarations.
 """
 
 from pathlib import Path

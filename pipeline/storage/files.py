@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec import AbstractFileSystem
 
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.retries import FileChangedError, StorageError, storage
@@ -26,7 +27,7 @@ _S3: dict[str, Any] = {
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
-def locate(url: str) -> tuple[Any, str]:
+def locate(url: str) -> tuple[AbstractFileSystem, str]:
     """The fsspec filesystem of a path or URL, and the path in it; no percent-escape is undone.
 
     Raises ImportError for a storage whose client is not installed, ValueError for an unknown one, OSError.
@@ -44,7 +45,9 @@ def locate(url: str) -> tuple[Any, str]:
     return filesystem, path if chained else fsspec.core.strip_protocol(url)
 
 
-def _known(call: Callable[..., tuple[Any, str]], url: str, **options: Any) -> tuple[Any, str]:
+def _known(
+    call: Callable[..., tuple[AbstractFileSystem, str]], url: str, **options: Any
+) -> tuple[AbstractFileSystem, str]:
     try:
         return call(url, **options)
     except ImportError as error:
@@ -62,20 +65,22 @@ def _known(call: Callable[..., tuple[Any, str]], url: str, **options: Any) -> tu
         ) from error
 
 
-def is_local(filesystem: Any) -> bool:
+def is_local(filesystem: AbstractFileSystem) -> bool:
     return "file" in _protocols(filesystem)
 
 
-def is_s3(filesystem: Any) -> bool:
+def is_s3(filesystem: AbstractFileSystem) -> bool:
     return "s3" in _protocols(filesystem)
 
 
-def _protocols(filesystem: Any) -> tuple[str, ...]:
+def _protocols(filesystem: AbstractFileSystem) -> tuple[str, ...]:
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
-def file_info(filesystem: Any, path: str, retries: Callable[..., Any] = storage) -> dict[str, Any]:
+def file_info(
+    filesystem: AbstractFileSystem, path: str, retries: Callable[..., Any] = storage
+) -> dict[str, Any]:
     """What the storage says of exactly this name (never a pattern), as fsspec's `info`. Raises OSError."""
     with naming(filesystem, path):
         if is_web(filesystem):
@@ -83,7 +88,7 @@ def file_info(filesystem: Any, path: str, retries: Callable[..., Any] = storage)
         return dict(retries(_explained, filesystem, path, filesystem.info))
 
 
-def file_kind(filesystem: Any, path: str) -> str | None:
+def file_kind(filesystem: AbstractFileSystem, path: str) -> str | None:
     """`file`, `directory`, or None where there is nothing of exactly this name. Raises OSError where the
     storage does not say.
     """
@@ -93,7 +98,7 @@ def file_kind(filesystem: Any, path: str) -> str | None:
         return None
 
 
-def read_bytes(filesystem: Any, path: str) -> bytes:
+def read_bytes(filesystem: AbstractFileSystem, path: str) -> bytes:
     if is_web(filesystem):
         with open_stream(filesystem, path) as stream:
             return stream.read()
@@ -101,7 +106,7 @@ def read_bytes(filesystem: Any, path: str) -> bytes:
         return bytes(storage(filesystem.cat_file, path))
 
 
-def read_file(filesystem: Any, path: str) -> bytes:
+def read_file(filesystem: AbstractFileSystem, path: str) -> bytes:
     """As `read_bytes`, of a file that anyone may have put there: raises OSError for a pipe or a device, whose
     reading never ends.
     """
@@ -110,12 +115,12 @@ def read_file(filesystem: Any, path: str) -> bytes:
     return read_bytes(filesystem, path)
 
 
-def open_stream(filesystem: Any, path: str) -> io.BufferedReader:
+def open_stream(filesystem: AbstractFileSystem, path: str) -> io.BufferedReader:
     """For reading front to back, and here and there if it is `seekable()`."""
     return io.BufferedReader(_open(filesystem, path), min(1 << 20, BLOCK))
 
 
-def open_blocks(filesystem: Any, path: str) -> io.RawIOBase:
+def open_blocks(filesystem: AbstractFileSystem, path: str) -> io.RawIOBase:
     """For reading here and there, by seeking. Raises OSError where the storage cannot."""
     file = _open(filesystem, path)
     if file.seekable():
@@ -127,7 +132,7 @@ def open_blocks(filesystem: Any, path: str) -> io.RawIOBase:
     )
 
 
-def _open(filesystem: Any, path: str) -> io.RawIOBase:
+def _open(filesystem: AbstractFileSystem, path: str) -> io.RawIOBase:
     if is_local(filesystem):
         return io.FileIO(path)
     with naming(filesystem, path):
@@ -139,7 +144,7 @@ def _open(filesystem: Any, path: str) -> io.RawIOBase:
 class _RetryingFile(io.RawIOBase):
     """A file of a storage's own client. A read that fails is tried again at the same byte."""
 
-    def __init__(self, filesystem: Any, path: str) -> None:
+    def __init__(self, filesystem: AbstractFileSystem, path: str) -> None:
         super().__init__()
         self._filesystem, self._path = filesystem, path
         self._position = 0
@@ -185,12 +190,12 @@ class _RetryingFile(io.RawIOBase):
             raise
 
 
-def _named(filesystem: Any, path: str) -> str:
+def _named(filesystem: AbstractFileSystem, path: str) -> str:
     return redacted(path if is_local(filesystem) else str(filesystem.unstrip_protocol(path)))
 
 
 @contextmanager
-def naming(filesystem: Any, path: str) -> Iterator[None]:
+def naming(filesystem: AbstractFileSystem, path: str) -> Iterator[None]:
     """Put the file's name into what is raised of it: a storage's client seldom does."""
     try:
         yield
@@ -205,7 +210,7 @@ def naming(filesystem: Any, path: str) -> Iterator[None]:
         raise kind(f"{name}: {describe(error)}") from error
 
 
-def _explained(filesystem: Any, path: str, call: Callable[[str], Any]) -> Any:
+def _explained(filesystem: AbstractFileSystem, path: str, call: Callable[[str], Any]) -> Any:
     """`call` of the path. S3 refuses a HEAD without a reason; reading a byte then tells it."""
     try:
         return call(path)

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from braceexpand import braceexpand
+from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
 from pipeline.storage.files import is_local, is_s3, naming
@@ -29,7 +30,7 @@ def alternatives(pattern: str) -> list[str]:
     return list(dict.fromkeys(braceexpand(pattern)))
 
 
-def as_given(filesystem: Any, source: str, path: str) -> str:
+def as_given(filesystem: AbstractFileSystem, source: str, path: str) -> str:
     """The path as whoever wrote `source` would write it: with protocol and archive, if that has them."""
     if is_chained(source):
         first, _, rest = source.partition("::")
@@ -66,7 +67,7 @@ def entry_of(info: Mapping[str, Any]) -> Entry:
     return Entry(posixpath.basename(path), path, int(info.get("size") or 0), str(told).strip('"'), is_folder)
 
 
-def entries(filesystem: Any, folder: str) -> list[Entry]:
+def entries(filesystem: AbstractFileSystem, folder: str) -> list[Entry]:
     """What lies in the folder itself, sorted by name; hidden ones too. Raises OSError.
 
     An object store may hold a file and a folder of one name: both are listed, the file first.
@@ -75,7 +76,7 @@ def entries(filesystem: Any, folder: str) -> list[Entry]:
         return sorted(_entries(filesystem, folder), key=lambda entry: (entry.name, entry.is_folder))
 
 
-def _entries(filesystem: Any, folder: str) -> list[Entry]:
+def _entries(filesystem: AbstractFileSystem, folder: str) -> list[Entry]:
     if is_local(filesystem):
         return storage(_local_entries, folder)
     if is_s3(filesystem) and folder:
@@ -121,7 +122,7 @@ def is_hidden_member(path: str) -> bool:
 
 
 def entries_below(
-    filesystem: Any, folder: str, depth: int | None = None, hidden: bool = False
+    filesystem: AbstractFileSystem, folder: str, depth: int | None = None, hidden: bool = False
 ) -> Iterator[Entry]:
     """All files in the folder and below it, at most `depth` levels down; `hidden` ones and those in hidden
     folders on demand. Raises OSError.
@@ -136,18 +137,18 @@ def entries_below(
 
 
 def files_below(
-    filesystem: Any, folder: str, depth: int | None = None, hidden: bool = False
+    filesystem: AbstractFileSystem, folder: str, depth: int | None = None, hidden: bool = False
 ) -> Iterator[str]:
     """The paths of `entries_below`."""
     return (entry.path for entry in entries_below(filesystem, folder, depth, hidden))
 
 
-def matching_files(filesystem: Any, pattern: str) -> list[str]:
+def matching_files(filesystem: AbstractFileSystem, pattern: str) -> list[str]:
     """The paths of `matching_entries`."""
     return [entry.path for entry in matching_entries(filesystem, pattern)]
 
 
-def matching_entries(filesystem: Any, pattern: str) -> list[Entry]:
+def matching_entries(filesystem: AbstractFileSystem, pattern: str) -> list[Entry]:
     """The files that match a path with `*`, `?`, `[...]` or `**`, sorted by path. Raises OSError.
 
     A hidden name is matched by a part of the pattern that begins with a dot itself, as in a shell.

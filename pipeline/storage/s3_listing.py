@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from fsspec import AbstractFileSystem
+
 from pipeline.storage.retries import storage
 
 
-def list_prefix(filesystem: Any, folder: str) -> Iterator[dict[str, Any]]:
+def list_prefix(filesystem: AbstractFileSystem, folder: str) -> Iterator[dict[str, Any]]:
     """What lies in `bucket/folder` itself, as fsspec's `ls` tells it; the paths of folders end in a slash.
 
     `bucket/photos/` is the folder without a name in `photos`. Raises FileNotFoundError for a folder in which

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from fsspec import AbstractFileSystem
 from fsspec.asyn import sync
 
 from pipeline.storage.redact import redacted
@@ -22,11 +23,11 @@ _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 _PIECE = 1 << 20
 
 
-def is_web(filesystem: Any) -> bool:
+def is_web(filesystem: AbstractFileSystem) -> bool:
     return "https" in filesystem.protocol
 
 
-def web_info(filesystem: Any, url: str) -> dict[str, Any]:
+def web_info(filesystem: AbstractFileSystem, url: str) -> dict[str, Any]:
     """As fsspec's `info`. Raises FileNotFoundError, or what aiohttp raises."""
 
     async def ask() -> dict[str, Any]:
@@ -48,7 +49,7 @@ class WebFile(io.RawIOBase):
     `storage` makes of all else.
     """
 
-    def __init__(self, filesystem: Any, url: str, block: int) -> None:
+    def __init__(self, filesystem: AbstractFileSystem, url: str, block: int) -> None:
         super().__init__()
         self._filesystem, self._url, self._block_size = filesystem, url, block
         self._position = 0
@@ -193,7 +194,7 @@ class _Version:
         return not (self.modified and other.modified) or self.modified == other.modified
 
 
-async def _get(filesystem: Any, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+async def _get(filesystem: AbstractFileSystem, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
     session = await filesystem.set_session()
     options = {"timeout": _TIMEOUT, **filesystem.kwargs}
     headers = {**options.pop("headers", {}), "Accept-Encoding": "identity", **headers}

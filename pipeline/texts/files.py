@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
 from pipeline.storage.errors import UserError
@@ -26,7 +27,7 @@ class CaptionFile:
     """
 
     name: str
-    filesystem: Any
+    filesystem: AbstractFileSystem
     path: str
     named: bool = True
     form: Form = "caption files"
@@ -100,14 +101,14 @@ def _files(source: str, selection: CaptionFiles) -> Iterator[CaptionFile]:
 
 
 def _is_file(url: str) -> bool:
-    return bool(CaptionFile(url, None, url).ending)
+    return bool(ending_of(bare_name(url)))
 
 
-def _kind(named: Named, filesystem: Any, path: str) -> str | None:
+def _kind(named: Named, filesystem: AbstractFileSystem, path: str) -> str | None:
     return "file" if named.kind == "file" else file_kind(filesystem, path)
 
 
-def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
+def _one_file(filesystem: AbstractFileSystem, path: str, source: str) -> CaptionFile:
     file = CaptionFile(source, filesystem, path)
     if not file.ending:
         ending = posixpath.splitext(bare_name(path))[1]
@@ -119,7 +120,9 @@ def _one_file(filesystem: Any, path: str, source: str) -> CaptionFile:
     return file
 
 
-def _folder(filesystem: Any, path: str, source: str, selection: CaptionFiles) -> list[CaptionFile]:
+def _folder(
+    filesystem: AbstractFileSystem, path: str, source: str, selection: CaptionFiles
+) -> list[CaptionFile]:
     listed = entries(filesystem, path)
     kind = own_output(path, *_names(listed))
     if kind is not None:
@@ -142,7 +145,9 @@ def _folder(filesystem: Any, path: str, source: str, selection: CaptionFiles) ->
     return files
 
 
-def _matching(filesystem: Any, pattern: str, source: str, left_out: LeftOut) -> list[CaptionFile]:
+def _matching(
+    filesystem: AbstractFileSystem, pattern: str, source: str, left_out: LeftOut
+) -> list[CaptionFile]:
     folder = GLOB.split(pattern)[0].rpartition("/")[0]
     below = pattern.removeprefix(folder).lstrip("/")
     if file_kind(filesystem, folder) != "directory":
@@ -160,7 +165,7 @@ class _Walk:
     is passed over for what it is.
     """
 
-    filesystem: Any
+    filesystem: AbstractFileSystem
     source: str
     left_out: LeftOut
     wanted: Callable[[str], bool] | None = None

@@ -1,4 +1,5 @@
-"""Also for shard.py, source.py, found_files.py and kept_features.py: shards in records, and who reads what.
+"""Also for shard.py, source.py, found_files.py and kept_features.py: shards in records, and who reads
+what.
 """
 
 import json
