@@ -24,7 +24,7 @@ Model = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/config.py."),
+    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/run/config.py."),
 ]
 Candidates = Annotated[
     int | None, typer.Option(help="Candidates per image; the best is kept as its caption.")

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from functools import cached_property
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from maccap.bundle_files import check_folder, check_name, check_names, is_hidden
 from maccap.config import BundleConfig, ClipSource, LanguageModelSource
+from maccap.fingerprint import fingerprint
 from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, load_pixel_spec
 from maccap.text.engines import DEFAULT_ENGINE, load_engine
 from maccap.tower_config import read_json
@@ -71,13 +72,13 @@ class Bundle:
         files = {_ADAPTOR: self._adaptor_path(), **self._memory_files()}
         files |= self._tower_files(_CLIP, self.config.clip.name)
         files |= self._tower_files(_LLM, self.config.llm.name)
-        return _digest(self.config.to_json(), files)
+        return fingerprint(self.config.to_json(), files)
 
     @cached_property
     def features_fingerprint(self) -> str:
         """SHA-256 of what decides an image's features: CLIP, regions and memory."""
         files = {**self._memory_files(), **self._tower_files(_CLIP, self.config.clip.name)}
-        return _digest(self.config.model_dump_json(include={"clip", "regions", "memory"}), files)
+        return fingerprint(self.config.model_dump_json(include={"clip", "regions", "memory"}), files)
 
     def pixel_spec(self) -> PixelSpec:
         """The pixels that this bundle's CLIP expects; without torch where the CLIP is a folder."""
@@ -265,16 +266,6 @@ def _local_copy(url: str) -> tuple[Path, bool]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder, True
-
-
-def _digest(config: str, files: dict[str, Path]) -> str:
-    digest = sha256(config.encode())
-    for name, path in files.items():
-        with path.open("rb") as file:
-            digest.update(f"\0{name}\0{path.stat().st_size}\0".encode())
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_config(path: Path, url: str) -> BundleConfig:

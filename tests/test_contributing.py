@@ -113,7 +113,7 @@ from pipeline.stages.documentation import columns_table
 machine._SECONDS = 0.02
 assert "`brightness`" in columns_table()
 with tempfile.TemporaryDirectory() as folder:
-    write_archive(Path(folder) / "scenes", ArchiveConfig(split="test", count=2, seed=0))
+    list(write_archive(Path(folder) / "scenes", ArchiveConfig(split="test", count=2, seed=0)))
     setup = Setup(model=sys.argv[1], source=f"{folder}/scenes", warm_up="", work=folder,
                   decoding=DecodingConfig(candidates=2, max_new_tokens=4), gpu=False, precision="float32")
     print([stage.stage for stage in stages_alone._measure(setup).stages])
@@ -136,14 +136,16 @@ def test_a_source_of_one_file_and_one_line(copy: Path, small_bundle: Path, tmp_p
     for number in range(3):
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(encoded(picture(number)))
         entries.append({"path": f"photos/{number}.jpg", "id": f"image {number}", "licence": "mine"})
-    entries.append({"path": "../outside.jpg", "id": "outside"})
-    (tmp_path / "list.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    entries += [entries[0], {"path": "../outside.jpg", "id": "outside"}, {"path": "no id"}]
+    lines = [json.dumps(entry) for entry in entries]
+    (tmp_path / "list.jsonl").write_bytes(("\n".join(lines) + "\n").encode() + b"\xff\n")
     output = tmp_path / "run"
     done = _run(copy, "jobs.caption", tmp_path / "list.jsonl", output, "--model", small_bundle, "--local")
     assert "is taken for 1 jsonl manifest" in done.stderr
     rows = pq.read_table(output / "captions").to_pylist()
-    assert [row["image_id"] for row in rows] == ["image 0", "image 1", "image 2", "outside"]
-    assert [row["error"] is None for row in rows] == [True, True, True, False]
+    ids = ["image 0", "image 1", "image 2", "image 0#2", "line 5", "line 6", "line 7"]
+    assert [row["image_id"] for row in rows] == ids
+    assert [row["error"] is None for row in rows] == [True] * 4 + [False] * 3
     assert json.loads(rows[0]["metadata"]) == {"licence": "mine"}
     assert json.loads(_run(copy, "jobs.verify", output).stdout.splitlines()[-1])["ok"]
 

@@ -53,6 +53,8 @@ class HuggingFaceEngine:
         decoding: DecodingConfig,
         keys: Sequence[DrawKey],
     ) -> list[list[Decoded]]:
+        if not keys:
+            return []
         numbers = _sampling_numbers(keys, decoding) if decoding.strategy == "sample" else None
         texts = decode(self._lm, prefixes, prompt_ids, decoding, numbers, fixed_rows=self.fixed_rows)
         samples = decoding.samples_per_draw

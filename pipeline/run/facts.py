@@ -101,7 +101,7 @@ class RunFacts(Facts, SourceOptions):
         people = {"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
         newer = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0}
         as_before = {name for name, then in newer.items() if getattr(self, name) == then}
-        return self.model_dump(exclude=people | as_before)
+        return self.model_dump(mode="json", exclude=people | as_before)
 
     def public(self) -> Self:
         return self.model_copy(

@@ -37,9 +37,8 @@ def found_files(source: str, expansion: Expansion) -> FoundFiles:
     listed = source.startswith("@")
     for named in expansion.named:
         if listed and recognised(Location(named.url)) is None:
-            raise UserError(
-                f"SOURCE {named.written}, which must be a {whats(in_folders=True)} on every line."
-            )
+            must = f"must be a {whats(in_folders=True)} on every line"
+            raise UserError(f"SOURCE {named.written}, which {must}.{_alone(named.url)}")
         if named.kind != "pattern":
             found.files.setdefault(named.url)
             continue
@@ -74,7 +73,7 @@ def locations_of(source: str, found: FoundFiles, twins: Collection[str] = ()) ->
         raise UserError(
             f"SOURCE {shown(source)} matches no {whats(in_folders=True)} (names ending in "
             f"{', '.join(endings(in_folders=True))}). Check the pattern, and quote it so that the shell does "
-            "not expand it."
+            f"not expand it.{_alone(source)}"
         )
     if tables := len(every) - len(files):
         found.left_out["caption tables of a run"] += tables
@@ -98,6 +97,12 @@ def _names(source: str, files: Mapping[str, Entry], base: str | None) -> dict[st
             "is taken for a password. Give them in runs of their own."
         )
     return names
+
+
+def _alone(url: str) -> str:
+    """What to do with a file that is a SOURCE by itself."""
+    reader = recognised(Location(url, alone=True))
+    return f" A {reader.what} is a SOURCE by itself: give one of them." if reader else ""
 
 
 def _stem(name: str) -> str:

@@ -74,6 +74,8 @@ def image_root(options: SourceOptions, url: str) -> tuple[str, bool]:
 
 def image_file(shard: Shard[ImageRoot], name: str, max_bytes: int) -> ImageFile:
     """What reads the image that `shard`'s file names `name`. Raises RefusedError."""
+    if not name.strip():
+        raise RefusedError("it names no image")
     base = _base(shard.url, shard.args.root, shard.args.confined)
     return ImageFile(tuple(dict.fromkeys(map(base.place, _spellings(name)))), max_bytes)
 

@@ -24,4 +24,4 @@ class UniqueIds:
 
 def digest(image_id: str) -> bytes:
     """64 bits of it: among a million ids, two share these with a chance of 3 in 10^8."""
-    return hashlib.blake2b(image_id.encode(), digest_size=8).digest()
+    return hashlib.blake2b(image_id.encode("utf-8", "backslashreplace"), digest_size=8).digest()

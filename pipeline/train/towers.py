@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.config import ClipSource, LanguageModelSource
+from maccap.fingerprint import fingerprint
 from maccap.image.preprocessing import LOCAL_PREFIX, load_pixel_spec
 from maccap.tower_config import refusing_code
 from pipeline.storage.errors import UserError
@@ -91,7 +91,7 @@ class Towers:
 
 
 def choose_towers(init: str | None, clip: str | None, pretrained: str | None, llm: str | None) -> Towers:
-    """The models a person named: those of a bundle (`init`; the embedded one where nothing is named), or a
+    """The models a person named: those of a bundle (`init`; the built-in one where nothing is named), or a
     CLIP and a language model. Raises UserError where that is too little, too much or does not go together.
     """
     if pretrained and not clip:
@@ -133,17 +133,10 @@ def _absolute(name: str) -> str:
 
 def _fingerprint(name: str, pretrained: str | None = None) -> str:
     """SHA-256 of a folder's files, of a hub's name, or of a name and a file of weights."""
-    digest = sha256()
-    folder = Path(name.removeprefix(LOCAL_PREFIX))
+    folder, settings = Path(name.removeprefix(LOCAL_PREFIX)), ""
     if folder.is_dir():
         files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     else:
-        digest.update(f"{name}\0{pretrained}".encode())
-        weights = Path(pretrained or "")
+        settings, weights = f"{name}\0{pretrained}", Path(pretrained or "")
         files = {"": weights} if pretrained and weights.is_file() else {}
-    for inner, path in sorted(files.items()):
-        with path.open("rb") as file:
-            digest.update(f"\0{inner}\0{path.stat().st_size}\0".encode())
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return fingerprint(settings, dict(sorted(files.items())))

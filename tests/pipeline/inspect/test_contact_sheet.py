@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from pipeline.inspect.contact_sheet import draw_contact_sheet, to_png
+from pipeline.inspect.contact_sheet import draw_contact_sheet
+from pipeline.inspect.drawing import to_png
 from pipeline.inspect.examples import Example
 from tests.images import encoded, picture
 

@@ -1,5 +1,6 @@
 """Also for facts.py: what is recorded, refused and marked, of any run."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,10 @@ def test_a_footer_says_of_newer_facts_only_what_is_other_than_before() -> None:
     assert not {"engine", "stages"} & run_facts().for_footer().keys()
     other = run_facts(engine="fixed-text").for_footer()
     assert other["engine"] == "fixed-text"
+    other = run_facts(stages=("decode", "more")).for_footer()
+    assert json.loads(json.dumps(other)) == other  # as `maccap verify` compares it
+    assert other["stages"] == ["decode", "more"]
+    other = run_facts(engine="fixed-text").for_footer()
     assert "stages" not in other
 
 

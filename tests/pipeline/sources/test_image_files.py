@@ -152,3 +152,9 @@ def test_stored_images_are_bounded_too() -> None:
     assert ImageFile(("memory://bounded/c.jpg",), 1000)() == b""
     with pytest.raises(OSError, match=r"1001 bytes .*max_bytes"):
         ImageFile(("memory://bounded/b.jpg",), 1000)()
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\n"])
+def test_no_name_is_no_image(local: Shard, name: str) -> None:
+    with pytest.raises(RefusedError, match="names no image"):
+        image_file(local, name, 100)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources import shard_from_json
+from pipeline.sources import plan_source, shard_from_json
 from pipeline.sources.coco import CocoArgs
 from pipeline.sources.folder import FolderArgs
 from pipeline.sources.found_files import FoundFiles, locations_of
 from pipeline.sources.kept_features import KeptArgs
 from pipeline.sources.parquet import ParquetArgs
-from pipeline.sources.registry import endings, recognised, source_of, whats
+from pipeline.sources.registry import FILES, endings, recognised, source_of, whats
 from pipeline.sources.shard import Shard
 from pipeline.sources.source import Location
 from pipeline.sources.webdataset import TarArgs
@@ -67,8 +67,9 @@ def test_files_are_recognised_by_their_names(tmp_path: Path) -> None:
 
 
 def test_files_are_said_in_words() -> None:
-    assert whats(in_folders=True) == "tar or Parquet file"
-    assert whats(in_folders=False) == "tar, Parquet file or COCO JSON"
+    assert whats(in_folders=True).startswith("tar")
+    assert all(source.what in whats(in_folders=False) for source in FILES)
+    assert ("COCO JSON" in whats(in_folders=True)) is False
     assert ".json" in endings(in_folders=False)
     assert ".json" not in endings(in_folders=True)
 
@@ -81,5 +82,13 @@ def test_ids_tell_files_apart(tmp_path: Path) -> None:
     locations = locations_of("SOURCE", FoundFiles(dict.fromkeys(urls)))
     assert [location.id for location in locations] == ["a/x.tar", "b/x.tar", "b/x.parquet"]
     assert [location.prefix for location in locations] == ["a/x", "b/x.tar", "b/x.parquet"]
-    with pytest.raises(UserError, match="matches no tar or Parquet file"):
+    with pytest.raises(UserError, match="matches no tar"):
         locations_of("SOURCE", FoundFiles({f"{tmp_path}/none.tar": None}))
+
+
+def test_files_that_are_a_source_by_themselves_say_so_in_a_pattern_or_list(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "list.txt").write_text("x.json\n")
+    for source in (f"{tmp_path}/*.json", f"@{tmp_path}/list.txt"):
+        with pytest.raises(UserError, match="A COCO JSON is a SOURCE by itself"):
+            plan_source(source)

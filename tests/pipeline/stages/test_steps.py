@@ -97,7 +97,7 @@ def test_a_step_drops_and_checks_what_its_stage_made() -> None:
     (step,) = steps_of((Double,), SOURCE_COLUMNS)
     done = step.run(Double(), samples)
     assert done.to_pydict() == {"index": [1, 2], "double": [2, 4]}
-    with pytest.raises(RunError, match="stage double did not return column double, note"):
+    with pytest.raises(RunError, match="stage double did not return column note"):
         step.run(Quadruple(), done)
 
     class Loses(Double):
