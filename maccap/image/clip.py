@@ -333,9 +333,20 @@ def _require_supported(model: nn.Module, name: str) -> None:
 def _block_with_attention(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """open_clip's ResidualAttentionBlock, and its attention weights averaged over heads."""
     normed = block.ln_1(hidden)
-    attended, attention = block.attn(normed, normed, normed, need_weights=True, average_attn_weights=True)
+    attended, attention = _attend(block.attn, normed)
     hidden = hidden + block.ls_1(attended)
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden))), attention
+
+
+def _attend(layer: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """What self-attention makes of [R, T, D], and its weights [R, T, T], averaged over heads."""
+    if isinstance(layer, nn.MultiheadAttention):  # of open_clip 3
+        return layer(tokens, tokens, tokens, need_weights=True, average_attn_weights=True)
+    # open_clip 4 has a layer of its own, by the same names, which does not tell its weights
+    parts = F.linear(tokens, layer.in_proj_weight, layer.in_proj_bias).unflatten(-1, (3, layer.num_heads, -1))
+    queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+    weights = torch.softmax(queries * layer.scale @ keys.transpose(-2, -1), dim=-1)
+    return layer.out_proj((weights @ values).transpose(1, 2).flatten(2)), weights.mean(dim=1)
 
 
 def _encode_causal_text(model: Any, tokens: Tensor, length: int) -> Tensor:

@@ -29,7 +29,11 @@ def check_supported(name: str, config: Mapping[str, Any], pretrained: str | None
 
 def unsupported_tower(config: Mapping[str, Any]) -> str | None:
     """What the visual tower of a `model_cfg` is, in words, where it is none that can be read."""
-    vision = config["vision_cfg"]
+    vision = config.get("vision_cfg")
+    if vision is None:  # open_clip 4 has models of sounds
+        return "no image tower of its own"
+    if config.get("genlip_cfg"):
+        return "a GenLIP tower"
     if config.get("multimodal_cfg"):
         return "a CoCa tower"
     if vision.get("timm_model_name"):

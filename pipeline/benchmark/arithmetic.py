@@ -83,5 +83,5 @@ def _clip_blocks(transformer: Any) -> BlockSizes:
     blocks = transformer.resblocks
     # of the state dict, as packed layers have no parameters
     weights = sum(weight.numel() for weight in blocks.state_dict().values() if weight.dim() == 2)
-    width = blocks[0].attn.embed_dim
+    width = blocks[0].attn.out_proj.in_features
     return BlockSizes(weights, len(blocks), width, width)

@@ -128,7 +128,8 @@ def _salient(looked: Looked) -> Image.Image:
         if place is not None:
             top, left = place[0] * step, place[1] * step
             draw.rectangle((left, top, left + step - 1, top + step - 1), outline=_MARK, width=2)
-            draw.text((left + 3, top), str(number), font=font(12), fill=_MARK)
+            place_of_number, mark = (left + 3, top), str(number)
+            draw.text(place_of_number, mark, _MARK, font(12), stroke_width=2, stroke_fill=CARD)
     return panel
 
 
