@@ -98,6 +98,8 @@ def caption_archive(
     machine = _machine(config, local)
     facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, machine))
     folder.check(facts)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
+    stages.steps()  # one that lacks a column is refused before anything is written
     if pinned is None:
         selection.of(plan.shards)  # one that selects none is refused before anything is written
         folder.begin(facts)
@@ -131,7 +133,6 @@ def caption_archive(
         rows_known=plan.images if selection.is_all and config.limit is None else None,
         written_before=kept.rows,
     )
-    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     if work:
         with shown(progress):
             for result in machine.caption(stages, work, progress.note_read):

@@ -108,8 +108,8 @@ def test_other_batches_chunks_and_actors_give_the_same_rows(
     one = resources_for(STAGES, 1, 0)
     actors = {"features": 2, "candidates": 3, "rerank": 1}
     crowd = {
-        stage: {**resources.model_dump(), "num_cpus": 0.05, "actors": actors[stage]}
-        for stage, resources in one.stages.items()
+        stage: {**one.stages[stage].model_dump(), "num_cpus": 0.05, "actors": count}
+        for stage, count in actors.items()
     }
     sizes = {"feature_batch": 7, "candidate_batch": 3, "rerank_batch": 5}
     config = tmp_path / "job.json"
