@@ -51,7 +51,7 @@ class Scale(Config):
     rows: int
     shards: int
     planning: float
-    first_receipt: float  # from the start of the graph
+    first_result: float  # from the start of the graph
     rows_per_second: float  # from the first result on
     points: list[Point]
     resume: float  # to find out that nothing is missing
@@ -105,7 +105,7 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
         rows=rows,
         shards=shards,
         planning=round(planning, 2),
-        first_receipt=round(first - began, 2),
+        first_result=round(first - began, 2),
         rows_per_second=round(rows / seconds),
         points=points,
         resume=round(time.perf_counter() - resuming, 2),

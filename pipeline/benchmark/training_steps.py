@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
     batch: int
 
 
-class Pace(Config):
+class TrainingSpeed(Config):
     """How fast one way of training went, and what it took."""
 
     what: str
@@ -42,7 +42,7 @@ class Pace(Config):
     peak_memory_mb: int  # of a process that does nothing else
 
 
-def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterator[Pace]:
+def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterator[TrainingSpeed]:
     """Train each way, one step each a round, and then each in a process of its own for its memory.
 
     Our text features are random: they come out of the cache, whatever they are.
@@ -58,7 +58,7 @@ def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Itera
                 seconds[what] += time.perf_counter() - began
     rates = {what: rounds * _captions(what, sizes) / seconds[what] for what in WAYS}
     for what in WAYS:
-        yield Pace(
+        yield TrainingSpeed(
             what=what,
             captions_per_second=round(rates[what], 2),
             times_the_authors=round(rates[what] / rates[AUTHORS], 2),

@@ -143,11 +143,6 @@ def files_below(
     return (entry.path for entry in entries_below(filesystem, folder, depth, hidden))
 
 
-def matching_files(filesystem: AbstractFileSystem, pattern: str) -> list[str]:
-    """The paths of `matching_entries`."""
-    return [entry.path for entry in matching_entries(filesystem, pattern)]
-
-
 def matching_entries(filesystem: AbstractFileSystem, pattern: str) -> list[Entry]:
     """The files that match a path with `*`, `?`, `[...]` or `**`, sorted by path. Raises OSError.
 

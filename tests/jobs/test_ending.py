@@ -174,7 +174,7 @@ print(json.dumps({"clean": clean, "again": ray.is_initialized()}))
 """
 
 
-def test_what_took_receipts_starts_no_second_ray() -> None:
+def test_what_took_results_starts_no_second_ray() -> None:
     started = Started([sys.executable, "-c", _STALLS], REPOSITORY)
     done = started.end()
     assert json.loads(done.stdout.splitlines()[-1]) == {"clean": True, "again": False}, done.stderr

@@ -34,7 +34,7 @@ def _chunk(**changes: object) -> Chunk:
     return Chunk(**{"shard": "s.tar", "position": 3, "last": True, "samples": samples, **changes})
 
 
-def test_a_chunk_becomes_one_file_and_a_receipt(tmp_path: Path) -> None:
+def test_a_chunk_becomes_one_file_and_a_result(tmp_path: Path) -> None:
     chunk = _chunk()
     result = CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk)
     (path,) = tmp_path.iterdir()

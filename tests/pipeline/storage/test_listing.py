@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -6,11 +7,15 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.storage.files import file_info, file_kind, locate, open_stream, read_file
 from pipeline.storage.folder import Folder
-from pipeline.storage.listing import as_given, entries, entry_of, files_below, matching_files
+from pipeline.storage.listing import as_given, entries, entry_of, files_below, matching_entries
 from pipeline.storage.retries import StorageError
 from tests.faulty_proxy import Faults, FaultyProxy
 
 NAMES = ["a-0.tar", "a-1.tar", "b.txt", "deep/a-2.tar", "deep/er/a-3.tar", "other/[x].tar"]
+
+
+def matching_files(filesystem: Any, pattern: str) -> list[str]:
+    return [entry.path for entry in matching_entries(filesystem, pattern)]
 
 
 @pytest.fixture
