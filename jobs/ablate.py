@@ -25,12 +25,14 @@ def main(
     card: Card = None,
 ) -> None:  # fmt: skip
     """Score the built-in model with one part of the method changed at a time, and beside other methods."""
+    from jobs.extras import require
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.scenes.evaluation.ablation import Ablation, markdown
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
 
+    require("pycocoevalcap", "the ablation's scores (CIDEr-D)")
     chosen = next((name for name in SPLITS if name == split), None)
     if chosen is None:
         raise UserError(f"--split {split}: choose one of {', '.join(SPLITS)}")

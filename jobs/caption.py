@@ -3,6 +3,7 @@
 On a cluster: `ray job submit --working-dir . -- python -m jobs.caption SOURCE OUTPUT`.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -102,6 +103,8 @@ def main(
     from pipeline.caption import caption_archive
     from pipeline.run.selection import Selection
 
+    if local:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
     selection = Selection.parse(shards, partition)
     model = model or str(built_in_bundle_path())
     try:

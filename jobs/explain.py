@@ -1,6 +1,7 @@
 """`maccap explain RUN IMAGE_ID`: why an image has the caption it has, as text and as one picture."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ def main(run: Run, image_id: ImageId, png: Png = Path("explain.png"), model: Mod
 
     if png.suffix.lower() != ".png":
         raise UserError(f"--png {png} must end in .png.")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # of loading weights
     explanation = explain(run, image_id, model)
     answer(as_text(explanation), end="\n\n")
     try:
@@ -33,7 +35,7 @@ def main(run: Run, image_id: ImageId, png: Png = Path("explain.png"), model: Mod
     except OSError as error:
         raise UserError(f"--png {png} cannot be written: {error}") from None
     say(f"drawn in {png}")
-    answer(json.dumps({"row": explanation.row, "same": explanation.same_caption, "png": str(png)}))
+    answer(json.dumps({"row": explanation.row, "same": explanation.same, "png": str(png)}))
 
 
 if __name__ == "__main__":

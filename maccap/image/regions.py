@@ -35,6 +35,8 @@ def salient_tokens(image: ImageTokens, config: RegionConfig) -> tuple[Tensor, Te
     Raises ValueError as `region_features` does.
     """
     tokens = image.tokens.shape[1]
+    if config.weighting == "none":
+        config = config.model_copy(update={"count": min(config.count, tokens)})
     if tokens < config.count:
         raise ValueError(
             f"regions.count is {config.count}, but this CLIP has only {tokens} tokens per image; lower it to "

@@ -31,6 +31,7 @@ from ray.exceptions import (
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
+from pipeline.execution.stage_errors import LESS_MEMORY, at_chunk, telling
 from pipeline.execution.watchdog import until_stalled
 from pipeline.execution.worker_activity import WorkerActivity
 from pipeline.run.run_periodically import run_periodically
@@ -191,16 +192,16 @@ def _apply(activity: WorkerActivity, step: Step, stage: Stage, rows: pa.Table) -
 @contextmanager
 def _said_of(name: str, chunk: Chunk) -> Iterator[None]:
     """Errors of a stage with its name and the chunk; a lost device stays what it is, for `StageActor`."""
-    try:
-        yield
-    except (UserError, RunError):
-        raise
-    except Exception as error:
-        if isinstance(error, RuntimeError) and is_device_lost(error):
-            raise
-        fix = f". {_LESS_MEMORY}" if "OutOfMemory" in type(error).__name__ else ""
-        said = f"stage {name} failed at {chunk.file_name}: {type(error).__name__}: {describe(error)}{fix}"
-        raise RunError(said) from error
+    with telling(at_chunk(name, chunk.file_name)):
+        try:
+            yield
+        except RuntimeError as error:
+            if not is_device_lost(error):
+                raise
+            lost = error
+        else:
+            return
+    raise lost
 
 
 def _read(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:
@@ -263,17 +264,11 @@ def _cause(error: RayTaskError) -> str:
     return f"a stage failed: {type(cause).__name__}: {describe(cause)}"
 
 
-_LESS_MEMORY = (
-    "Lower `chunk_rows` or `chunk_bytes`, feature_batch, candidate_batch or rerank_batch, or `actors` under "
-    "`resources`."
-)
-
-
 def _fix(error: RayError) -> str:
     if isinstance(error, (ObjectStoreFullError, OutOfDiskError)):
         return " Make room in /dev/shm and on the disk of RAY_TMPDIR (default: /tmp), or lower `chunk_bytes`."
     if isinstance(error, (OutOfMemoryError, RayActorError, WorkerCrashedError)):
-        return f" A process that is killed was as a rule out of memory. {_LESS_MEMORY}"
+        return f" A process that is killed was as a rule out of memory. {LESS_MEMORY}"
     return ""
 
 

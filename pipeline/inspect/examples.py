@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.inspect.caption_table import read_captions
 from pipeline.run.run_folder import RunFolder
-from pipeline.sources import SourceOptions, plan_source, read_shard
-from pipeline.sources.sample import Sample
-from pipeline.sources.shard import Shard
+from pipeline.sources import ChunkLimits, Shard, SourceOptions, chunk_samples, plan_source, read_shard
 from pipeline.storage.errors import CredentialsError, UserError
 from pipeline.storage.redact import printable
 from pipeline.storage.urls import absolute
@@ -56,18 +56,28 @@ def load_images(run: str, examples: list[Example]) -> dict[str, bytes]:
 
     An image that is no longer there is left out. Raises UserError where the run or its source is gone.
     """
-    folder = RunFolder(absolute(run))
-    facts = folder.recorded()
+    rows = source_rows(run, examples)
+    return {
+        image_id: image for image_id, row in rows.items() if (image := row["image"][0].as_py()) is not None
+    }
+
+
+def source_rows(run: str, examples: list[Example]) -> dict[str, pa.Table]:
+    """The examples as their source gives them now, each a table of one row as stages take them, by image id.
+
+    One that is no longer in its place is left out. Raises UserError where the run or its source is gone.
+    """
+    facts = RunFolder(absolute(run)).recorded()
     if facts is None:
         raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
     wanted: dict[str, dict[int, str]] = defaultdict(dict)
     for example in examples:
         wanted[example.shard][example.index] = example.image_id
-    images: dict[str, bytes] = {}
+    rows: dict[str, pa.Table] = {}
     for shard in plan_source(facts.source, SourceOptions.of(facts)).shards:
         if ids := wanted.get(printable(shard.id)):
-            images |= _load_shard(shard, ids, facts.max_bytes)
-    return images
+            rows |= _rows_of(shard, ids, ChunkLimits(max_bytes=facts.max_bytes))
+    return rows
 
 
 def reference(metadata: str | None) -> str | None:
@@ -88,24 +98,16 @@ def _example(row: dict[str, Any]) -> Example:
     return Example(reference=reference(row.pop("metadata")), **row)
 
 
-def _load_shard(shard: Shard, ids: dict[int, str], max_bytes: int) -> dict[str, bytes]:
-    """By index of the sample; one that is another image than it was is left out."""
-    images = {}
+def _rows_of(shard: Shard, ids: dict[int, str], limits: ChunkLimits) -> dict[str, pa.Table]:
+    """By image id; one that is another image than it was is left out."""
+    rows = {}
     try:
-        for index, sample in enumerate(islice(read_shard(shard, max_bytes), max(ids) + 1)):
-            if ids.get(index) == printable(sample.image_id) and (data := _load(sample)) is not None:
-                images[ids[index]] = data
+        for index, sample in enumerate(islice(read_shard(shard, limits.max_bytes), max(ids) + 1)):
+            if ids.get(index) == printable(sample.image_id):
+                (chunk,) = chunk_samples(shard.id, iter([sample]), limits)
+                rows[ids[index]] = chunk.samples
     except CredentialsError:
         raise
     except Exception:  # decompressors and storages have no common class: it ends here as it did in the run
-        return images
-    return images
-
-
-def _load(sample: Sample) -> bytes | None:
-    try:
-        return sample.load() if sample.load else None
-    except CredentialsError:
-        raise
-    except Exception:  # of no common class either: one image less, as it is one error row of the run
-        return None
+        return rows
+    return rows

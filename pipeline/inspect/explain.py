@@ -10,19 +10,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from maccap.bundle import Bundle
-from pipeline.chunk import SOURCE_SCHEMA
+from maccap.image.preprocessing import PixelSpec
 from pipeline.formats.array_columns import read_pixels
 from pipeline.inspect.caption_table import read_captions
-from pipeline.inspect.examples import Example, load_images
+from pipeline.inspect.examples import Example, source_rows
 from pipeline.run.facts import RunFacts
 from pipeline.run.run_folder import RunFolder
+from pipeline.sources import SourceOptions, plan_source
+from pipeline.stages.decoding.decode_image import DecodeLimits, UndecodableError
+from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.stages.features import FeatureStage
 from pipeline.stages.registry import STAGES
+from pipeline.stages.stage import StageSettings
 from pipeline.stages.steps import steps_of
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
 from pipeline.storage.urls import absolute
+
+SIDE = 384  # of the whole image, in pixels
 
 if TYPE_CHECKING:
     from maccap.image.features import FeatureExtractor
@@ -45,19 +51,23 @@ class Looked:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`row` is of the table. `image`, `again` and `looked` are None where the image is not at its source any
-    more; `looked` also where it cannot be decoded.
+    """`row` is of the table, `again` the same image captioned by the same keys: None where the source does
+    not have it, which `absent` then says. `whole` are the pixels of the whole image, as a square of `side`,
+    and `crops` whether CLIP sees its middle square alone; `looked` is None for an image that cannot be
+    decoded.
     """
 
     row: dict[str, Any]
     decoding: dict[str, Any]
-    image: bytes | None = None
     again: dict[str, Any] | None = None
+    absent: str = ""
+    whole: NDArray[np.uint8] | None = None
+    crops: bool = False
     looked: Looked | None = None
 
     @property
-    def same_caption(self) -> bool | None:
-        """Whether captioning again gave the same candidates, and so the same caption."""
+    def same(self) -> bool | None:
+        """Whether captioning again gave the same candidates, or the same error."""
         if self.again is None:
             return None
         texts = [[c["text"] for c in row["candidates"] or ()] for row in (self.row, self.again)]
@@ -77,11 +87,21 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     bundle = _bundle(facts, model)
     decoding = facts.decoding.model_dump()
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
-    image = load_images(url, [example]).get(image_id)
-    if image is None:
-        return Explanation(row, decoding)
-    again, looked = _captioned_again(facts, bundle, row, image)
-    return Explanation(row, decoding, image, again, looked)
+    source = source_rows(url, [example]).get(image_id)
+    if source is None:
+        return Explanation(row, decoding, absent=_absent(facts))
+    settings = facts.model_copy(update={"model": str(bundle.folder)}).stage_settings(bundle.pixel_spec())
+    again, looked = _captioned_again(facts, settings, image_id, source)
+    whole = _whole(source["image"][0].as_py(), settings.limits)
+    return Explanation(
+        row, decoding, again, whole=whole, crops=settings.pixels.resize_mode == "shortest", looked=looked
+    )
+
+
+def _absent(facts: RunFacts) -> str:
+    if plan_source(facts.source, SourceOptions.of(facts)).from_features:
+        return f"SOURCE {facts.source} is a run that keeps features, and has no images"
+    return f"SOURCE {facts.source} no longer has this image in its place"
 
 
 def _row(run: str, image_id: str) -> dict[str, Any]:
@@ -118,21 +138,35 @@ def _bundle(facts: RunFacts, model: str | None) -> Bundle:
 
 
 def _captioned_again(
-    facts: RunFacts, bundle: Bundle, row: dict[str, Any], image: bytes
+    facts: RunFacts, settings: StageSettings, image_id: str, samples: pa.Table
 ) -> tuple[dict[str, Any], Looked | None]:
-    """The image through the stages of its run, by the same keys."""
-    sample = {name: row[name] for name in ("image_id", "shard", "index")}
-    samples = pa.Table.from_pylist([{**sample, "image": image}], SOURCE_SCHEMA)
-    settings = facts.model_copy(update={"model": str(bundle.folder)}).stage_settings(bundle.pixel_spec())
-    runtime = TorchRuntime(precision=facts.precision)
+    """A sample of the source through the stages of its run, by the same keys."""
+    import torch
+
+    runtime = TorchRuntime(device="cuda" if torch.cuda.is_available() else "cpu", precision=facts.precision)
     looked = None
     for step in steps_of([stage for stage in STAGES if stage.name in facts.stages]):
-        stage = step.stage.build(settings, runtime)
+        try:
+            stage = step.stage.build(settings, runtime)
+        except (OSError, ValueError, ImportError) as error:
+            raise UserError(f"stage {step.stage.name} cannot start: {describe(error)}") from None
         if isinstance(stage, FeatureStage) and samples["error"][0].as_py() is None:
             looked = _looked(stage.extract, read_pixels(samples["pixels"], [0]))
         samples = step.run(stage, samples)
         stage.close()
     return samples.to_pylist()[0], looked
+
+
+def _whole(image: bytes | None, limits: DecodeLimits) -> NDArray[np.uint8] | None:
+    """All of it, in a square; decoded apart from this process, as a run does."""
+    if image is None:
+        return None
+    decoder = IsolatedDecoder(PixelSpec(SIDE, resize_mode="longest", fill_color=255), limits)
+    try:
+        (decoded,) = decoder.decode([memoryview(image)])
+        return None if isinstance(decoded, UndecodableError) else decoded.pixels
+    finally:
+        decoder.close()
 
 
 def _looked(extract: "FeatureExtractor", pixels: NDArray[np.uint8]) -> Looked:

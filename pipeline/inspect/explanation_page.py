@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from maccap.image.preprocessing import PixelSpec
 from pipeline.inspect.drawing import CARD, GREY, INK, MARGIN, PAGE, RED, font, line_height, wrapped
-from pipeline.inspect.explain import Explanation, Looked
-from pipeline.stages.decoding.decode_image import UndecodableError, decode_image
+from pipeline.inspect.explain import SIDE, Explanation, Looked
 from pipeline.storage.redact import printable
 
-_PANEL, _REGION, _GAP = 384, 112, 16
+_PANEL, _REGION, _GAP = SIDE, 112, 16
 _TITLE, _TEXT = 15, 14
 _MARK = (230, 60, 40)
 _SCORE_WIDTH = 160
@@ -43,10 +41,11 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             scores = f"cosine {candidate['clip_score']:.3f}  log-probability {candidate['logprob']:7.2f}"
             yield f"  {mark} {scores}  {printable(candidate['text'])}"
     if explanation.again is None:
-        yield "captioned again: not possible, the image is no longer at its source"
+        yield f"captioned again: not possible, {explanation.absent}"
         return
-    if explanation.same_caption:
-        yield "captioned again, by the same keys: the same candidates"
+    if explanation.same:
+        what = "error" if row["error"] else "candidates"
+        yield f"captioned again, by the same keys: the same {what}"
     else:
         told = explanation.again["caption"] or explanation.again["error"]
         yield f"captioned again, by the same keys: {told}  (not what is written)"
@@ -103,19 +102,12 @@ def _panels(explanation: Explanation) -> list[tuple[str, Image.Image]]:
 
 
 def _whole(explanation: Explanation) -> Image.Image:
-    empty = Image.new("RGB", (_PANEL, _PANEL), CARD)
-    if explanation.image is None:
-        return empty
-    try:
-        decoded = decode_image(
-            explanation.image, PixelSpec(_PANEL, resize_mode="longest", fill_color=CARD[0])
-        )
-    except UndecodableError:
-        return empty
-    whole = Image.fromarray(decoded.pixels)
-    scale = _PANEL / max(decoded.width, decoded.height)
-    side = min(decoded.width, decoded.height) * scale
-    if explanation.looked and decoded.width != decoded.height:
+    if explanation.whole is None:
+        return Image.new("RGB", (_PANEL, _PANEL), CARD)
+    whole = Image.fromarray(explanation.whole)
+    width, height = explanation.row["width"], explanation.row["height"]
+    if explanation.looked and explanation.crops and width and width != height:
+        side = min(width, height) * _PANEL / max(width, height)
         low, high = (_PANEL - side) / 2, (_PANEL + side) / 2 - 1
         ImageDraw.Draw(whole).rectangle((low, low, high, high), outline=_MARK, width=2)
     return whole

@@ -166,8 +166,9 @@ def explain(path: Path | None, error: ValidationError, models: dict[str, type[Co
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             problems.append(f"unknown key `{key}`{_known_keys(problem['loc'], models)}")
-        elif not key:  # of settings that do not go together
-            problems.append(problem["msg"].removeprefix("Value error, "))
+        elif problem["type"] == "value_error":  # says all there is to say
+            said = problem["msg"].removeprefix("Value error, ")
+            problems.append(f"`{key}`: {said}" if key else said)
         else:
             problems.append(f"`{key}`: {problem['msg']}, not {problem['input']!r}")
     return f"{where}: " + "; ".join(problems)

@@ -55,11 +55,11 @@ class RunRecord(Generic[F]):
         url = self.top.url
         try:
             raw = self.top.read(self._file)
+            there = [] if raw else [name for name in self.top.names() if not name.startswith(".")]
+            if self._file in there:  # another command was first, just now
+                raw = self.top.read(self._file)
             if raw is not None:
                 return self._facts.model_validate_json(raw)
-            there = [name for name in self.top.names() if not name.startswith(".")]
-            if self._file in there:  # another command was first, just now
-                return self.recorded()
             if there:
                 raise UserError(
                     f"OUTPUT {url} is not empty and holds no {self._file}. Choose a new or an empty folder."

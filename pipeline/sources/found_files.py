@@ -45,7 +45,7 @@ def found_files(source: str, expansion: Expansion) -> FoundFiles:
         filesystem, pattern = locate(named.url)
         matches = 0
         for entry in matching_entries(filesystem, pattern):
-            if recognised(Location(entry.path)) is None:
+            if recognised(Location(entry.path, entry)) is None:
                 found.left_out[kind_of(entry.name)] += 1
                 continue
             found.files[as_given(filesystem, named.url, entry.path)] = entry
@@ -102,7 +102,9 @@ def _names(source: str, files: Mapping[str, Entry], base: str | None) -> dict[st
 def _alone(url: str) -> str:
     """What to do with a file that is a SOURCE by itself."""
     reader = recognised(Location(url, alone=True))
-    return f" A {reader.what} is a SOURCE by itself: give one of them." if reader else ""
+    if reader is None or reader.in_folders:
+        return ""
+    return f" A {reader.what} is a SOURCE by itself: give one of them."
 
 
 def _stem(name: str) -> str:

@@ -45,7 +45,10 @@ class KeptFeatures(Source[KeptArgs]):
     columns = tuple(COLUMNS)
 
     def recognises(self, location: Location) -> bool:
-        return location.is_folder and file_kind(*locate(f"{location.url.rstrip('/')}/run.json")) is not None
+        if not location.is_folder:
+            return False
+        filesystem, path = locate(location.url)  # of a chain the path is that inside
+        return file_kind(filesystem, f"{path.rstrip('/')}/run.json") is not None
 
     def plan(self, location: Location, options: SourceOptions, pinned: Sequence[Shard[KeptArgs]]) -> Planned:
         return Planned(_shards(location.url), taken_for=f"a {self.what}")

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pipeline.chunk import SOURCE_COLUMNS, Chunk
 from pipeline.sources.found_files import FoundFiles, found_files, locations_of
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.registry import SOURCES, endings, recognised, source_of, whats
+from pipeline.sources.registry import FILES, SOURCES, recognised, source_of, whats
 from pipeline.sources.sample import MAX_BYTES, ChunkLimits, Sample
 from pipeline.sources.shard import Shard
 from pipeline.sources.source import Location, Planned, Source
 from pipeline.storage.errors import UserError
 from pipeline.storage.expand import expand
+from pipeline.storage.look_up import MISSING, look_up
 from pipeline.storage.redact import describe, shown
 from pipeline.storage.urls import absolute
 
@@ -94,7 +95,10 @@ def _plan(source: str, options: SourceOptions, pinned: Sequence[Shard]) -> Sourc
         )
     if named.kind == "folder":
         return _of_folder(source, reader, options, pinned)
-    (location,) = locations_of(source, FoundFiles({source: None}, expansion.base))
+    entry = look_up(source)
+    if entry.state == MISSING:
+        raise UserError(f"SOURCE {shown(source)} does not exist. Check the path.")
+    (location,) = locations_of(source, FoundFiles({source: entry}, expansion.base))
     alone = Location(location.url, location.entry, alone=True, id=location.id, prefix=location.prefix)
     return _of_files(source, [alone], options, pinned, {})
 
@@ -129,12 +133,7 @@ def _of_files(
     own = {name: [shard for shard in pinned if shard.source == name] for name in by_reader}
     shards: list[Shard] = []
     for location in locations:
-        reader = recognised(location)
-        if reader is None:
-            raise UserError(
-                f"SOURCE {shown(source)} names {shown(location.url)}, which is no {whats(in_folders=True)}. "
-                "Name files that end in " + ", ".join(endings(in_folders=True)) + "."
-            )
+        reader = recognised(location) or _of_no_known_name(source, location)
         planned = reader.plan(location, options, own[reader.name])
         by_reader[reader.name].append(planned)
         shards += planned.shards
@@ -142,6 +141,17 @@ def _of_files(
     every = [planned.images for found in by_reader.values() for planned in found]
     images = sum(count for count in every if count is not None) if None not in every else None
     return SourcePlan(shards, images, " and ".join(words), dict(left_out))
+
+
+def _of_no_known_name(source: str, location: Location) -> Source:
+    """A file that was written out, under a name of no kind: a tar, as webdataset takes it."""
+    reader = recognised(Location(location.url, location.entry, alone=True))
+    if reader is None:
+        return FILES[0]
+    raise UserError(
+        f"SOURCE {shown(source)} names {shown(location.url)}. A {reader.what} is a SOURCE by itself: give "
+        "one of them."
+    )
 
 
 def _counted(kinds: Mapping[str, int]) -> str:

@@ -31,9 +31,9 @@ class Location:
     prefix: str = ""
 
     @property
-    def name(self) -> str:
-        """In small letters, and of a web address without its query."""
-        return bare_name(self.url)
+    def names(self) -> set[str]:
+        """In small letters: as its storage has it, and of its URL without a web address's query."""
+        return {bare_name(self.url), *([self.entry.name.lower()] if self.entry else [])}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Source(ABC, Generic[A]):
         """Whether this source reads it; the first one in the registry that does, does. May raise OSError."""
         if location.is_folder or not (location.alone or self.in_folders):
             return False
-        return location.name.endswith(self.endings)
+        return any(name.endswith(self.endings) for name in location.names)
 
     @abstractmethod
     def plan(self, location: Location, options: SourceOptions, pinned: Sequence[Shard[A]]) -> Planned:

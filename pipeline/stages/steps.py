@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.chunk import SOURCE_COLUMNS, TABLE_ENDS_WITH, TABLE_STARTS_WITH, Column
-from pipeline.stages.resources import Machine, Resources, StageResources, TaskResources
+from pipeline.stages.resources import Machine, Resources, TaskResources
 from pipeline.stages.stage import Stage
 from pipeline.storage.errors import RunError, UserError
 
 Stages = Sequence[type[Stage]]
+_CONTRACT = "see `Stage` in pipeline/stages/stage.py"
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,13 @@ class Step:
         """
         done = stage(samples)
         lacking = [column.name for column in self.stage.adds if column.name not in done.column_names]
-        if lacking or done.num_rows != samples.num_rows:
-            what = f"column {', '.join(lacking)}" if lacking else f"all {samples.num_rows} rows"
-            raise RunError(f"stage {self.stage.name} did not return {what} (see `Stage` in stages/stage.py)")
+        if lacking:
+            raise RunError(
+                f"stage {self.stage.name} did not return column {', '.join(lacking)} ({_CONTRACT})"
+            )
+        for name in {"image_id", "index"} & {*samples.column_names}:
+            if name not in done.column_names or not done[name].equals(samples[name]):
+                raise RunError(f"stage {self.stage.name} did not return its rows as they came ({_CONTRACT})")
         return done.drop_columns([name for name in self.drops if name in done.column_names])
 
 
@@ -98,8 +103,7 @@ def check_resources(resources: Resources, stages: Stages) -> None:
     if lacking := [name for name in names if name not in resources.stages]:
         raise ValueError(f"`{lacking[0]}` is missing: name all stages, or leave `resources` out")
     for stage in stages:
-        given = resources.stages[stage.name]
-        if not stage.has_weights and given != StageResources(num_cpus=given.num_cpus):
+        if not stage.has_weights and resources.stages[stage.name].model_fields_set > {"num_cpus"}:
             raise ValueError(f"`{stage.name}` holds no weights and takes num_cpus alone")
 
 

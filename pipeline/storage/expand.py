@@ -18,7 +18,7 @@ from pipeline.storage.urls import WEB, canonical, parent, scheme, split_list
 @dataclass(frozen=True)
 class Named:
     """One thing that is named. `unseen` is a file that was written out, of which its storage was not asked;
-    a `pattern` has no braces any more. `written` is how it was named, for messages.
+    a `pattern` has no braces any more. `written` says in a message how it was named.
     """
 
     url: str
@@ -43,14 +43,15 @@ def expand(argument: str, role: str, is_file: Callable[[str], bool] = lambda url
 
     Raises UserError where nothing of that name is there, and OSError.
     """
-    if argument.startswith("@") and not Path(argument).exists():
+    if argument.startswith("@") and not _is_in_a_name(argument, "@"):
         return Expansion(list(_of_list(argument[1:], role)))
     parts = split_list(argument)
-    if len(parts) > 1 and not Path(argument).exists():
-        return Expansion([named for part in parts for named in _written_out(part, part, role)])
+    if len(parts) > 1 and not _is_in_a_name(argument, "::"):
+        written = [named for part in parts for named in _written_out(part, shown(argument), role)]
+        return Expansion(written)
     if is_pattern(argument):
-        named = list(_written_out(argument, shown(argument), role))
-        return Expansion(named, base=parent(PATTERN.split(argument)[0]))
+        written = list(_alternatives(argument, shown(argument), role))
+        return Expansion(written, base=parent(PATTERN.split(argument)[0]))
     kind = "file" if argument.startswith(WEB) and is_file(argument) else file_kind(*locate(argument))
     if kind is None:
         raise UserError(f"{role} {shown(argument)} does not exist. Check the path.")
@@ -68,12 +69,24 @@ def is_pattern(argument: str) -> bool:
     return not Path(argument).exists() if "://" not in argument else look_up(argument).state == MISSING
 
 
+def _is_in_a_name(argument: str, mark: str) -> bool:
+    """Whether the mark is part of a path that is here, or of the folder of a pattern."""
+    folder = PATTERN.split(argument)[0].rpartition("/")[0] if PATTERN.search(argument) else argument
+    try:
+        return mark in folder and Path(folder).exists()
+    except OSError:  # a list may be longer than any name
+        return False
+
+
 def _of_list(path: str, role: str) -> Iterator[Named]:
     """The lines of a text file: paths relative to its folder, URLs, and patterns of both; # begins a
     comment.
     """
-    lines = [line.strip() for line in read_bytes(*locate(path)).decode("utf-8-sig").splitlines()]
-    for line in lines:
+    try:
+        content = read_bytes(*locate(path))
+    except FileNotFoundError:
+        raise UserError(f"{role} @{shown(path)} does not exist. Check the path of the list.") from None
+    for line in map(str.strip, content.decode("utf-8-sig").splitlines()):
         if line and not line.startswith("#"):
             url = str(Path(line).expanduser()) if line.startswith("~") else canonical(line)
             url = url if scheme(url) or url.startswith("/") else parent(path) + url
@@ -81,9 +94,13 @@ def _of_list(path: str, role: str) -> Iterator[Named]:
 
 
 def _written_out(text: str, written: str, role: str) -> Iterator[Named]:
-    if not is_pattern(text):
+    if is_pattern(text):
+        yield from _alternatives(text, written, role)
+    else:
         yield Named(text, "unseen", written)
-        return
+
+
+def _alternatives(text: str, written: str, role: str) -> Iterator[Named]:
     try:
         expanded = alternatives(text)
     except ValueError:

@@ -16,7 +16,7 @@ from pipeline.storage.expand import Named, expand
 from pipeline.storage.files import file_kind, is_local, locate
 from pipeline.storage.listing import GLOB, Entry, as_given, entries, is_hidden
 from pipeline.storage.redact import describe, printable, shown
-from pipeline.storage.urls import bare_name
+from pipeline.storage.urls import WEB, bare_name
 from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
 
 
@@ -36,12 +36,12 @@ class CaptionFile:
     @property
     def ending(self) -> str:
         """The extension that tells the format, in small letters and without .gz: `.json` of `A.JSON.gz`."""
-        ending = ending_of(bare_name(self.path))
+        ending = ending_of(_bare_path(self.path))
         return ".tar" if ending == ".tgz" else ending.removesuffix(".gz")
 
     @property
     def packed(self) -> bool:
-        return ending_of(bare_name(self.path)).endswith(("gz", ".tgz"))
+        return ending_of(_bare_path(self.path)).endswith(("gz", ".tgz"))
 
 
 @dataclass
@@ -85,33 +85,39 @@ def _files(source: str, selection: CaptionFiles) -> Iterator[CaptionFile]:
         filesystem, path = locate(named.url)
         if named.kind == "pattern":
             files = _matching(filesystem, path, named.url, selection.left_out)
+            if not files and source.startswith("@"):
+                raise UserError(f"CAPTIONS {named.written}, which matches no file.")
         elif named.kind == "folder" or (kind := _kind(named, filesystem, path)) == "directory":
             files = _folder(filesystem, path, named.url, selection)
         elif kind is not None:
             files = [_one_file(filesystem, path, named.url)]
         else:
-            raise UserError(f"CAPTIONS {named.written} names {printable(named.url)}, which does not exist.")
+            what = named.written if source.startswith("@") else f"{named.written} names {shown(named.url)}"
+            raise UserError(f"CAPTIONS {what}, which does not exist.")
         found = found or bool(files)
         yield from files
     if not found:
+        what = "names no file" if source.startswith("@") else "matches no caption file"
         raise UserError(
-            f"CAPTIONS {shown(source)} matches no caption file (names ending in {UNDERSTOOD}). "
+            f"CAPTIONS {shown(source)} {what} (names ending in {UNDERSTOOD}). "
             "Check the pattern, and quote it so that the shell does not expand it."
         )
 
 
 def _is_file(url: str) -> bool:
-    return bool(ending_of(bare_name(url)))
+    return bool(ending_of(_bare_path(url)))
 
 
 def _kind(named: Named, filesystem: AbstractFileSystem, path: str) -> str | None:
-    return "file" if named.kind == "file" else file_kind(filesystem, path)
+    if named.kind == "file" or (named.url.startswith(WEB) and _is_file(named.url)):
+        return "file"
+    return file_kind(filesystem, path)
 
 
 def _one_file(filesystem: AbstractFileSystem, path: str, source: str) -> CaptionFile:
     file = CaptionFile(source, filesystem, path)
     if not file.ending:
-        ending = posixpath.splitext(bare_name(path))[1]
+        ending = posixpath.splitext(_bare_path(path))[1]
         what = f"the extension {printable(ending)}" if ending else "no extension"
         raise UserError(
             f"CAPTIONS {printable(source)} has {what}, so that its format is not known. "
@@ -217,3 +223,8 @@ class _Walk:
 def _names(listed: list[Entry]) -> tuple[set[str], set[str]]:
     """Names of the files, and of the folders."""
     return {e.name for e in listed if not e.is_folder}, {e.name for e in listed if e.is_folder}
+
+
+def _bare_path(path: str) -> str:
+    """In small letters, and of a web address without its query and fragment."""
+    return bare_name(path.partition("#")[0] if path.startswith(WEB) else path)

@@ -8,7 +8,12 @@ adaptor.safetensors, config.json, clip/, llm/   the bundle
 summary.json, _SUCCESS         last
 """
 
+from contextlib import suppress
+from typing import Any
+
 from pipeline.run.record import RunRecord
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import describe
 from pipeline.train.facts import TrainFacts
 
 FACTS_FILE = "train.json"
@@ -22,5 +27,13 @@ class TrainFolder(RunRecord[TrainFacts]):
 
     def begin(self, facts: TrainFacts) -> None:
         super().begin(facts)
-        # but for the record, which another command may be writing now
-        self.top.remove_temporaries(lambda name: name != FACTS_FILE)
+        try:
+            # but for the record, which another command may be writing now
+            self.top.remove_temporaries(lambda name: name != FACTS_FILE)
+        except OSError as error:
+            raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        with suppress(OSError):  # what matters is written below
+            self.top.remove_temporaries()
+        super().finish(summary)

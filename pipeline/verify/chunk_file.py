@@ -91,11 +91,14 @@ def _check_columns(rows: pa.Table, declared: pa.Schema) -> None:
 
 def _of_any_size(rows: pa.Table, declared: pa.Field) -> pa.Field:
     """An array's field as it was found, where it is one: how long they are is the model's."""
-    if not is_half(declared.type) or declared.name not in rows.column_names:
+    if not is_half(declared.type):
         return declared
-    there = rows.schema.field(declared.name)
-    is_array = pa.types.is_fixed_size_list(there.type) and is_half(there.type)
-    return there.remove_metadata() if is_array and not rows[declared.name].null_count else declared
+    if declared.name in rows.column_names:
+        there = rows.schema.field(declared.name)
+        is_array = pa.types.is_fixed_size_list(there.type) and is_half(there.type)
+        if is_array and not rows[declared.name].null_count:
+            return there.remove_metadata()
+    return pa.field(declared.name, pa.list_(pa.float16(), 1))  # which no model's is
 
 
 def _footer(metadata: dict[bytes, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -51,7 +51,9 @@ class Suite:
         self.kills: Counter[str] = Counter()
         self.gave_up: list[str] = []  # last lines of drivers that ended in an error by themselves
         self._config = work / "job.json"
-        self._config.write_text(json.dumps({"resources": resources_for(STAGES, 2, 0).model_dump()}))
+        self._config.write_text(
+            json.dumps({"resources": resources_for(STAGES, 2, 0).model_dump(exclude_unset=True)})
+        )
         self._environment = {**environment(), **nodes.environment}
 
     def undisturbed(self) -> pa.Table:

@@ -29,7 +29,7 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def options(tmp_path: Path, small_bundle: Path) -> list[str]:
     config = tmp_path / "job.json"
-    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump()}))
+    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump(exclude_unset=True)}))
     return ["--model", str(small_bundle), "--config", str(config), "--chunk-rows", "2"]
 
 

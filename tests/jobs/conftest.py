@@ -39,7 +39,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(archive: Path, small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The same threads of torch wherever it runs, and so the same bits: resources are given, not fitted."""
     config = tmp_path_factory.mktemp("config") / "job.json"
-    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump()}))
+    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump(exclude_unset=True)}))
 
     def build(output: Path, *options: str) -> list[str]:
         source = str(archive / "scenes-{000..005}.tar")

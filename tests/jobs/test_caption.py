@@ -113,7 +113,7 @@ def test_other_batches_chunks_and_actors_give_the_same_rows(
     }
     sizes = {"feature_batch": 7, "candidate_batch": 3, "rerank_batch": 5}
     config = tmp_path / "job.json"
-    config.write_text(json.dumps({"resources": {**one.model_dump(), **crowd}, **sizes}))
+    config.write_text(json.dumps({"resources": {**one.model_dump(exclude_unset=True), **crowd}, **sizes}))
     output = tmp_path / "run"
     done = run(command(output, "--config", str(config), "--chunk-rows", "3"))
     assert done.returncode == 0, done.stderr

@@ -47,7 +47,7 @@ def test_an_error_is_explained_by_its_reason(
     main(str(run), "bad.jpg", tmp_path / "page.png")
     out = capsys.readouterr().out
     assert "error: damaged image" in out
-    assert "captioned again, by the same keys: the same candidates" in out
+    assert "captioned again, by the same keys: the same error" in out
     assert (tmp_path / "page.png").exists()
 
 

@@ -15,7 +15,7 @@ from pipeline.execution.in_process import caption_in_process, captioned_chunks
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.storage.errors import UserError
+from pipeline.storage.errors import RunError, UserError
 from tests.captions import CAPTION_SCHEMA
 from tests.images import BAD_FILES, encoded, hostile_files, picture, write_shard, write_tar
 
@@ -184,3 +184,35 @@ def test_a_resumed_shard_gives_the_missing_chunks_alone(small_bundle: Path, arch
     resumed = list(captioned_chunks(stages, [ShardWork(work[0].shard, (0, 2))]))
     assert [chunk.position for chunk in resumed] == [1, 3]
     assert resumed == [whole["a.tar", 1], whole["a.tar", 3]]
+
+
+def test_what_breaks_is_told_with_its_stage_and_chunk_and_no_traceback(
+    small_bundle: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, work = _stages(small_bundle, archive)
+
+    def out_of_memory(self: object, samples: object) -> None:
+        raise MemoryError("too much")
+
+    monkeypatch.setattr("pipeline.stages.rerank.RerankStage.__call__", out_of_memory)
+    with pytest.raises(RunError, match=r"stage rerank failed at a-.*: MemoryError: too much\. Lower"):
+        list(captioned_chunks(stages, work))
+
+    def damaged(*arguments: object) -> None:
+        raise OSError("header too small")
+
+    monkeypatch.setattr("pipeline.stages.features.FeatureStage.build", damaged)
+    with pytest.raises(RunError, match="stage features cannot start: OSError: header too small"):
+        list(captioned_chunks(stages, work))
+
+
+def test_rows_passed_over_count_as_read(small_bundle: Path, archive: Path) -> None:
+    stages, work = _stages(small_bundle, archive, chunk_rows=2)
+    told: list[int] = []
+    list(
+        captioned_chunks(
+            stages, [ShardWork(work[0].shard, {0: range(2), 2: range(4, 6)})], note_read=told.append
+        )
+    )
+    assert told[-1] == 7
+    assert told == sorted(told)

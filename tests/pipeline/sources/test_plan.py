@@ -1,8 +1,9 @@
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.sources.plan import plan_source
+from pipeline.sources.plan import plan_source, read_shard
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture, write_shard
 
@@ -99,3 +100,22 @@ def test_signed_urls_are_read_with_their_secret_and_named_without(tmp_path: Path
     (tmp_path / "list.txt").write_text("https://127.0.0.1:9/a.tar?key=1\nhttps://127.0.0.1:9/a.tar?key=2")
     with pytest.raises(UserError, match=r"2 shards named a\.tar"):
         plan_source(f"@{tmp_path}/list.txt")
+
+
+def test_what_lies_in_an_archive_of_another_kind_is_read_through_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a", "b"):
+            write_shard(tmp_path / f"{name}.tar", 1)
+            archive.write(tmp_path / f"{name}.tar", f"tars/{name}.tar")
+        archive.writestr("images/0.jpg", encoded(picture(0)))
+    for inside, shards in (("images", 1), ("tars", 2), ("tars/*.tar", 2)):
+        plan = plan_source(f"zip://{inside}::file://{tmp_path}/x.zip")
+        assert len(plan.shards) == shards
+        assert all(sample.error is None for shard in plan.shards for sample in read_shard(shard))
+
+
+def test_a_file_without_a_known_name_that_is_written_out_is_a_tar(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", 1)
+    write_shard(tmp_path / "noext", 1)
+    plan = plan_source(f"{tmp_path}/{{a.tar,noext}}")
+    assert [shard.source for shard in plan.shards] == ["webdataset"] * 2

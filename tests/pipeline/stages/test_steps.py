@@ -104,7 +104,7 @@ def test_a_step_drops_and_checks_what_its_stage_made() -> None:
         def __call__(self, samples: pa.Table) -> pa.Table:
             return super().__call__(samples).slice(1)
 
-    with pytest.raises(RunError, match="did not return all 2 rows"):
+    with pytest.raises(RunError, match="did not return its rows as they came"):
         Step(Loses, ()).run(Loses(), samples)
 
 

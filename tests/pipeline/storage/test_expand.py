@@ -68,3 +68,21 @@ def test_a_web_server_is_not_asked_for_a_file_that_its_name_tells() -> None:
     found = expand("http://192.0.2.1/a.tar?x=1", "SOURCE", lambda url: True)
     assert [(n.kind, n.url) for n in found.named] == [("file", "http://192.0.2.1/a.tar?x=1")]
     assert found.base == "http://192.0.2.1/"
+
+
+def test_marks_of_lists_in_the_names_of_folders_are_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("@data", "a::b"):
+        (folder / name).mkdir()
+        (folder / name / "x.json").write_text("[]")
+    monkeypatch.chdir(folder)
+    assert _named("@data/*.json") == [("pattern", "@data/*.json")]
+    assert _named("a::b/*.json") == [("pattern", "a::b/*.json")]
+    assert _named("a::b/x.json") == [("file", "a::b/x.json")]
+
+
+def test_a_list_that_is_not_there_and_one_that_is_long(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"CAPTIONS @.*none\.txt does not exist"):
+        expand(f"@{folder}/none.txt", "CAPTIONS")
+    assert len(_named("::".join([f"{folder}/a.tar"] * 500))) == 500
