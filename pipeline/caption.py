@@ -23,7 +23,7 @@ from pipeline.run.run_folder import CAPTIONS, RunFolder, changed_source
 from pipeline.run.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
 from pipeline.stages.registry import STAGES
-from pipeline.stages.torch_runtime import Precision
+from pipeline.stages.torch_runtime import Precision, chosen_precision
 from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
@@ -96,7 +96,8 @@ def caption_archive(
     if pinned is None:
         check_shards(plan.shards)
     machine = _machine(config, local)
-    facts = run_facts(source, plan, model, bundle, config, _precision(config, recorded, machine))
+    precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
+    facts = run_facts(source, plan, model, bundle, config, precision)
     folder.check(facts)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     stages.steps()  # one that lacks a column is refused before anything is written
@@ -287,24 +288,11 @@ def run_facts(
     )
 
 
-def _precision(config: CaptionJobConfig, recorded: RunFacts | None, machine: CaptionMachine) -> Precision:
-    """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
-    if config.precision != "auto":
-        return config.precision
-    if recorded is not None:
-        return recorded.precision
-    return "bfloat16" if machine.has_gpu else "float32"
-
-
 def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
     """What the finished run in `folder` said of itself, now without new rows."""
     if not selection.is_all:
         return None
-    try:
-        stored = folder.finished()
-        summary = Summary.model_validate_json(stored) if stored is not None else None
-    except ValueError:  # damaged: the run is finished once more
-        return None
+    summary = folder.finished_summary(Summary)
     here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
     return summary.model_copy(update=here) if summary else None
 

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -189,19 +189,13 @@ def _apply(activity: WorkerActivity, step: Step, stage: Stage, rows: pa.Table) -
     return pa.concat_tables(done)
 
 
-@contextmanager
-def _said_of(name: str, chunk: Chunk) -> Iterator[None]:
+def _said_of(name: str, chunk: Chunk) -> AbstractContextManager[None]:
     """Errors of a stage with its name and the chunk; a lost device stays what it is, for `StageActor`."""
-    with telling(at_chunk(name, chunk.file_name)):
-        try:
-            yield
-        except RuntimeError as error:
-            if not is_device_lost(error):
-                raise
-            lost = error
-        else:
-            return
-    raise lost
+    return telling(at_chunk(name, chunk.file_name), but=_is_lost_device)
+
+
+def _is_lost_device(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and is_device_lost(error)
 
 
 def _read(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
 """What an error of a stage is told as: which stage, at which chunk, and the setting that may help."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.storage.errors import RunError, UserError
@@ -13,13 +13,17 @@ LESS_MEMORY = (
 
 
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Whatever is raised becomes a RunError that begins with `what`; a UserError stays what it is."""
+def telling(what: str, but: Callable[[Exception], bool] = lambda error: False) -> Iterator[None]:
+    """Whatever is raised becomes a RunError that begins with `what`; a UserError stays what it is, and so
+    does an error of which `but` holds.
+    """
     try:
         yield
     except (UserError, RunError):
         raise
     except Exception as error:
+        if but(error):
+            raise
         out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
         fix = f". {LESS_MEMORY}" if out_of_memory else ""
         raise RunError(f"{what}: {type(error).__name__}: {describe(error)}{fix}") from error

@@ -1,6 +1,6 @@
 """Why a row's caption is what it is: the row as it was written, and the same image captioned again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from pipeline.inspect.caption_table import read_captions
 from pipeline.inspect.examples import Example, source_rows
 from pipeline.run.facts import RunFacts
 from pipeline.run.run_folder import RunFolder
-from pipeline.sources import SourceOptions, plan_source
+from pipeline.sources import Shard
+from pipeline.sources.registry import source_of
 from pipeline.stages.decoding.decode_image import DecodeLimits, UndecodableError
 from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.stages.features import FeatureStage
@@ -80,7 +81,8 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     Raises UserError where the run has no such row, or its model is not there or is another.
     """
     url = absolute(run).rstrip("/")
-    facts = RunFolder(url).recorded()
+    folder = RunFolder(url)
+    facts = folder.recorded()
     if facts is None:
         raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
     row = _row(url, image_id)
@@ -89,17 +91,17 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
     source = source_rows(url, [example]).get(image_id)
     if source is None:
-        return Explanation(row, decoding, absent=_absent(facts))
+        return Explanation(row, decoding, absent=_absent(facts, folder.planned() or []))
     settings = facts.model_copy(update={"model": str(bundle.folder)}).stage_settings(bundle.pixel_spec())
-    again, looked = _captioned_again(facts, settings, image_id, source)
+    again, looked = _captioned_again(facts, settings, source)
     whole = _whole(source["image"][0].as_py(), settings.limits)
     return Explanation(
         row, decoding, again, whole=whole, crops=settings.pixels.resize_mode == "shortest", looked=looked
     )
 
 
-def _absent(facts: RunFacts) -> str:
-    if plan_source(facts.source, SourceOptions.of(facts)).from_features:
+def _absent(facts: RunFacts, planned: Sequence[Shard]) -> str:
+    if any("image" not in source_of(shard).columns for shard in planned[:1]):
         return f"SOURCE {facts.source} is a run that keeps features, and has no images"
     return f"SOURCE {facts.source} no longer has this image in its place"
 
@@ -138,7 +140,7 @@ def _bundle(facts: RunFacts, model: str | None) -> Bundle:
 
 
 def _captioned_again(
-    facts: RunFacts, settings: StageSettings, image_id: str, samples: pa.Table
+    facts: RunFacts, settings: StageSettings, samples: pa.Table
 ) -> tuple[dict[str, Any], Looked | None]:
     """A sample of the source through the stages of its run, by the same keys."""
     import torch

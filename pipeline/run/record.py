@@ -34,6 +34,7 @@ class Facts(Config):
 
 
 F = TypeVar("F", bound=Facts)
+S = TypeVar("S", bound=Config)
 
 
 class RunRecord(Generic[F]):
@@ -70,8 +71,10 @@ class RunRecord(Generic[F]):
             raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
         return None
 
-    def check(self, facts: F) -> None:
-        """Raises UserError naming what differs where the run in this folder is not of `facts`."""
+    def check(self, facts: F) -> F | None:
+        """The facts recorded here, as `recorded`. Raises UserError naming what differs where they are not
+        `facts`.
+        """
         recorded = self.recorded()
         if recorded is not None and (lines := differing(recorded, facts.public(), facts.may_differ)):
             raise UserError(
@@ -79,21 +82,23 @@ class RunRecord(Generic[F]):
                 + "\n  ".join(lines)
                 + "\nRepeat the command with the old ones to resume that run, or choose another OUTPUT."
             )
+        return recorded
 
     def begin(self, facts: F) -> None:
         """Record a new run, or open the one here again, if it is of `facts`. Raises UserError.
 
         Of several commands that begin at once in one new folder, those with the facts of the first go on.
         """
-        self.check(facts)
+        is_new = self.check(facts) is None
         try:
             self.top.make()
             self.top.remove(SUCCESS_FILE)
-            if self.recorded() is None:
+            if is_new:
                 self.top.create(self._file, (facts.public().model_dump_json(indent=2) + "\n").encode())
         except OSError as error:
             raise UserError(f"OUTPUT {self.top.url} cannot be written: {describe(error)}") from None
-        self.check(facts)
+        if is_new:  # or another command was first
+            self.check(facts)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the summary, and then the marker that the run is complete. Raises RunError."""
@@ -109,6 +114,14 @@ class RunRecord(Generic[F]):
     def finished(self) -> bytes | None:
         """The summary of the run here if it is marked complete."""
         return self.top.read(SUMMARY_FILE) if self.top.read(SUCCESS_FILE) is not None else None
+
+    def finished_summary(self, kind: type[S]) -> S | None:
+        """The same as it was given, None also where it is damaged: the run is then finished once more."""
+        try:
+            stored = self.finished()
+            return kind.model_validate_json(stored) if stored is not None else None
+        except ValueError:
+            return None
 
     def _unreadable(self, raw: bytes, error: ValidationError) -> str:
         first = error.errors()[0]

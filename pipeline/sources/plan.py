@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.chunk import SOURCE_COLUMNS, Chunk
 from pipeline.sources.found_files import FoundFiles, found_files, locations_of
@@ -99,8 +99,7 @@ def _plan(source: str, options: SourceOptions, pinned: Sequence[Shard]) -> Sourc
     if entry.state == MISSING:
         raise UserError(f"SOURCE {shown(source)} does not exist. Check the path.")
     (location,) = locations_of(source, FoundFiles({source: entry}, expansion.base))
-    alone = Location(location.url, location.entry, alone=True, id=location.id, prefix=location.prefix)
-    return _of_files(source, [alone], options, pinned, {})
+    return _of_files(source, [replace(location, alone=True)], options, pinned, {})
 
 
 def _of_folder(source: str, reader: Source, options: SourceOptions, pinned: Sequence[Shard]) -> SourcePlan:

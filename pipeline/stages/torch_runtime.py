@@ -1,6 +1,6 @@
 """Where and how a model stage computes. Plain data; torch is imported by the worker that applies it."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -10,6 +10,22 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Computes(Protocol):
+    """Where a run computes; asking may start a cluster."""
+
+    @property
+    def has_gpu(self) -> bool: ...
+
+
+def chosen_precision(
+    asked: Literal["auto"] | Precision, recorded: Precision | None, machine: Computes
+) -> Precision:
+    """`auto` keeps to what a run began with, so that it can be resumed on another machine."""
+    if asked != "auto":
+        return asked
+    return recorded or ("bfloat16" if machine.has_gpu else "float32")
 
 
 class TorchRuntime(Config):

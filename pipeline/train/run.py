@@ -10,7 +10,7 @@ import numpy as np
 from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.run.progress import shown
-from pipeline.stages.torch_runtime import Precision
+from pipeline.stages.torch_runtime import chosen_precision
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.urls import absolute
@@ -79,7 +79,8 @@ def train_bundle(
     folder = TrainFolder(output)
     recorded = folder.recorded()
     machine = _machine(config, local)
-    facts = train_facts(captions, towers, config, _precision(config, recorded, machine))
+    precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
+    facts = train_facts(captions, towers, config, precision)
     folder.check(facts)
     if summary := _finished(folder):
         return summary
@@ -123,15 +124,6 @@ def _machine(config: TrainJobConfig, local: bool) -> TrainMachine:
     from pipeline.train.ray_train import TrainOnRay
 
     return TrainOnRay(config)
-
-
-def _precision(config: TrainJobConfig, recorded: TrainFacts | None, machine: TrainMachine) -> Precision:
-    """`auto` keeps to what the run began with, so that it can be resumed on another machine."""
-    if config.precision != "auto":
-        return config.precision
-    if recorded is not None:
-        return recorded.precision
-    return "bfloat16" if machine.has_gpu else "float32"
 
 
 def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:
@@ -260,10 +252,6 @@ def _summary(
 
 def _finished(folder: TrainFolder) -> TrainSummary | None:
     """What the finished run in `folder` said of itself, but for new work, of which there is none."""
-    try:
-        stored = folder.finished()
-        summary = TrainSummary.model_validate_json(stored) if stored is not None else None
-    except ValueError:  # damaged: the run is finished once more
-        return None
+    summary = folder.finished_summary(TrainSummary)
     here = {"output": folder.top.url, "new_steps": 0, "newly_encoded": 0}
     return summary.model_copy(update=here) if summary else None
