@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from maccap.runtime.own_packages import names_taken, own_packages_first
 from pipeline.execution.join_ray import check_joinable
@@ -81,6 +82,7 @@ def end_local_ray() -> bool:
     if not _started.is_set():
         return True
     _started.clear()
+    _hush_threads()
     # in a thread, since it waits forever where Ray hangs
     shutdown = threading.Thread(target=ray.shutdown, daemon=True)
     shutdown.start()
@@ -93,6 +95,19 @@ def end_local_ray() -> bool:
 def abandon_local_ray() -> None:
     """Kill the processes of the Ray that was started here; nothing of Ray can be used afterwards."""
     kill_marked()
+
+
+def _hush_threads() -> None:
+    """Let threads of Ray Data that still ask a Ray which is no more end without a traceback each, as Ray
+    Data's prefetching does when a run is interrupted.
+    """
+    tell = threading.excepthook
+
+    def tell_others(ended: threading.ExceptHookArgs) -> None:
+        if not issubclass(ended.exc_type, RayError):
+            tell(ended)
+
+    threading.excepthook = tell_others
 
 
 _started = threading.Event()

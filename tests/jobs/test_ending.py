@@ -198,6 +198,37 @@ run_command(main)
 """
 
 
+_WAITS_ON = """
+import threading, time
+from pipeline.execution.cluster import connect_to_ray, end_local_ray
+import ray
+
+def sleep():
+    time.sleep(600)
+
+def wait_on():
+    while True:
+        ray.wait([never], timeout=0.01)
+
+def fail():
+    raise OSError("of another thread")
+
+connect_to_ray()
+never = ray.remote(sleep).remote()
+waiting = threading.Thread(target=wait_on)  # as Ray Data's prefetching does
+waiting.start()
+end_local_ray()
+waiting.join()
+threading.Thread(target=fail).start()
+"""
+
+
+def test_a_thread_that_still_asks_ray_ends_without_a_word() -> None:
+    done = Started([sys.executable, "-c", _WAITS_ON], REPOSITORY).end()
+    assert "RaySystemError" not in done.stderr
+    assert "of another thread" in done.stderr
+
+
 def test_nothing_but_the_answer_is_on_stdout() -> None:
     done = Started([sys.executable, "-c", _PRINTS], REPOSITORY).end()
     assert done.returncode == 0, done.stderr
