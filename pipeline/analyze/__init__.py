@@ -1,0 +1,1 @@
+"""The two findings that the method rests on, measured on a captioned archive."""

@@ -1,0 +1,1 @@
+"""Scores of a finished run: captions and answers against what people wrote, and against the images."""
