@@ -2,7 +2,14 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 class Config(BaseModel):
@@ -81,6 +88,21 @@ class DecodingConfig(Config):
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
     beams: int = Field(default=4, ge=1, description="used by the beam strategy alone")
+    length_penalty: float = Field(
+        default=1.0,
+        description="of the beam strategy: the power of a text's length that its log-probability is divided "
+        "by; 1 is the mean, below 0 prefers short texts",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fingerprints, footers and bundles stay what they were: what earlier versions did not have is left
+        out where it is as they did it.
+        """
+        told: dict[str, Any] = dump(self)
+        if self.length_penalty == 1.0:
+            told.pop("length_penalty", None)
+        return told
 
     @property
     def draws(self) -> int:
@@ -119,6 +141,10 @@ def decoding_preset(name: str) -> dict[str, Any]:
     if name not in DECODING_PRESETS:
         raise ValueError(f"decoding {name!r} is none of {', '.join(DECODING_PRESETS)}")
     return DECODING_PRESETS[name].model_dump()
+
+
+QUESTION = "Question: {question} Short answer:"
+"""What a language model is asked with, after the prefix (paper: zero-shot VQA)."""
 
 
 class MemoryConfig(Config):

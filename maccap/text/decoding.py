@@ -35,8 +35,7 @@ def decode(
     side.
 
     `uniforms` [B * samples_per_draw, max_new_tokens] in [0, 1) are the random numbers of strategy `sample`,
-    one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses by mean
-    log-probability. With `fixed_rows`, texts that have ended keep their rows (`maccap.runtime.fixed_rows`).
+    one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses. With `fixed_rows`, texts that have ended keep their rows (`maccap.runtime.fixed_rows`).
 
     Raises ValueError where strategy and `uniforms` do not fit.
     """
@@ -96,13 +95,14 @@ def _extend(
 def _beam(
     lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, fixed_rows: bool
 ) -> list[Decoded]:
-    """Beam search by mean log-probability a token, end token included.
+    """Beam search by log-probability over length to the power of `length_penalty`, end token included.
 
-    The rules are those of Hugging Face's `generate(num_beams=..., length_penalty=1.0, early_stopping=False)`:
+    The rules are those of Hugging Face's `generate(num_beams=..., length_penalty=..., early_stopping=False)`:
     twice as many continuations as beams are looked at, those that end within the best `beams` are kept, and
-    an image is done when the worst text kept beats the mean of the best one still going.
+    an image is done when the worst text kept beats the best one still going, were it to end now.
     """
     width, steps, device = config.beams, config.max_new_tokens, embeddings.device
+    penalty = config.length_penalty
     images, prefilled = embeddings.shape[:2]
     logits, cache = lm.prefill(embeddings, room=steps - 1, copies=width)
     vocab, eos = logits.shape[-1], torch.tensor(lm.eos_ids, device=device)
@@ -113,11 +113,11 @@ def _beam(
     scores = torch.full((images, width), _IMPOSSIBLE, device=device)
     scores[:, 0] = 0.0
     ended_tokens = tokens.clone()
-    ended_means = torch.full((images, width), _IMPOSSIBLE, device=device)
+    ended_scores = torch.full((images, width), _IMPOSSIBLE, device=device)
     ended_lengths = torch.ones((images, width), device=device)
     live = torch.arange(images, device=device)  # the images that the batch still holds
     going = torch.ones(images, dtype=torch.bool, device=device)  # those of them that are not done
-    result_tokens, result_means = ended_tokens.clone(), ended_means.clone()
+    result_tokens, result_scores = ended_tokens.clone(), ended_scores.clone()
     result_lengths = ended_lengths.clone()
 
     for step in range(steps):
@@ -132,28 +132,28 @@ def _beam(
         extended[:, :, step] = token
         ends = torch.isin(token, eos) | (step + 1 == steps)
 
-        means = torch.where(ends, best / (step + 1), _IMPOSSIBLE)
-        means[:, width:] = _IMPOSSIBLE
-        merged = torch.cat([ended_means, means], dim=1)
-        ended_means, order = merged.topk(width, dim=-1)
+        ending = torch.where(ends, best / (step + 1) ** penalty, _IMPOSSIBLE)
+        ending[:, width:] = _IMPOSSIBLE
+        merged = torch.cat([ended_scores, ending], dim=1)
+        ended_scores, order = merged.topk(width, dim=-1)
         ended_tokens = _take(torch.cat([ended_tokens, extended], dim=1), order)
-        lengths = torch.full_like(means, step + 1)
+        lengths = torch.full_like(ending, step + 1)
         ended_lengths = torch.cat([ended_lengths, lengths], dim=1).gather(1, order)
-        result_tokens[live[going]], result_means[live[going]] = ended_tokens[going], ended_means[going]
+        result_tokens[live[going]], result_scores[live[going]] = ended_tokens[going], ended_scores[going]
         result_lengths[live[going]] = ended_lengths[going]
         if step + 1 == steps:
             break
 
         scores, order = torch.where(ends, _IMPOSSIBLE, best).topk(width, dim=-1)
         tokens, source, token = _take(extended, order), source.gather(1, order), token.gather(1, order)
-        going = going & (scores[:, 0] / (step + 1) > ended_means[:, -1])
+        going = going & (scores[:, 0] / (step + 1) ** penalty > ended_scores[:, -1])
         if not going.any():
             break
         kept = torch.arange(len(live), device=device) if fixed_rows else _closed_up(going)
         going = going[kept]
         live, tokens, scores, source, token = (part[kept] for part in (live, tokens, scores, source, token))
-        ended_tokens, ended_means, ended_lengths = (
-            part[kept] for part in (ended_tokens, ended_means, ended_lengths)
+        ended_tokens, ended_scores, ended_lengths = (
+            part[kept] for part in (ended_tokens, ended_scores, ended_lengths)
         )
         beams = torch.arange(width, device=device)
         cache.select((kept[:, None] * width + beams).flatten())
@@ -162,7 +162,7 @@ def _beam(
         cache.select((images_first + source).flatten(), since=prefilled)
         logits = lm.step(token.flatten(), cache)
     count = config.samples_per_draw
-    logprobs = (result_means * result_lengths)[:, :count].flatten()
+    logprobs = (result_scores * result_lengths**penalty)[:, :count].flatten()
     return _collect(result_tokens[:, :count].flatten(0, 1), logprobs, lm.eos_ids)
 
 

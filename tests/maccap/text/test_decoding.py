@@ -67,12 +67,22 @@ def test_greedy_is_hugging_faces(lm: FrozenLanguageModel, prefix: Tensor) -> Non
     assert [text.token_ids for text in ours] == generate(lm, prefix)
 
 
-@pytest.mark.parametrize("beams", [1, 3, 4])
-def test_beam_is_hugging_faces(lm: FrozenLanguageModel, prefix: Tensor, beams: int) -> None:
-    config = DecodingConfig(strategy="beam", beams=beams, max_new_tokens=STEPS)
+@pytest.mark.parametrize("penalty", [-1.0, 0.0, 1.0, 2.0])
+@pytest.mark.parametrize("beams", [1, 3, 5])
+def test_beam_is_hugging_faces(lm: FrozenLanguageModel, prefix: Tensor, beams: int, penalty: float) -> None:
+    config = DecodingConfig(strategy="beam", beams=beams, max_new_tokens=STEPS, length_penalty=penalty)
     ours = decode(lm, prefix, lm.prompt_ids(), config)
-    theirs = generate(lm, prefix, num_beams=beams, length_penalty=1.0, early_stopping=False)
+    theirs = generate(lm, prefix, num_beams=beams, length_penalty=penalty, early_stopping=False)
     assert [text.token_ids for text in ours] == theirs
+
+
+@pytest.mark.parametrize("penalty", [-1.0, 0.0, 2.0])
+def test_a_length_penalty_changes_the_choice_alone(
+    lm: FrozenLanguageModel, prefix: Tensor, penalty: float
+) -> None:
+    config = DecodingConfig(strategy="beam", beams=4, max_new_tokens=STEPS, length_penalty=penalty)
+    for one, text in zip(prefix, decode(lm, prefix, lm.prompt_ids(), config), strict=True):
+        assert text.logprob == pytest.approx(model_logprob(lm, one, text), abs=1e-3)
 
 
 def test_beam_gives_its_best_hypotheses(lm: FrozenLanguageModel, prefix: Tensor) -> None:
