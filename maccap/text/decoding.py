@@ -6,13 +6,11 @@ the prefix comes before it, so that they depend on the image; a prompt is embedd
 have ended leave the batch, and the last ones take their places.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from maccap.config import DecodingConfig
-from maccap.text.engine import Decoded
+from maccap.text.engine import Decoded, PromptIds
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.next_token import likeliest_tokens, next_tokens
 
@@ -25,14 +23,14 @@ _IMPOSSIBLE = -1e9
 def decode(
     lm: FrozenLanguageModel,
     prefix: Tensor,
-    prompt_ids: Sequence[int],
+    prompt_ids: PromptIds,
     config: DecodingConfig,
     uniforms: Tensor | None = None,
     *,
     fixed_rows: bool = False,
 ) -> list[Decoded]:
     """`samples_per_draw` texts for each prefix [B, Q, H]: B * samples_per_draw, those of a prefix side by
-    side.
+    side. `prompt_ids` [T] follow each prefix, or [B, T] its own.
 
     `uniforms` [B * samples_per_draw, max_new_tokens] in [0, 1) are the random numbers of strategy `sample`,
     one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses. With `fixed_rows`, texts that have ended keep their rows (`maccap.runtime.fixed_rows`).
@@ -46,14 +44,19 @@ def decode(
         raise ValueError(f"strategy 'sample' needs uniforms of shape {expected}, not {found}")
     if not len(prefix):
         return []
-    prompt = lm.embed(torch.tensor(list(prompt_ids), dtype=torch.long)).expand(len(prefix), -1, -1)
-    embeddings = torch.cat([prefix.to(lm.device, lm.dtype), prompt], dim=1)
+    embeddings = with_prompt(lm, prefix, prompt_ids)
     if config.strategy == "beam":
         return _beam(lm, embeddings, config, fixed_rows)
     if config.strategy == "greedy":
         decoded = _extend(lm, embeddings, config, None, fixed_rows)
         return [text for text in decoded for _ in range(samples)]
     return _extend(lm, embeddings, config, uniforms, fixed_rows)
+
+
+def with_prompt(lm: FrozenLanguageModel, prefix: Tensor, prompt_ids: PromptIds) -> Tensor:
+    """[prefix; prompt] as embeddings [B, Q + T, H]."""
+    prompt = lm.embed(torch.tensor(prompt_ids, dtype=torch.long)).expand(len(prefix), -1, -1)
+    return torch.cat([prefix.to(lm.device, lm.dtype), prompt], dim=1)
 
 
 def _extend(

@@ -20,6 +20,10 @@ class DrawKey(NamedTuple):
     draw: int
 
 
+PromptIds = Sequence[int] | Sequence[Sequence[int]]
+"""The tokens that follow a prefix: one prompt for all prefixes, or one for each, all equally long."""
+
+
 class Decoded(NamedTuple):
     """One decoded text.
 
@@ -63,7 +67,7 @@ class DecodingEngine(Protocol):
     def generate(
         self,
         prefixes: Tensor,
-        prompt_ids: Sequence[int],
+        prompt_ids: PromptIds,
         decoding: DecodingConfig,
         keys: Sequence[DrawKey],
     ) -> list[list[Decoded]]:
@@ -73,8 +77,26 @@ class DecodingEngine(Protocol):
         Raises MemoryError, or torch's own error, where they do not fit into memory together.
         """
 
-    def text(self, ids: Sequence[int]) -> str:
-        """Tokens as text, without special tokens."""
+    def logprobs(
+        self, prefixes: Tensor, prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """For each of the prefixes [B, Q, H] the log-probability that each of `texts` follows it and its
+        prompt, and then the end token.
+
+        Raises MemoryError, or torch's own error, where they do not fit into memory together.
+        """
+
+    @property
+    def most_tokens(self) -> int | None:
+        """How many tokens the model reads, prefix, prompt and new ones together; None for no fixed number."""
+
+    def continuation(self, prompt: str, text: str) -> list[int]:
+        """The tokens of `text` where it follows `prompt` and a space, without an end token."""
+
+    def text(self, ids: Sequence[int], first_line: bool = False) -> str:
+        """Tokens as text on one line, without special tokens; of `first_line`, the first that says something
+        alone.
+        """
 
     def language_model(self) -> FrozenLanguageModel:
         """The model itself, to save it, to train through it, or to measure it. Raises ValueError where the

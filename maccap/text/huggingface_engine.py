@@ -12,8 +12,9 @@ from maccap.keyed_random import uniforms
 from maccap.runtime.batch_sizes import decoded_rows, needs_fixed_rows
 from maccap.runtime.packed_linear import pack_linears
 from maccap.text.decoding import decode
-from maccap.text.engine import Decoded, DrawKey
+from maccap.text.engine import Decoded, DrawKey, PromptIds
 from maccap.text.language_model import FrozenLanguageModel
+from maccap.text.text_logprobs import text_logprobs
 
 
 class HuggingFaceEngine:
@@ -49,7 +50,7 @@ class HuggingFaceEngine:
     def generate(
         self,
         prefixes: Tensor,
-        prompt_ids: Sequence[int],
+        prompt_ids: PromptIds,
         decoding: DecodingConfig,
         keys: Sequence[DrawKey],
     ) -> list[list[Decoded]]:
@@ -60,8 +61,23 @@ class HuggingFaceEngine:
         samples = decoding.samples_per_draw
         return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
-    def text(self, ids: Sequence[int]) -> str:
-        return self._lm.text(list(ids))
+    def logprobs(
+        self, prefixes: Tensor, prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        lm = self._lm
+        longest = prefixes.shape[1] + len(np.atleast_2d(prompt_ids)[0]) + max(map(len, texts))
+        rows = decoded_rows(lm.device, lm.dtype, lm.row_bytes(longest), len(texts))
+        return text_logprobs(lm, prefixes, prompt_ids, texts, rows, fixed_rows=self.fixed_rows).tolist()
+
+    @property
+    def most_tokens(self) -> int | None:
+        return self._lm.most_tokens
+
+    def continuation(self, prompt: str, text: str) -> list[int]:
+        return self._lm.continuation(prompt, text)
+
+    def text(self, ids: Sequence[int], first_line: bool = False) -> str:
+        return self._lm.text(list(ids), first_line)
 
     def language_model(self) -> FrozenLanguageModel:
         return self._lm

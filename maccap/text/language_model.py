@@ -138,6 +138,14 @@ class FrozenLanguageModel(nn.Module):
         cache.read += 1
         return logits
 
+    def read(self, ids: Tensor, cache: FixedCache) -> Tensor:
+        """Logits [R, T, V] after each of T more tokens a row, ids [R, T]."""
+        if not cache.takes_parts:  # a state that goes on from token to token
+            return torch.stack([self.step(token, cache) for token in ids.unbind(1)], dim=1)
+        logits = self._logits(cache, ids.shape[1], input_ids=ids)
+        cache.read += ids.shape[1]
+        return logits
+
     def sizes(self) -> LanguageModelSizes:
         """Of its blocks and its head."""
         return sizes_of(self.model)
@@ -159,13 +167,16 @@ class FrozenLanguageModel(nn.Module):
         return cache.numel(), logits.numel()
 
     def _last_logits(self, cache: FixedCache, **inputs: Tensor) -> Tensor:
+        return self._logits(cache, 1, **inputs)[:, -1]
+
+    def _logits(self, cache: FixedCache, last: int, **inputs: Tensor) -> Tensor:
+        """Of the last positions at least."""
         (given,) = inputs.values()
         if self._takes_positions:  # some models count wrong by themselves
             first, (rows, length) = cache.read, given.shape[:2]
             positions = torch.arange(first, first + length, device=self.device)
             inputs = {**inputs, "position_ids": positions.expand(rows, -1)}
-        output = self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(1))
-        return output.logits[:, -1]
+        return self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(last)).logits
 
     def _keep(self, last: int) -> dict[str, int]:
         """Asks for logits of the last positions alone, from models that know how."""
@@ -175,6 +186,19 @@ class FrozenLanguageModel(nn.Module):
         """BOS, then the prompt's tokens. Special tokens that a tokenizer would add itself are not doubled."""
         text = self.tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
         return [self.bos_id, *text]
+
+    def continuation(self, prompt: str, text: str) -> list[int]:
+        """The tokens of `text` behind `prompt` and a space: the space is part of them, or of none."""
+        before, whole = self.prompt_ids(prompt), self.prompt_ids(f"{prompt} {text}")
+        if whole[: len(before)] == before:
+            return whole[len(before) :]
+        return self.tokenizer.encode(f" {text}", add_special_tokens=False)
+
+    @property
+    def most_tokens(self) -> int | None:
+        """How many positions the model has, where it has a table of them."""
+        config = self.model.config.get_text_config()
+        return getattr(config, "max_position_embeddings", None)
 
     def caption_rows(self, captions: Sequence[str], max_tokens: int = 25) -> list[list[int]]:
         """[BOS; caption tokens; EOS] of each caption, at most `max_tokens` long with both."""
@@ -187,9 +211,12 @@ class FrozenLanguageModel(nn.Module):
         padding = self.tokenizer.pad_token_id
         return self.tokenizer.eos_token_id if padding is None else padding
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of token ids on one line, without special tokens."""
-        return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
+    def text(self, ids: Sequence[int], first_line: bool = False) -> str:
+        """The text of token ids on one line, without special tokens; of `first_line`, the first that says
+        something alone.
+        """
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+        return " ".join((text.splitlines()[:1] or [""])[0].split() if first_line else text.split())
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
         """Write a Hugging Face folder: config, safetensors (float16 when `half`), tokenizer."""

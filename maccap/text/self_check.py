@@ -22,6 +22,7 @@ _IN_STEPS = (
     "token by token it says something else than at once: it keeps state outside past_key_values, counts "
     "positions anew, or reads more of a token than its embedding"
 )
+_AT_ONCE = "several tokens at once behind a cache it reads otherwise than with what the cache holds"
 _AFTER_ENDS = "texts mix when one of them ends, so it keeps state outside past_key_values"
 
 
@@ -71,6 +72,9 @@ def _difference(lm: "FrozenLanguageModel") -> str | None:
         logits = lm.step(tokens[rows, step], cache)
         if not same(logits, expected[rows, _PREFIX + step]):
             return _IN_STEPS if step < _STEPS // 2 else _AFTER_ENDS
+    _, cache = lm.prefill(prefix, room=_STEPS, copies=_COPIES)
+    if not same(lm.read(tokens, cache), expected[:, _PREFIX:]):
+        return _AT_ONCE
     return None
 
 

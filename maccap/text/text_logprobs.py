@@ -1,0 +1,62 @@
+"""How likely given texts are after a prefix and its prompt (paper: zero-shot VQA, with a list of answers)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from maccap.text.decoding import with_prompt
+from maccap.text.engine import PromptIds
+from maccap.text.language_model import FrozenLanguageModel
+
+
+@torch.no_grad()
+def text_logprobs(
+    lm: FrozenLanguageModel,
+    prefix: Tensor,
+    prompt_ids: PromptIds,
+    texts: Sequence[Sequence[int]],
+    rows: int,
+    *,
+    fixed_rows: bool = False,
+) -> Tensor:
+    """Natural-log probabilities [B, len(texts)], float64, of each text and the end token behind it, after
+    [prefix; prompt] of prefix [B, Q, H].
+
+    [prefix; prompt] is read once for the texts that go together, and they in one pass: at most `rows` at
+    once. With `fixed_rows`, one prefix at a time, so that its numbers depend on nothing but itself.
+    """
+    if not len(prefix):
+        return torch.zeros(0, len(texts), dtype=torch.float64)
+    embeddings = with_prompt(lm, prefix, prompt_ids)
+    together = max(1, min(len(texts), rows))
+    prefixes = 1 if fixed_rows else max(1, rows // together)
+    ended = [[*text, lm.eos_ids[0]] for text in texts]
+    parts = []
+    for some in embeddings.split(prefixes):
+        of_texts = [
+            _logprobs(lm, some, ended[start : start + together]) for start in range(0, len(ended), together)
+        ]
+        parts.append(torch.cat(of_texts, dim=1))
+    return torch.cat(parts)
+
+
+def _logprobs(lm: FrozenLanguageModel, embeddings: Tensor, texts: list[list[int]]) -> Tensor:
+    """[B, A] of A texts that end with the end token."""
+    images, count, length = len(embeddings), len(texts), max(map(len, texts))
+    tokens = torch.tensor([[*text, *text[-1:] * (length - len(text))] for text in texts], device=lm.device)
+    first, cache = lm.prefill(embeddings, room=length - 1, copies=count)
+    total = _gains(first[:, None].expand(-1, count, -1), tokens[:, 0].expand(images, -1))
+    if length > 1:
+        logits = lm.read(tokens[:, :-1].repeat(images, 1), cache)
+        gains = _gains(logits, tokens[:, 1:].repeat(images, 1)).view(images, count, -1)
+        lengths = torch.tensor([len(text) for text in texts], device=lm.device)
+        counted = torch.arange(1, length, device=lm.device) < lengths[:, None]
+        total = total + (gains * counted).sum(dim=-1)
+    return total.cpu()
+
+
+def _gains(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probabilities, float64, of tokens [...] under logits [..., V]."""
+    chosen = logits.gather(-1, tokens[..., None])[..., 0]
+    return (chosen.float() - logits.float().logsumexp(dim=-1)).double()
