@@ -1,6 +1,8 @@
-"""The whole method in one process: images in, captions out. The pipeline runs the same parts as actors."""
+"""The whole method in one process: images in, captions and answers out. The pipeline runs
+the same parts as actors.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -10,13 +12,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from maccap.answerer import Answer, Answerer
 from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
-from maccap.config import BundleConfig, DecodingConfig
+from maccap.config import AskConfig, BundleConfig, DecodingConfig, PromptConfig
 from maccap.image.as_seen import as_seen
 from maccap.image.features import FeatureExtractor
 from maccap.image.preprocessing import resize_and_crop
 from maccap.rerank import Reranker, best
-from maccap.sampler import CandidateSampler
+from maccap.sampler import Candidate, CandidateSampler
+
+ImageLike = Image.Image | str | Path
 
 
 class ScoredCandidate(NamedTuple):
@@ -71,54 +76,104 @@ class Captioner:
 
     def caption(
         self,
-        images: Sequence[Image.Image | str | Path],
+        images: Sequence[ImageLike],
         *,
         ids: Sequence[str] | None = None,
         seed: int = 0,
         decoding: DecodingConfig | None = None,
+        prompt: PromptConfig | str | None = None,
         batch_images: int = 64,
     ) -> list[Caption]:
-        """One caption an image, in order. `decoding` is the bundle's by default.
+        """One caption an image, in order. `decoding` is the bundle's by default; each goes on from `prompt`.
 
         An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
         gets the same caption in any company, and with the same id and seed in the pipeline. Raises ValueError
         where `ids` and `images` differ in number, and Pillow's errors for a file that is not an image.
         """
-        if ids is not None and len(ids) != len(images):
-            raise ValueError(f"{len(images)} images, but {len(ids)} ids")
+        begins = PromptConfig(text=prompt) if isinstance(prompt, str) else prompt
         captions: list[Caption] = []
-        for start in range(0, len(images), batch_images):
-            pixels = np.stack([self._pixels(image) for image in images[start : start + batch_images]])
-            batch_ids = (
-                [_content_id(image) for image in pixels] if ids is None else ids[start : start + batch_images]
+        for seen in self._seen(images, ids, batch_images):
+            drawn = self.sampler(
+                seen.features, seen.ids, seed, decoding or self.config.decoding, prompt=begins
             )
-            captions += self._caption_batch(pixels, batch_ids, seed, decoding or self.config.decoding)
+            scores = self.reranker([[candidate.text for candidate in row] for row in drawn], seen.global_)
+            captions += [_best_of(row, of_row) for row, of_row in zip(drawn, scores, strict=True)]
         return captions
 
-    def _pixels(self, image: Image.Image | str | Path) -> NDArray[np.uint8]:
+    def ask(
+        self,
+        images: Sequence[ImageLike],
+        questions: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        ids: Sequence[str] | None = None,
+        seed: int = 0,
+        asking: AskConfig | None = None,
+        batch_images: int = 64,
+    ) -> list[list[Answer]]:
+        """The answers to each image's questions, in order: the same `questions` for every image, or a list of
+        them for each. `asking` is the paper's zero-shot VQA by default.
+
+        Images, ids and seed are as for `caption`. Raises ValueError where the numbers of `images`, `ids` and
+        lists of `questions` differ.
+        """
+        of_each = _of_each(questions, len(images))
+        answerer, answers = Answerer(self.sampler), list[list[Answer]]()
+        for start, seen in zip(
+            range(0, len(images), batch_images), self._seen(images, ids, batch_images), strict=True
+        ):
+            some = of_each[start : start + batch_images]
+            answers += answerer(seen.features, seen.ids, some, seed, asking or AskConfig())
+        return answers
+
+    def _seen(
+        self, images: Sequence[ImageLike], ids: Sequence[str] | None, batch_images: int
+    ) -> Iterator["_Seen"]:
+        if ids is not None and len(ids) != len(images):
+            raise ValueError(f"{len(images)} images, but {len(ids)} ids")
+        for start in range(0, len(images), batch_images):
+            pixels = np.stack([self._pixels(image) for image in images[start : start + batch_images]])
+            # in half precision, as they travel between the pipeline's stages
+            global_, features = (part.half() for part in self.features(torch.from_numpy(pixels)))
+            own = (
+                [_content_id(image) for image in pixels] if ids is None else ids[start : start + len(pixels)]
+            )
+            yield _Seen(list(own), global_, features)
+
+    def _pixels(self, image: ImageLike) -> NDArray[np.uint8]:
         spec = self.features.clip.pixels
         if isinstance(image, Image.Image):
             return resize_and_crop(as_seen(image), spec)
         with Image.open(image) as opened:
             return resize_and_crop(as_seen(opened), spec)
 
-    def _caption_batch(
-        self, pixels: NDArray[np.uint8], ids: Sequence[str], seed: int, decoding: DecodingConfig
-    ) -> list[Caption]:
-        # in half precision, as they travel between the pipeline's stages
-        global_, features = (part.half() for part in self.features(torch.from_numpy(pixels)))
-        drawn = self.sampler(features, ids, seed, decoding)
-        scores = self.reranker([[candidate.text for candidate in row] for row in drawn], global_)
-        captions = []
-        for row, row_scores in zip(drawn, scores, strict=True):
-            candidates = [
-                ScoredCandidate(candidate.text, score, candidate.logprob)
-                for candidate, score in zip(row, row_scores, strict=True)
-            ]
-            winner = candidates[best(row_scores)]
-            captions.append(Caption(winner.text, winner.clip_score, candidates))
-        return captions
+
+class _Seen(NamedTuple):
+    """Images as CLIP saw them: `global_` [R, D], `features` [R, N, D]."""
+
+    ids: list[str]
+    global_: torch.Tensor
+    features: torch.Tensor
+
+
+def _best_of(drawn: Sequence[Candidate], scores: Sequence[float]) -> Caption:
+    candidates = [
+        ScoredCandidate(candidate.text, score, candidate.logprob)
+        for candidate, score in zip(drawn, scores, strict=True)
+    ]
+    winner = candidates[best(scores)]
+    return Caption(winner.text, winner.clip_score, candidates)
+
+
+def _of_each(questions: Sequence[str] | Sequence[Sequence[str]], images: int) -> list[list[str]]:
+    if isinstance(questions, str):
+        raise ValueError("questions must be a list: of texts, or of lists of texts, one for each image")
+    same = [question for question in questions if isinstance(question, str)]
+    if len(same) == len(questions):
+        return [same] * images
+    if same or len(questions) != images:
+        raise ValueError(f"{images} images, but questions of {len(questions)}")
+    return [list(of_image) for of_image in questions]
 
 
 def _content_id(pixels: NDArray[np.uint8]) -> str:

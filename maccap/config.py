@@ -146,6 +146,61 @@ def decoding_preset(name: str) -> dict[str, Any]:
 QUESTION = "Question: {question} Short answer:"
 """What a language model is asked with, after the prefix (paper: zero-shot VQA)."""
 
+PAPER_ANSWERS = DecodingConfig(candidates=1, strategy="beam", beams=5, max_new_tokens=10, length_penalty=-1.0)
+"""The authors' zero-shot VQA: one noise draw, 5 beams of 10 tokens, short answers preferred."""
+
+
+class AskConfig(Config):
+    """How an image is asked (paper: zero-shot VQA)."""
+
+    template: str = Field(default=QUESTION, description="the prompt; {question} stands for the question")
+    decoding: DecodingConfig = Field(
+        default=PAPER_ANSWERS, description="`candidates` are the answers drawn, of which one is kept"
+    )
+    keep: Literal["vote", "likeliest"] = Field(
+        default="vote",
+        description="of several answers drawn, the one that most of them are, or the likeliest",
+    )
+    answers: tuple[str, ...] = Field(
+        default=(), description="the answers allowed: the likeliest of them is kept; none: any text"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if "{question}" not in self.template:
+            raise ValueError("template must say where the question goes: {question}")
+        if any(not answer.strip() for answer in self.answers):
+            raise ValueError("answers must not be empty texts")
+        if len(set(self.answers)) < len(self.answers):
+            raise ValueError("answers must be distinct")
+        return self
+
+    def prompt(self, question: str) -> str:
+        """The text that follows the prefix."""
+        return self.template.replace("{question}", " ".join(question.split()))
+
+    def before_answer(self) -> str:
+        """The end of every prompt."""
+        return self.template.rpartition("{question}")[2]
+
+
+class PromptConfig(Config):
+    """What a caption begins with, after the prefix."""
+
+    text: str = Field(min_length=1, description="for instance: A photo of")
+    template: str = Field(default="{prompt}", description="what the language model reads; {prompt} is `text`")
+    keep: bool = Field(default=True, description="whether the text counts as part of the caption")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.template.endswith("{prompt}"):
+            raise ValueError("template must end with {prompt}, which the caption goes on from")
+        return self
+
+    def prompt(self) -> str:
+        """The text that follows the prefix."""
+        return self.template.replace("{prompt}", self.text)
+
 
 class MemoryConfig(Config):
     """Projection of images onto the training captions' features (DeCap), in place of noise and regions."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.noise import add_noise
-from maccap.config import DecodingConfig
+from maccap.config import DecodingConfig, PromptConfig
 from maccap.keyed_random import normals
 from maccap.runtime.fitting_batch import FittingBatch
 from maccap.text.engine import Decoded, DecodingEngine, DrawKey
@@ -50,21 +50,22 @@ class CandidateSampler(nn.Module):
         seed: int,
         decoding: DecodingConfig,
         *,
-        prompt: str | None = None,
+        prompt: PromptConfig | None = None,
         batch_rows: int | None = None,
     ) -> list[list[Candidate]]:
         """K candidates for each row of `features` [R, N, D] (global plus regions, before noise).
 
         Candidate k has noise draw k // samples_per_draw and random numbers of its own, both keyed by `seed`,
-        the image's id and their index: no other row, batch size or K affects it. `prompt` follows BOS (none
-        for a caption). How many rows are decoded at once is the engine's to say, beams counted, up to
-        `batch_rows`. Raises MemoryError where not even one draw fits, or the number of rows is fixed
+        the image's id and their index: no other row, batch size or K affects it. A caption goes on from
+        `prompt`. How many rows are decoded at once is the engine's to say, beams counted, up to `batch_rows`.
+        Raises MemoryError where not even one draw fits, or the number of rows is fixed
         (`maccap.runtime.fixed_rows`) and they do not.
         """
         if len(features) != len(image_ids):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
         jobs = [(row, draw) for row in range(len(features)) for draw in range(decoding.draws)]
-        prompt_ids, fixed = self.engine.prompt_ids(prompt), self.engine.fixed_rows
+        prompt_ids = self.engine.prompt_ids(prompt.prompt() if prompt else None)
+        fixed = self.engine.fixed_rows
         size = self.draws_at_once(decoding, len(prompt_ids), batch_rows)
 
         def texts_of(part: slice) -> list[list[Decoded]]:
@@ -72,13 +73,13 @@ class CandidateSampler(nn.Module):
             if fixed:
                 batch = batch + [batch[-1]] * (size - len(batch))
             keys = [DrawKey(seed, image_ids[row], draw) for row, draw in batch]
-            prefixes = self._prefixes(features, [row for row, _ in batch], keys)
+            prefixes = self.prefixes(features, [row for row, _ in batch], keys)
             return self.engine.generate(prefixes, prompt_ids, decoding, keys)[: len(jobs[part])]
 
         candidates: list[list[Candidate]] = [[] for _ in image_ids]
         drawn = chain.from_iterable(self._batch.over(len(jobs), size, texts_of, halve=not fixed))
         for (row, _), texts in zip(jobs, drawn, strict=True):
-            candidates[row] += [Candidate(self.engine.text(text.token_ids), text.logprob) for text in texts]
+            candidates[row] += [Candidate(self._text(text.token_ids, prompt), text.logprob) for text in texts]
         return candidates
 
     def draws_at_once(self, decoding: DecodingConfig, prompt: int = 1, batch_rows: int | None = None) -> int:
@@ -86,8 +87,13 @@ class CandidateSampler(nn.Module):
         tokens = self.adaptor.config.queries + prompt + decoding.max_new_tokens
         return self.engine.draws_at_once(decoding, tokens, batch_rows)
 
-    def _prefixes(self, features: Tensor, rows: Sequence[int], keys: Sequence[DrawKey]) -> Tensor:
-        """[B, Q, H], of one draw of noise each."""
+    def _text(self, ids: Sequence[int], prompt: PromptConfig | None) -> str:
+        if prompt is None or not prompt.keep:
+            return self.engine.text(ids)
+        return self.engine.text([*self.engine.prompt_ids(prompt.text), *ids])
+
+    def prefixes(self, features: Tensor, rows: Sequence[int], keys: Sequence[DrawKey]) -> Tensor:
+        """[B, Q, H] of `rows` of the features [R, N, D], each with the noise of its key."""
         device = self.adaptor.queries.device
         chosen = features[torch.tensor(rows, device=features.device)].to(device, torch.float32)
         if self.noise_variance == 0:

@@ -14,6 +14,7 @@ import torch
 
 IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
 
+_NUMBERS_OF_PREFIXES = 1 << 25  # 128 MB: 512 images of 32 queries 2,048 wide
 _NUMBERS_ON_CPU, _NUMBERS_ON_GPU = 1 << 18, 1 << 26  # of hidden states: on a CPU 341 tokens 768 wide
 
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
@@ -31,6 +32,11 @@ def rows_at_once(length: int, width: int, device: torch.device) -> int:
     """Rows of `length` tokens whose hidden states are `width` wide, at least 1."""
     numbers = _NUMBERS_ON_GPU if device.type == "cuda" else _NUMBERS_ON_CPU
     return max(1, numbers // (length * width))
+
+
+def prefixes_held(numbers: int) -> int:
+    """Images whose prefixes, of so many `numbers` each, wait for their questions together; at least 1."""
+    return max(1, _NUMBERS_OF_PREFIXES // numbers)
 
 
 def needs_fixed_rows(device: torch.device, dtype: torch.dtype) -> bool:

@@ -119,3 +119,30 @@ def test_saved_captioner_says_the_same(
 
 def test_no_images_no_captions(captioner: Captioner) -> None:
     assert captioner.caption([]) == []
+    assert captioner.ask([], ["what"]) == []
+
+
+def test_a_caption_goes_on_from_a_prompt(captioner: Captioner, photos: list[Image.Image]) -> None:
+    assert captioner.caption(photos, prompt="a dog") != captioner.caption(photos)
+    captions = captioner.caption(photos, prompt="a dog")
+    assert all(c.text.startswith("a dog") for caption in captions for c in caption.candidates)
+
+
+def test_the_same_questions_for_every_image_or_its_own(
+    captioner: Captioner, photos: list[Image.Image]
+) -> None:
+    questions = ["a dog", "the cat and a red dog"]
+    answers = captioner.ask(photos, questions, batch_images=3)
+    assert [[answer.question for answer in row] for row in answers] == [questions] * len(photos)
+    assert answers == captioner.ask(photos, [questions] * len(photos))
+    own = captioner.ask(photos[:2], [[], ["a dog"]])
+    assert own == [[], answers[1][:1]]
+    assert captioner.ask(photos[:1], questions, ids=["a"]) != captioner.ask(photos[:1], questions, ids=["b"])
+
+
+@pytest.mark.parametrize("questions", ["a dog", ["a dog", ["a cat"]], [["a dog"]]])
+def test_questions_that_fit_no_images(
+    captioner: Captioner, photos: list[Image.Image], questions: list
+) -> None:
+    with pytest.raises(ValueError, match="questions"):
+        captioner.ask(photos[:2], questions)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.config import DecodingConfig
+from maccap.config import DecodingConfig, PromptConfig
 from maccap.sampler import Candidate, CandidateSampler
 from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.kv_cache import FixedCache
@@ -91,8 +91,22 @@ def test_half_precision_features_are_taken(sampler: CandidateSampler, features: 
 def test_prompt_reaches_the_language_model(sampler: CandidateSampler, features: Tensor) -> None:
     config = DecodingConfig(strategy="greedy", candidates=1, max_new_tokens=8)
     plain = sampler(features[:8], IDS[:8], 0, config)
-    asked = sampler(features[:8], IDS[:8], 0, config, prompt="the red dog")
+    told = PromptConfig(text="the red dog", keep=False)
+    asked = sampler(features[:8], IDS[:8], 0, config, prompt=told)
     assert plain != asked
+    kept = sampler(features[:8], IDS[:8], 0, config, prompt=told.model_copy(update={"keep": True}))
+    for (ours,), (theirs,) in zip(kept, asked, strict=True):
+        assert ours.text.replace(" ", "") == f"thereddog{theirs.text}".replace(" ", "")
+        assert ours.logprob == theirs.logprob
+    framed = PromptConfig(text="dog", template="the red {prompt}")
+    assert [row[0].text for row in sampler(features[:8], IDS[:8], 0, config, prompt=framed)] == [
+        row[0].text.removeprefix("the red ") for row in kept
+    ]
+
+
+def test_a_prompt_that_no_caption_goes_on_from() -> None:
+    with pytest.raises(ValueError, match="must end with"):
+        PromptConfig(text="dog", template="{prompt}, please")
 
 
 class SmallMemory(FrozenLanguageModel):

@@ -1,8 +1,9 @@
-"""Train the built-in language model, a tiny OPT, from nothing on the world's captions.
+"""Train the built-in language model, a tiny OPT, from nothing on the world's captions and questions.
 
 A frozen language model can be steered by a prefix only as far as it learned to use what comes before a
-caption. So it reads documents rather than captions: the five captions of one scene in a row, and tag lists
-followed by the caption they were taken from.
+caption or a question. So it reads documents rather than captions: the five captions of one scene in a row,
+tag lists followed by the caption they were taken from, and questions with their answers after a complete
+caption or its tags. No document is about an image: this is plain text.
 """
 
 from collections.abc import Iterator
@@ -14,18 +15,21 @@ import torch.nn.functional as F
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
+from maccap.config import QUESTION
 from maccap.scenes.training.block_training import BlockTraining
 from maccap.scenes.training.progress import ProgressReport
-from maccap.scenes.world.captions import scene_captions, tags
+from maccap.scenes.world.captions import complete_caption, scene_captions, tags
 from maccap.scenes.world.lexicon import RELATIONS
-from maccap.scenes.world.scene import sample_scene
+from maccap.scenes.world.questions import scene_questions
+from maccap.scenes.world.scene import Scene, sample_scene
 
 VOCABULARY = 640
 _EOS = "</s>"
 
 
 def train_tokenizer(seed: int = 0, captions: int = 20_000) -> PreTrainedTokenizerFast:
-    """A byte-level BPE whose merges come from the world's captions; any other text still has tokens.
+    """A byte-level BPE whose merges come from the world's captions and questions; any other text still has
+    tokens.
 
     A relation is one token. As words, left and right stand alike after "to the", and in 8,000 steps this
     language model did not learn to say which of them it had read; above and below, one token each, it did.
@@ -40,8 +44,10 @@ def train_tokenizer(seed: int = 0, captions: int = 20_000) -> PreTrainedTokenize
         show_progress=False,
     )
     rng = np.random.default_rng(seed)
-    texts = (text for _ in range(captions // 5) for text in scene_captions(sample_scene(rng, "train"), rng))
-    tokenizer.train_from_iterator(texts, trainer)
+    scenes = (sample_scene(rng, "train") for _ in range(captions // 5))
+    tokenizer.train_from_iterator(
+        (text for scene in scenes for text in [*scene_captions(scene, rng), *_answered(scene, rng)]), trainer
+    )
     tokenizer.add_tokens([AddedToken(f" {relation}", normalized=False) for relation in RELATIONS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -53,13 +59,31 @@ def train_tokenizer(seed: int = 0, captions: int = 20_000) -> PreTrainedTokenize
 
 
 def documents(rng: np.random.Generator) -> Iterator[list[str]]:
-    """Endless documents: five captions of one scene, or a few (tags, caption) pairs."""
+    """Endless documents: five captions of one scene, (tags, caption) pairs, or questions and answers, as a
+    rule after what they are about.
+    """
     while True:
-        captions = scene_captions(sample_scene(rng, "train"), rng)
-        if rng.random() < 0.4:
-            yield captions
+        scene, draw = sample_scene(rng, "train"), rng.random()
+        if draw < _CAPTIONS_ALONE:
+            yield scene_captions(scene, rng)
+        elif draw < _CAPTIONS_ALONE + _TAGS_FIRST:
+            caption = scene_captions(scene, rng, 1)[0]
+            yield [tags(caption, rng), caption]
         else:
-            yield [tags(captions[0], rng), captions[0]]
+            told = complete_caption(scene, rng)
+            told = told if rng.random() < 0.5 else tags(told, rng)
+            yield [told] * (rng.random() < _TOLD) + _answered(scene, rng)
+
+
+_CAPTIONS_ALONE, _TAGS_FIRST = 0.2, 0.4
+_TOLD = 0.9  # of the questions, those that what is asked about comes before
+
+
+def _answered(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """Questions in the words that a captioner is asked with, each with its answer."""
+    return [
+        f"{QUESTION.format(question=asked.question)} {asked.answer}" for asked in scene_questions(scene, rng)
+    ]
 
 
 def train_language_model(

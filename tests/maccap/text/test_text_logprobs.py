@@ -33,9 +33,7 @@ def by_hand(lm: FrozenLanguageModel, prefix: Tensor, prompt: list[int], text: li
 
 @pytest.mark.parametrize("rows", [1, 3, 64])
 @pytest.mark.parametrize("fixed_rows", [False, True])
-def test_the_sum_of_log_softmax(
-    lm: FrozenLanguageModel, prefix: Tensor, rows: int, fixed_rows: bool
-) -> None:
+def test_the_sum_of_log_softmax(lm: FrozenLanguageModel, prefix: Tensor, rows: int, fixed_rows: bool) -> None:
     prompts = [[*lm.prompt_ids("a red dog"), 5 + row] for row in range(len(prefix))]
     found = text_logprobs(lm, prefix, prompts, TEXTS, rows, fixed_rows=fixed_rows)
     expected = [
