@@ -17,14 +17,17 @@ from jobs.output import stdout_kept
 
 COMMANDS = {
     "caption": "jobs.caption",
+    "ask": "jobs.ask",
     "verify": "jobs.verify",
     "explain": "jobs.explain",
     "train": "jobs.train",
     "scenes": "jobs.scenes",
-    "score": "jobs.score",
+    "evaluate": "jobs.evaluate",
     "sheet": "jobs.sheet",
+    "analyze": "jobs.analyze",
     "demo": "jobs.demo",
     "embed": "jobs.embed",
+    "experiment": "jobs.experiment",
     "ablate": "jobs.ablate",
     "import": "jobs.import_authors",
     "benchmark": "jobs.benchmark",

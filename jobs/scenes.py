@@ -22,6 +22,7 @@ Split = Annotated[
 ]
 Size = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
 PerShard = Annotated[int, typer.Option(min=1, help="Scenes a tar.")]
+Questions = Annotated[bool, typer.Option("--questions", help="With three to five questions each.")]
 Text = Annotated[
     Literal["sentences", "tags"] | None,
     typer.Option(help="Write no images, but the captions into the file OUT, a line each, in this wording."),
@@ -35,6 +36,7 @@ def main(
     split: Split = "test",
     size: Size = 192,
     per_shard: PerShard = 250,
+    questions: Questions = False,
     text: Text = None,
 ) -> None:
     """Write rendered scenes with their captions as WebDataset tars. The same command again completes them."""
@@ -44,13 +46,15 @@ def main(
         lines = write_captions(out, split, count, seed, text)
         say(f"{lines:,} captions of {count:,} scenes in {out}")
         return
-    config = ArchiveConfig(split=split, count=count, seed=seed, size=size, per_shard=per_shard)
+    config = ArchiveConfig(
+        split=split, count=count, seed=seed, size=size, per_shard=per_shard, questions=questions
+    )
     try:
         tars = write_scenes(out, config)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped. The same command completes the scenes in {out}.") from None
     say(f"{count:,} scenes in {tars} tars in {out}")
-    answer(config.model_dump_json())
+    answer(config.to_json())
 
 
 def write_scenes(out: Path, config: "ArchiveConfig") -> int:

@@ -15,7 +15,7 @@ from maccap.config import AskConfig
 from maccap.runtime.batch_sizes import prefixes_held
 from maccap.runtime.fitting_batch import FittingBatch
 from maccap.sampler import CandidateSampler
-from maccap.text.engine import DrawKey
+from maccap.text.engine import DecodingEngine, DrawKey
 
 
 class Answer(NamedTuple):
@@ -137,7 +137,7 @@ class _Images:
         self.prefixes = sampler.prefixes(features, [row for row, _ in draws], keys)
         self.places = {draw: place for place, draw in enumerate(draws)}
         before = asking.before_answer()
-        self.allowed = [self.engine.continuation(before, answer) for answer in asking.answers]
+        self.allowed = [_continuation(self.engine, before, answer) for answer in asking.answers]
 
     def answers(self, alike: list[_Job], size: int, part: slice) -> list[list[_Drawn]]:
         """What each of the jobs in `part` says; where rows are fixed, decoded as if they were `size`."""
@@ -157,6 +157,13 @@ class _Images:
             [_Drawn(self.engine.text(text.token_ids, first_line=True), text.logprob) for text in texts]
             for texts in decoded
         ]
+
+
+def _continuation(engine: DecodingEngine, before: str, text: str) -> list[int]:
+    """The tokens of `text` behind `before` and a space."""
+    prompt, whole = engine.prompt_ids(before), engine.prompt_ids(f"{before} {text}")
+    follows = whole[: len(prompt)] == prompt
+    return whole[len(prompt) :] if follows else engine.prompt_ids(f" {text}")[1:]
 
 
 def _kept(drawn: Sequence[_Drawn], asking: AskConfig) -> _Drawn:

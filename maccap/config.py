@@ -100,7 +100,7 @@ class DecodingConfig(Config):
         out where it is as they did it.
         """
         told: dict[str, Any] = dump(self)
-        if self.length_penalty == 1.0:
+        if self.length_penalty == 1.0 == type(self).model_fields["length_penalty"].default:
             told.pop("length_penalty", None)
         return told
 
@@ -146,17 +146,24 @@ def decoding_preset(name: str) -> dict[str, Any]:
 QUESTION = "Question: {question} Short answer:"
 """What a language model is asked with, after the prefix (paper: zero-shot VQA)."""
 
-PAPER_ANSWERS = DecodingConfig(candidates=1, strategy="beam", beams=5, max_new_tokens=10, length_penalty=-1.0)
-"""The authors' zero-shot VQA: one noise draw, 5 beams of 10 tokens, short answers preferred."""
+
+class AnswerDecoding(DecodingConfig):
+    """By default the authors' zero-shot VQA: one noise draw, 5 beams of 10 tokens, short answers preferred.
+    `candidates` are the answers drawn for a question, of which one is kept.
+    """
+
+    candidates: int = Field(default=1, ge=1)
+    strategy: Literal["greedy", "sample", "beam"] = "beam"
+    max_new_tokens: int = Field(default=10, ge=1)
+    beams: int = Field(default=5, ge=1)
+    length_penalty: float = -1.0
 
 
 class AskConfig(Config):
     """How an image is asked (paper: zero-shot VQA)."""
 
     template: str = Field(default=QUESTION, description="the prompt; {question} stands for the question")
-    decoding: DecodingConfig = Field(
-        default=PAPER_ANSWERS, description="`candidates` are the answers drawn, of which one is kept"
-    )
+    decoding: AnswerDecoding = AnswerDecoding()
     keep: Literal["vote", "likeliest"] = Field(
         default="vote",
         description="of several answers drawn, the one that most of them are, or the likeliest",

@@ -1,12 +1,10 @@
-"""One captioning run from SOURCE to a finished run folder: plan, check, caption what is missing, verify,
-mark.
-"""
+"""One run from SOURCE to a finished run folder: plan, check, caption or ask what is missing, verify, mark."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from maccap import __version__
 from maccap.bundle import Bundle
@@ -14,15 +12,17 @@ from maccap.config import Config
 from maccap.text.engines import find_engine
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.questions.store import QuestionStore
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import compared, in_planned_order
 from pipeline.run.progress import Progress, shown
+from pipeline.run.question_store import UnaskedQuestions, prepare_questions, unasked_questions
 from pipeline.run.run_folder import CAPTIONS, RunFolder, changed_source
 from pipeline.run.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
-from pipeline.stages.registry import STAGES
+from pipeline.stages.stage import Task
 from pipeline.stages.torch_runtime import Precision, chosen_precision
 from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
@@ -52,13 +52,21 @@ class Summary(Config):
     shards: int
     chunks: int
     rows: int
-    captioned: int
+    captioned: int | None = None
+    had_captions: int | None = None
     errors: int
+    questions: int | None = None
+    unanswered: int | None = None
+    unasked: UnaskedQuestions | None = None
     new_rows: int
     seconds: float
     images_per_second: float
     left_out: dict[str, int] = Field(default_factory=dict)
     decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
+
+    @model_serializer(mode="wrap")
+    def _of_its_tasks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 def caption_archive(
@@ -72,9 +80,9 @@ def caption_archive(
     say: Callable[[str], object] = lambda line: None,
     local: bool = False,
 ) -> Summary:
-    """Caption every image of `source`, or of what `selection` says of it, into `output`: on the Ray this
-    process is connected to, or a new local one, or in this process (`local`). `say` is told what SOURCE is
-    taken for.
+    """Caption every image of `source`, or of what `selection` says of it, into `output`, or ask it questions,
+    as the config's tasks say: on the Ray this process is connected to, or a new local one, or in this process
+    (`local`). `say` is told what SOURCE is taken for.
 
     Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
     not what that run was planned on. Raises UserError for what the user can put right and RunError where the
@@ -97,7 +105,8 @@ def caption_archive(
         check_shards(plan.shards)
     machine = _machine(config, local)
     precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
-    facts = run_facts(source, plan, model, bundle, config, precision)
+    store = _questions(folder, config, recorded, plan, say)
+    facts = run_facts(source, plan, model, bundle, config, precision, store)
     folder.check(facts)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     stages.steps()  # one that lacks a column is refused before anything is written
@@ -140,8 +149,8 @@ def caption_archive(
                 progress.add(result)
     written = folder.remove_beyond_the_end(stems)
     seconds = time.monotonic() - start
-    summary = _summary(output, shards, written, progress, seconds, plan.left_out)
-    return _finish(folder, selection, whole, summary, progress, seconds)
+    summary = _summary(output, shards, written, progress, seconds, plan.left_out, config.tasks)
+    return _finish(folder, selection, whole, summary, progress, seconds, config.tasks, store)
 
 
 class CaptionMachine(Protocol):
@@ -165,7 +174,23 @@ def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
         return CaptionInProcess()
     from pipeline.execution.ray_graph import CaptionOnRay
 
-    return CaptionOnRay(config.resources)
+    return CaptionOnRay(config.resources, config.stages())
+
+
+def _questions(
+    folder: RunFolder,
+    config: CaptionJobConfig,
+    recorded: RunFacts | None,
+    plan: SourcePlan,
+    say: Callable[[str], object],
+) -> QuestionStore | None:
+    store = prepare_questions(folder, config, recorded, plan.shards, say)
+    if store is not None:
+        say(
+            f"{store.facts.questions:,} questions about {store.facts.images:,} images, joined on "
+            f"{store.facts.rule}"
+        )
+    return store
 
 
 def _as_planned(
@@ -212,6 +237,8 @@ def _finish(
     summary: Summary,
     progress: Progress,
     seconds: float,
+    tasks: tuple[Task, ...],
+    store: QuestionStore | None,
 ) -> Summary:
     """Mark the run as complete if all that it is planned on is there, by whichever commands."""
     if not selection.is_all:
@@ -220,12 +247,19 @@ def _finish(
         written = folder.written()
         if unfinished([shard.id for shard in whole], written):
             return summary
-        all_of_it = _summary(folder.top.url, whole, written, progress, seconds, summary.left_out)
+        all_of_it = _summary(folder.top.url, whole, written, progress, seconds, summary.left_out, tasks)
         if folder.finished() is None:
-            folder.finish(all_of_it.model_dump())
+            folder.finish(_with_unasked(all_of_it, folder, store).model_dump())
         return summary
+    summary = _with_unasked(summary, folder, store)
     folder.finish(summary.model_dump())
     return summary
+
+
+def _with_unasked(summary: Summary, folder: RunFolder, store: QuestionStore | None) -> Summary:
+    if store is None:
+        return summary
+    return summary.model_copy(update={"unasked": unasked_questions(folder, store)})
 
 
 def open_bundle(model: str) -> Bundle:
@@ -257,8 +291,10 @@ def run_facts(
     bundle: Bundle,
     config: CaptionJobConfig,
     precision: Precision,
+    store: QuestionStore | None = None,
 ) -> RunFacts:
     """What decides the table, resolved: no defaults are left open."""
+    captions, asks = "caption" in config.tasks, "ask" in config.tasks
     return RunFacts(
         source=source,
         taken_for=plan.taken_for,
@@ -267,8 +303,17 @@ def run_facts(
         model=model,
         model_fingerprint=bundle.fingerprint,
         engine=config.engine,
-        stages=tuple(stage.name for stage in STAGES),
+        stages=tuple(stage.name for stage in config.stages()),
         decoding=config.decoding_over(bundle.config.decoding),
+        prompt=config.prompt if captions else None,
+        existing_caption=config.existing_caption if captions else None,
+        only_missing=config.only_missing and captions,
+        only_below=config.only_below if captions else None,
+        asking=config.ask if asks else None,
+        questions=config.questions if asks else (),
+        questions_file=absolute(config.questions_file) if store and config.questions_file else None,
+        questions_fingerprint=store.facts.fingerprint if store else None,
+        join_on=store.facts.rule if store else None,
         seed=config.seed,
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
@@ -304,6 +349,7 @@ def _summary(
     progress: Progress,
     seconds: float,
     left_out: dict[str, int],
+    tasks: tuple[Task, ...],
 ) -> Summary:
     """From the files themselves, not from the results. Raises RunError if a chunk is missing."""
     missing = unfinished([shard.id for shard in shards], written)
@@ -318,8 +364,11 @@ def _summary(
         shards=len(shards),
         chunks=written.chunks,
         rows=written.rows,
-        captioned=written.rows - written.errors,
+        captioned=written.rows - written.errors - written.kept if "caption" in tasks else None,
+        had_captions=written.had_captions,
         errors=written.errors,
+        questions=written.questions if "ask" in tasks else None,
+        unanswered=written.unanswered if "ask" in tasks else None,
         new_rows=progress.rows - progress.written_before,
         seconds=round(seconds, 2),
         images_per_second=round(progress.images_per_second, 2),

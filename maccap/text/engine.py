@@ -90,9 +90,6 @@ class DecodingEngine(Protocol):
     def most_tokens(self) -> int | None:
         """How many tokens the model reads, prefix, prompt and new ones together; None for no fixed number."""
 
-    def continuation(self, prompt: str, text: str) -> list[int]:
-        """The tokens of `text` where it follows `prompt` and a space, without an end token."""
-
     def text(self, ids: Sequence[int], first_line: bool = False) -> str:
         """Tokens as text on one line, without special tokens; of `first_line`, the first that says something
         alone.

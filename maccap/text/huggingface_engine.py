@@ -73,9 +73,6 @@ class HuggingFaceEngine:
     def most_tokens(self) -> int | None:
         return self._lm.most_tokens
 
-    def continuation(self, prompt: str, text: str) -> list[int]:
-        return self._lm.continuation(prompt, text)
-
     def text(self, ids: Sequence[int], first_line: bool = False) -> str:
         return self._lm.text(list(ids), first_line)
 

@@ -187,13 +187,6 @@ class FrozenLanguageModel(nn.Module):
         text = self.tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
         return [self.bos_id, *text]
 
-    def continuation(self, prompt: str, text: str) -> list[int]:
-        """The tokens of `text` behind `prompt` and a space: the space is part of them, or of none."""
-        before, whole = self.prompt_ids(prompt), self.prompt_ids(f"{prompt} {text}")
-        if whole[: len(before)] == before:
-            return whole[len(before) :]
-        return self.tokenizer.encode(f" {text}", add_special_tokens=False)
-
     @property
     def most_tokens(self) -> int | None:
         """How many positions the model has, where it has a table of them."""

@@ -61,7 +61,7 @@ def _run(source: str) -> RayRun:
     after_start = _rate_of_files(output / CAPTIONS)
     shutil.rmtree(output)
     return RayRun(
-        images=summary.captioned,
+        images=summary.captioned or 0,
         seconds=round(seconds, 2),
         after_start=round(after_start, 2),
         memory_mb=memory.peak_mb,

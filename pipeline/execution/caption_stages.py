@@ -10,9 +10,8 @@ from typing import Self
 from maccap.image.preprocessing import PixelSpec
 from pipeline.chunk import SOURCE_COLUMNS, Chunk
 from pipeline.run.config import CaptionJobConfig
-from pipeline.run.run_folder import CAPTIONS, RunFacts
+from pipeline.run.run_folder import CAPTIONS, QUESTIONS, RunFacts
 from pipeline.sources import Shard, read_chunks, shard_from_json
-from pipeline.stages.registry import STAGES
 from pipeline.stages.resources import StageResources
 from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Step, steps_of
@@ -40,7 +39,7 @@ class ShardWork:
 @dataclass(frozen=True)
 class CaptionStages:
     """Builds each stage where it will run. Small, and without weights: it travels to the workers. `columns`
-    are those that the source brings, `stages` all there are: which of them run follows.
+    are those that the source brings; of `stages`, by default those of the run's tasks, run the needed.
     """
 
     output: str
@@ -48,7 +47,7 @@ class CaptionStages:
     facts: RunFacts
     config: CaptionJobConfig
     columns: tuple[str, ...] = SOURCE_COLUMNS
-    stages: tuple[type[Stage], ...] = field(default_factory=lambda: STAGES)
+    stages: tuple[type[Stage], ...] | None = None
 
     def read(self, work: ShardWork, progress: Callable[[int], object] | None = None) -> Iterator[Chunk]:
         """The chunks of a shard that are not yet written. `progress` is told the rows read so far."""
@@ -56,7 +55,7 @@ class CaptionStages:
 
     def steps(self) -> list[Step]:
         """The stages that run, in order. Raises UserError where one lacks a column."""
-        return steps_of(self.stages, self.columns, self.facts.requests)
+        return steps_of(self._stages, self.columns, self.facts.requests)
 
     def build(self, step: Step, resources: StageResources) -> Stage:
         """A stage, its weights loaded; of `resources`, device and threads count."""
@@ -67,12 +66,19 @@ class CaptionStages:
             feature_batch=config.feature_batch,
             rerank_batch=config.rerank_batch,
             candidate_batch=config.candidate_batch,
+            question_store=f"{self.output}/{QUESTIONS}",
         )
         return step.stage.build(settings, self.runtime(resources))
 
     def write(self) -> CaptionWriter:
         facts = self.facts
-        return CaptionWriter(f"{self.output}/{CAPTIONS}", facts.for_footer(), facts.table_schema(self.stages))
+        return CaptionWriter(
+            f"{self.output}/{CAPTIONS}", facts.for_footer(), facts.table_schema(self._stages)
+        )
+
+    @property
+    def _stages(self) -> tuple[type[Stage], ...]:
+        return self.config.stages() if self.stages is None else self.stages
 
     def runtime(self, resources: StageResources) -> TorchRuntime:
         return TorchRuntime(

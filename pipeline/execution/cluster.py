@@ -19,9 +19,8 @@ from maccap.runtime.own_packages import names_taken, own_packages_first
 from pipeline.execution.join_ray import check_joinable
 from pipeline.execution.local_ray import prepare_local_ray, why_not_started
 from pipeline.execution.own_processes import end_marked, kill_marked, marked
-from pipeline.stages.registry import STAGES
 from pipeline.stages.resources import Resources, check_fits
-from pipeline.stages.steps import resources_for
+from pipeline.stages.steps import Stages, resources_for
 from pipeline.storage.errors import RunError
 from pipeline.storage.redact import describe
 
@@ -30,10 +29,12 @@ _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs the
 
 
 class Cluster:
-    """The Ray a run works on, joined or started when first needed: a refused or finished run starts none."""
+    """The Ray that a run's `stages` work on, joined or started when first needed: a refused or finished run
+    starts none.
+    """
 
-    def __init__(self, chosen: Resources | None) -> None:
-        self._chosen = chosen
+    def __init__(self, chosen: Resources | None, stages: Stages) -> None:
+        self._chosen, self._stages = chosen, stages
 
     @cached_property
     def resources(self) -> Resources:
@@ -41,7 +42,7 @@ class Cluster:
         started_here = connect_to_ray()
         total = ray.cluster_resources()
         cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
-        resources = self._chosen or resources_for(STAGES, cpus, gpus)
+        resources = self._chosen or resources_for(self._stages, cpus, gpus)
         if started_here:  # another cluster may grow
             check_fits(resources, cpus, gpus)
         return resources

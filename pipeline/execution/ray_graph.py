@@ -37,7 +37,7 @@ from pipeline.execution.worker_activity import WorkerActivity
 from pipeline.run.run_periodically import run_periodically
 from pipeline.stages.resources import Resources, StageResources, TaskResources
 from pipeline.stages.stage import Stage
-from pipeline.stages.steps import Step
+from pipeline.stages.steps import Stages, Step
 from pipeline.stages.torch_runtime import is_device_lost
 from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
@@ -46,11 +46,11 @@ from pipeline.storage.redact import describe
 
 class CaptionOnRay:
     """Where a run computes: on the Ray that this process is connected to, or a new local one, joined or
-    started when first needed. `chosen` are the requests of its stages, None for ones fitted to the cluster.
+    started when first needed. `chosen` are the requests of its `stages`, None for ones fitted to the cluster.
     """
 
-    def __init__(self, chosen: Resources | None) -> None:
-        self._cluster = Cluster(chosen)
+    def __init__(self, chosen: Resources | None, stages: Stages) -> None:
+        self._cluster = Cluster(chosen, stages)
 
     @property
     def has_gpu(self) -> bool:

@@ -1,8 +1,8 @@
 """Under which of its names an image of the archive is known to a file that others made.
 
 A row's image id is a path or a tar's name and key; a file of questions or references says `262148`,
-`COCO_val2014_000000262148.jpg` or `val2014/COCO_val2014_000000262148`. One rule is chosen for a whole file, by
-how many images it finds, and recorded: a name that two images share must not join either.
+`COCO_val2014_000000262148.jpg` or `val2014/COCO_val2014_000000262148`. One rule is chosen for a whole file,
+by how many images it finds, and recorded: a name that two images share must not join either.
 """
 
 import json
@@ -15,8 +15,8 @@ from pipeline.formats.extensions import is_image
 
 NameRule = Literal["image_id", "path", "name", "stem", "number", "metadata"]
 NAME_RULES: tuple[NameRule, ...] = ("image_id", "path", "name", "stem", "metadata", "number")
-"""From the strictest on: the whole id; it without an image's extension; the last part of its path; that without
-the extension; the sample's own `image_id`, `cocoid`, `id` or `key`; the digits that end the stem, as a number."""
+"""From the strictest on: the whole id; it without an image's extension; the last part of its path; that
+without the extension; the sample's own `image_id`, `cocoid`, `id` or `key`; the number that ends the stem."""
 
 _OWN_NAMES = ("image_id", "cocoid", "imgid", "id", "key")
 _DIGITS = re.compile(r"\d+$")
@@ -50,15 +50,18 @@ def said_name(rule: NameRule, said: object) -> str | None:
 def best_rule(
     rows: Iterable[tuple[str, str | None]], knows: Mapping[NameRule, Callable[[str], bool]]
 ) -> NameRule | None:
-    """The rule under which most of `rows` (image id, metadata) are known; the strictest of equals, None where
-    none is. `knows` tells for each rule whether a file has a name.
+    """The rule by which most of the names that a file has are found among `rows` (image id, metadata); the
+    strictest of equals, None where none is. `knows` tells for each rule whether the file has a name.
+
+    A name counts once, however many rows have it: else a rule that confuses images would seem the best.
     """
-    found = dict.fromkeys(knows, 0)
+    found: dict[NameRule, set[str]] = {rule: set() for rule in knows}
     for image_id, metadata in rows:
         for rule, known in knows.items():
             name = image_name(rule, image_id, metadata)
-            found[rule] += name is not None and known(name)
-    best = max(NAME_RULES, key=lambda rule: found.get(rule, 0))
+            if name is not None and known(name):
+                found[rule].add(name)
+    best = max(NAME_RULES, key=lambda rule: len(found.get(rule, ())))
     return best if found.get(best) else None
 
 

@@ -48,6 +48,10 @@ class WrittenChunks:
     chunks: int = 0
     rows: int = 0
     errors: int = 0
+    questions: int = 0
+    unanswered: int = 0
+    had_captions: int | None = None
+    kept: int = 0
     decoders: Counter[str] = field(default_factory=Counter)
     _shards: dict[str, ShardProgress] = field(default_factory=dict)
 
@@ -59,6 +63,11 @@ class WrittenChunks:
         self.chunks += 1
         self.rows += footer.rows
         self.errors += footer.errors
+        self.questions += footer.questions
+        self.unanswered += footer.unanswered
+        self.kept += footer.kept
+        if footer.had_captions is not None:
+            self.had_captions = (self.had_captions or 0) + footer.had_captions
         self.decoders.update(footer.decoders)
 
     def beyond_the_end(self) -> list[str]:

@@ -1,18 +1,27 @@
 """The settings of a captioning run, typed, from a YAML or JSON file and the command line."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from maccap.config import DECODING_PRESETS, Config, DecodingConfig, decoding_preset
+from maccap.config import (
+    DECODING_PRESETS,
+    AskConfig,
+    Config,
+    DecodingConfig,
+    PromptConfig,
+    decoding_preset,
+)
 from maccap.text.engines import DEFAULT_ENGINE, find_engine
+from pipeline.join.image_names import NameRule
 from pipeline.sources import ChunkLimits, SourceOptions
 from pipeline.sources.sample import MAX_BYTES
 from pipeline.stages.decoding.decode_image import MAX_PIXELS, Colour
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import STAGES, stages_of
 from pipeline.stages.resources import Resources
+from pipeline.stages.stage import Stage, Task
 from pipeline.stages.steps import check_resources
 from pipeline.storage.errors import UserError
 
@@ -22,6 +31,24 @@ class CaptionJobConfig(SourceOptions):
     `run.json` pins down; in half precision `candidate_batch` too.
     """
 
+    tasks: tuple[Task, ...] = Field(default=("caption",), description="caption, ask, or both")
+    prompt: PromptConfig | None = Field(default=None, description="what captions go on from")
+    existing_caption: str | None = Field(
+        default=None,
+        description="the column, key or extension of captions that images came with: kept and scored too",
+    )
+    only_missing: bool = Field(default=False, description="caption images without such a caption alone")
+    only_below: float | None = Field(
+        default=None, description="caption those alone that have none, or one of a lower CLIP score"
+    )
+    ask: AskConfig = Field(default=AskConfig(), description="how questions are put, and answers chosen")
+    questions: tuple[str, ...] = Field(default=(), description="asked about every image")
+    questions_file: str | None = Field(
+        default=None, description="questions joined on image names; default: each sample's own `questions`"
+    )
+    join_on: NameRule | None = Field(
+        default=None, description="which name of an image a file of questions gives; default: as fits"
+    )
     decoding: dict[str, Any] = Field(
         default={},
         description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
@@ -96,12 +123,36 @@ class CaptionJobConfig(SourceOptions):
         find_engine(name)
         return name
 
-    @field_validator("resources")
+    @field_validator("prompt", mode="before")
     @classmethod
-    def _of_the_stages(cls, resources: Resources | None) -> Resources | None:
-        if resources is not None:
-            check_resources(resources, STAGES)
-        return resources
+    def _of_text(cls, prompt: Any) -> Any:
+        return {"text": prompt} if isinstance(prompt, str) else prompt
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if not self.tasks:
+            raise ValueError("tasks: choose caption, ask, or both")
+        if self.questions and self.questions_file:
+            raise ValueError("questions are given one by one or as a file, not both")
+        if any(not question.strip() for question in self.questions):
+            raise ValueError("questions must not be empty texts")
+        if len(set(self.questions)) < len(self.questions):
+            raise ValueError("the same question is given twice")
+        if self.existing_caption is None and (self.only_missing or self.only_below is not None):
+            raise ValueError("only_missing and only_below go with existing_caption, which says of what")
+        if self.resources is not None:
+            check_resources(self.resources, self.stages(), STAGES)
+        return self
+
+    @property
+    def requests(self) -> frozenset[str]:
+        """The settings that ask for more stages or columns."""
+        asked = {"keep_features": self.keep_features, "existing_caption": self.existing_caption}
+        return frozenset(name for name, value in asked.items() if value)
+
+    def stages(self) -> tuple[type[Stage], ...]:
+        """Those that the run may need."""
+        return stages_of(self.tasks, self.requests)
 
     def limits(self) -> ChunkLimits:
         return ChunkLimits(self.chunk_rows, self.chunk_bytes, self.max_bytes)
@@ -121,26 +172,37 @@ class CaptionJobConfig(SourceOptions):
 def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfig:
     """Settings from a YAML or JSON file, with `overrides` from the command line on top (None: not given).
 
-    `overrides` takes the keys of `CaptionJobConfig`; those of `decoding` are merged one by one. Raises
+    `overrides` takes the keys of `CaptionJobConfig`; sections, as `decoding`, are merged key by key. Raises
     UserError.
     """
     settings = read_settings(path) if path else {}
-    given = {key: value for key, value in overrides.items() if value is not None and key != "decoding"}
-    decoding = {key: value for key, value in overrides.get("decoding", {}).items() if value is not None}
-    in_file = settings.get("decoding") or {}
-    if isinstance(in_file, str) and in_file in DECODING_PRESETS:
-        in_file = decoding_preset(in_file)
-    if decoding and isinstance(in_file, dict):  # anything else is refused below
-        given["decoding"] = {**in_file, **decoding}
+    if isinstance(preset := settings.get("decoding"), str) and preset in DECODING_PRESETS:
+        settings["decoding"] = decoding_preset(preset)
+    if isinstance(settings.get("prompt"), str):
+        settings["prompt"] = {"text": settings["prompt"]}
     try:
-        return CaptionJobConfig.model_validate({**settings, **given})
+        return CaptionJobConfig.model_validate(_over(settings, overrides))
     except ValidationError as error:
         models: dict[str, type[Config]] = {
             "": CaptionJobConfig,
             "decoding": DecodingConfig,
+            "prompt": PromptConfig,
+            "ask": AskConfig,
             "resources": Resources,
         }
         raise UserError(explain(path, error, models)) from None
+
+
+def _over(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """`settings` with those of `overrides` that are not None on top."""
+    merged = dict(settings)
+    for key, value in overrides.items():
+        section = merged.get(key) or {}
+        if not isinstance(value, dict):
+            merged |= {} if value is None else {key: value}
+        elif isinstance(section, dict) and (over := _over(section, value)):  # else it is refused as it is
+            merged[key] = over
+    return merged
 
 
 def read_settings(path: Path) -> dict[str, Any]:

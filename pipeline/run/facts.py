@@ -5,14 +5,15 @@ from typing import Any, ClassVar, Self
 import pyarrow as pa
 from pydantic import Field
 
-from maccap.config import DecodingConfig
+from maccap.config import AskConfig, DecodingConfig, PromptConfig
 from maccap.image.preprocessing import PixelSpec
 from maccap.text.engines import DEFAULT_ENGINE
+from pipeline.join.image_names import NameRule
 from pipeline.run.record import Facts
 from pipeline.sources.options import SourceOptions
 from pipeline.stages.decoding.decode_image import Colour, DecodeLimits
 from pipeline.stages.registry import STAGES
-from pipeline.stages.stage import Stage, StageSettings
+from pipeline.stages.stage import ExistingCaptions, Stage, StageSettings
 from pipeline.stages.steps import table_schema
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.redact import redacted
@@ -22,12 +23,13 @@ _OF_0_1_0 = ("decode", "features", "candidates", "rerank")
 
 class RunFacts(Facts, SourceOptions):
     """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
-    SOURCE was `taken_for` and had `left_out` as the run began, and the promise of `same_caption`, which are
-    for people. Defaults are what earlier versions did, whose runs do not say.
+    SOURCE was `taken_for` and had `left_out` as the run began, where the questions lay, and the promise of
+    `same_caption`, which are for people. Defaults are what earlier versions did, whose runs do not say.
     """
 
     may_differ: ClassVar[tuple[str, ...]] = (
         *("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint"),
+        "questions_file",
     )
 
     source: str
@@ -38,6 +40,15 @@ class RunFacts(Facts, SourceOptions):
     engine: str = DEFAULT_ENGINE
     stages: tuple[str, ...] = _OF_0_1_0
     decoding: DecodingConfig
+    prompt: PromptConfig | None = None
+    existing_caption: str | None = None
+    only_missing: bool = False
+    only_below: float | None = None
+    asking: AskConfig | None = None
+    questions: tuple[str, ...] = ()
+    questions_file: str | None = None
+    questions_fingerprint: str | None = None
+    join_on: NameRule | None = None
     seed: int
     chunk_rows: int
     chunk_bytes: int
@@ -53,6 +64,13 @@ class RunFacts(Facts, SourceOptions):
     candidate_batch: int | None = None  # where it decides captions: in half precision
     same_caption: str = ""
     version: str
+
+    @property
+    def existing(self) -> ExistingCaptions | None:
+        """What is done about captions that images came with."""
+        if self.existing_caption is None:
+            return None
+        return ExistingCaptions(self.existing_caption, self.only_missing, self.only_below)
 
     @property
     def requests(self) -> frozenset[str]:
@@ -71,6 +89,7 @@ class RunFacts(Facts, SourceOptions):
         feature_batch: int = 64,
         rerank_batch: int = 64,
         candidate_batch: int | None = None,
+        question_store: str | None = None,
     ) -> StageSettings:
         """What the stages need to know of this run, for a CLIP that expects `pixels`; the rest decides no
         caption, but for `candidate_batch` where the facts name it.
@@ -89,6 +108,11 @@ class RunFacts(Facts, SourceOptions):
             seed=self.seed,
             limits=limits,
             engine=self.engine,
+            prompt=self.prompt,
+            asking=self.asking or AskConfig(),
+            questions=self.questions,
+            question_store=question_store if self.questions_fingerprint else None,
+            existing=self.existing,
             feature_batch=feature_batch,
             candidate_batch=self.candidate_batch or candidate_batch,
             rerank_batch=rerank_batch,
@@ -98,8 +122,10 @@ class RunFacts(Facts, SourceOptions):
         """The facts that belong in each file: not where things lay, so that a file is the same on any
         machine; and of what version 0.1.0 had not, only what is other than it was then.
         """
-        people = {"source", "taken_for", "left_out", "same_caption", "model", "image_root"}
-        newer = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0}
+        people = {"source", "taken_for", "left_out", "same_caption", "model", "image_root", "questions_file"}
+        newer: dict[str, Any] = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0, "questions": ()}
+        newer |= {"only_missing": False, "only_below": None, "existing_caption": None}
+        newer |= dict.fromkeys(("prompt", "asking", "questions_fingerprint", "join_on"))
         as_before = {name for name, then in newer.items() if getattr(self, name) == then}
         return self.model_dump(mode="json", exclude=people | as_before)
 
@@ -109,5 +135,6 @@ class RunFacts(Facts, SourceOptions):
                 "source": redacted(self.source),
                 "model": redacted(self.model),
                 "image_root": redacted(self.image_root) if self.image_root else None,
+                "questions_file": redacted(self.questions_file) if self.questions_file else None,
             }
         )

@@ -1,5 +1,6 @@
 """The output folder of a run, which is also its checkpoint.
 
+    questions/          of a file of questions, a copy sorted by image: first, where there is one
     run.json            first: what was captioned, with which model and settings
     plan.parquet        then the shards that it was planned on
     captions/*.parquet  one file a chunk
@@ -35,6 +36,7 @@ RUN_FILE = "run.json"
 PLAN_FILE = "plan.parquet"
 CAPTIONS = "captions"
 REMOVED = "removed"
+QUESTIONS = "questions"
 
 Stems = Collection[str] | None
 """File name stems of shards, of `shard_file_stem`; None for all."""
@@ -43,10 +45,13 @@ Stems = Collection[str] | None
 class RunFolder(RunRecord[RunFacts]):
     """OUTPUT of a captioning run: a folder at a path or fsspec URL."""
 
+    before = (QUESTIONS,)
+
     def __init__(self, url: str) -> None:
         super().__init__(url, RUN_FILE, RunFacts)
         self.captions = Folder(f"{self.top.url}/{CAPTIONS}")
         self.removed = Folder(f"{self.top.url}/{REMOVED}")
+        self.questions = f"{self.top.url}/{QUESTIONS}"
 
     def planned(self) -> list[Shard] | None:
         """The shards that the run here was planned on; None for a new run. Raises UserError where they are

@@ -5,11 +5,11 @@ from typing import Self
 import pyarrow as pa
 
 from maccap.bundle import Bundle
-from maccap.config import DecodingConfig
+from maccap.config import DecodingConfig, PromptConfig
 from maccap.text.engines import DEFAULT_ENGINE
 from pipeline.chunk import Column, spread, valid_rows
 from pipeline.formats.array_columns import read_half
-from pipeline.stages.resources import Machine, StageResources
+from pipeline.stages.resources import Machine, StageResources, language_model_resources
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
 
@@ -23,20 +23,15 @@ class CandidateStage(Stage):
 
     name = "candidates"
     title = "adaptor and language model"
+    task = "caption"
     needs = ("image_id", "features")
+    may_need = ("wanted",)
     adds = (Column("drawn", _DRAWN, "the candidates as they were drawn, not yet scored"),)
     has_weights = True
 
     @classmethod
     def default_resources(cls, machine: Machine) -> StageResources:
-        """Most of a machine: threads for every core, or most of each GPU."""
-        if machine.gpus:
-            return StageResources(num_cpus=0.6 * machine.fraction, num_gpus=0.6, actors=machine.gpus)
-        return StageResources(
-            num_cpus=0.5 * machine.fraction if machine.is_small else 1.5,
-            actors=machine.groups,
-            torch_threads=max(1, int(machine.cpus)) // machine.groups,
-        )
+        return language_model_resources(machine)
 
     @classmethod
     def build(cls, settings: StageSettings, runtime: TorchRuntime) -> Self:
@@ -47,6 +42,7 @@ class CandidateStage(Stage):
             settings.seed,
             settings.candidate_batch,
             settings.engine,
+            settings.prompt,
         )
 
     def __init__(
@@ -57,6 +53,7 @@ class CandidateStage(Stage):
         seed: int,
         batch: int | None,
         engine: str = DEFAULT_ENGINE,
+        prompt: PromptConfig | None = None,
     ) -> None:
         device, dtype = runtime.apply()
         bundle = Bundle.open(model)
@@ -64,10 +61,14 @@ class CandidateStage(Stage):
         self.sample = bundle.load_sampler(device, dtype, engine)
         self.decoding = decoding
         self.seed = seed
+        self.prompt = prompt
         self.batch_rows = batch and batch * decoding.draws * decoding.rows_per_draw
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         rows = valid_rows(samples)
+        if "wanted" in samples.column_names:
+            wanted = samples["wanted"].to_pylist()
+            rows = [row for row in rows if wanted[row]]
         candidates = self._candidates(samples, rows) if rows else []
         return samples.append_column("drawn", pa.array(spread(candidates, rows, samples.num_rows), _DRAWN))
 
@@ -76,7 +77,8 @@ class CandidateStage(Stage):
 
         ids = samples["image_id"].to_pylist()
         features = torch.from_numpy(read_half(samples["features"], rows)).unflatten(1, (-1, self.dim))
+        own_ids = [ids[row] for row in rows]
         drawn = self.sample(
-            features, [ids[row] for row in rows], self.seed, self.decoding, batch_rows=self.batch_rows
+            features, own_ids, self.seed, self.decoding, prompt=self.prompt, batch_rows=self.batch_rows
         )
         return [[{"text": c.text, "logprob": c.logprob} for c in of_image] for of_image in drawn]

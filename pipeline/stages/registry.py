@@ -1,14 +1,31 @@
-"""The stages of captioning. A new one is a class in a file of its own, and a line here."""
+"""The stages there are. A new one is a class in a file of its own, and a line here."""
 
+from collections.abc import Collection
+
+from pipeline.stages.answers import AnswerStage
 from pipeline.stages.candidates import CandidateStage
 from pipeline.stages.decode import DecodeStage
+from pipeline.stages.existing_caption import ExistingCaptionStage
 from pipeline.stages.features import FeatureStage
+from pipeline.stages.questions import QuestionStage
 from pipeline.stages.rerank import RerankStage
-from pipeline.stages.stage import Stage
+from pipeline.stages.stage import Stage, Task
 
 STAGES: tuple[type[Stage], ...] = (
     DecodeStage,
     FeatureStage,
+    ExistingCaptionStage,
     CandidateStage,
     RerankStage,
+    QuestionStage,
+    AnswerStage,
 )
+
+
+def stages_of(tasks: Collection[Task], requests: Collection[str] = ()) -> tuple[type[Stage], ...]:
+    """Those that a run of `tasks` may need; `requests` are its settings that ask for more."""
+    return tuple(
+        stage
+        for stage in STAGES
+        if stage.task in (None, *tasks) and (stage.setting is None or stage.setting in requests)
+    )

@@ -22,6 +22,7 @@ class RerankStage(Stage):
 
     name = "rerank"
     title = "rerank: CLIP text tower"
+    task = "caption"
     needs = ("global", "drawn")
     adds = (
         Column("caption", pa.string(), "the candidate that CLIP finds closest to the image"),
@@ -55,8 +56,8 @@ class RerankStage(Stage):
 
         from maccap.rerank import best
 
-        rows, total = valid_rows(samples), samples.num_rows
-        drawn = samples["drawn"].to_pylist()
+        drawn, total = samples["drawn"].to_pylist(), samples.num_rows
+        rows = [row for row in valid_rows(samples) if drawn[row] is not None]
         scores: list[list[float]] = []
         for start in range(0, len(rows), self.batch):
             part = rows[start : start + self.batch]

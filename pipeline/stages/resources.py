@@ -68,6 +68,17 @@ class Machine:
         return max(1, int(self.cpus) // 4)
 
 
+def language_model_resources(machine: Machine) -> StageResources:
+    """Of a stage with a language model, most of a machine: threads for every core, or most of each GPU."""
+    if machine.gpus:
+        return StageResources(num_cpus=0.6 * machine.fraction, num_gpus=0.6, actors=machine.gpus)
+    return StageResources(
+        num_cpus=0.5 * machine.fraction if machine.is_small else 1.5,
+        actors=machine.groups,
+        torch_threads=max(1, int(machine.cpus)) // machine.groups,
+    )
+
+
 def tower_resources(
     machine: Machine, cpus: float, *, beside_gpu: float | None = None, gpus: float
 ) -> StageResources:

@@ -8,11 +8,11 @@ that `maccap benchmark` times, and the documentation's list of columns (`pipelin
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import pyarrow as pa
 
-from maccap.config import DecodingConfig
+from maccap.config import AskConfig, DecodingConfig, PromptConfig
 from maccap.image.preprocessing import PixelSpec
 from maccap.text.engines import DEFAULT_ENGINE
 from pipeline.chunk import Column
@@ -20,11 +20,32 @@ from pipeline.stages.decoding.decode_image import DecodeLimits
 from pipeline.stages.resources import Machine, StageResources, tower_resources
 from pipeline.stages.torch_runtime import TorchRuntime
 
+Task = Literal["caption", "ask"]
+"""What a run makes of its images."""
+
+
+@dataclass(frozen=True)
+class ExistingCaptions:
+    """Captions that images came with, in `field` of the metadata; no other is made where there is one
+    (`only_missing`), or one whose score is not below `only_below`.
+    """
+
+    field: str
+    only_missing: bool = False
+    only_below: float | None = None
+
+    def suffices(self, score: float | None) -> bool:
+        """Whether a caption of this score makes another needless; None for one that was not scored."""
+        if self.only_missing:
+            return True
+        return self.only_below is not None and score is not None and score >= self.only_below
+
 
 @dataclass(frozen=True)
 class StageSettings:
     """What a run tells its stages: plain data that travels to the workers. `model` is a bundle's URL,
-    `pixels` what its CLIP expects; the batches are in images, None for as many as fit and pay.
+    `pixels` what its CLIP expects; the batches are in images, None for as many as fit and pay. `questions`
+    are put to every image; else those in the store at `question_store`, or the sample's own.
     """
 
     model: str
@@ -33,6 +54,11 @@ class StageSettings:
     seed: int = 0
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     engine: str = DEFAULT_ENGINE
+    prompt: PromptConfig | None = None
+    asking: AskConfig = field(default_factory=AskConfig)
+    questions: tuple[str, ...] = ()
+    question_store: str | None = None
+    existing: ExistingCaptions | None = None
     feature_batch: int = 64
     candidate_batch: int | None = None
     rerank_batch: int = 64
@@ -51,8 +77,14 @@ class Stage(ABC):
     """In errors, and under `resources` in a config file."""
     title: ClassVar[str]
     """What it does, in the benchmark and the documentation."""
+    task: ClassVar[Task | None] = None
+    """The task that it is of; None for all of them."""
+    setting: ClassVar[str | None] = None
+    """The setting of a run that asks for it; None where its task is enough."""
     needs: ClassVar[tuple[str, ...]]
     """The columns it reads, of the source or of other stages."""
+    may_need: ClassVar[tuple[str, ...]] = ()
+    """Those it reads where another stage of the run adds them."""
     adds: ClassVar[tuple[Column, ...]]
     keeps: ClassVar[tuple[str, ...]] = ()
     """Those of `adds` that reach the caption table."""

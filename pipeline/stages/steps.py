@@ -51,7 +51,12 @@ def steps_of(
     ordered: list[type[Stage]] = []
     there = set(source)
     while waiting := [stage for stage in chosen if stage not in ordered]:
-        ready = [stage for stage in waiting if there.issuperset(stage.needs)]
+        to_come = {column.name for stage in waiting for column in stage.adds}
+        ready = [
+            stage
+            for stage in waiting
+            if there.issuperset(stage.needs) and not to_come.intersection(stage.may_need)
+        ]
         if not ready:
             stage = waiting[0]
             lacking = ", ".join(name for name in stage.needs if name not in there)
@@ -61,7 +66,9 @@ def steps_of(
             )
         ordered += ready
         there |= {column.name for stage in ready for column in stage.adds}
-    last_reader = {name: place for place, stage in enumerate(ordered) for name in stage.needs}
+    last_reader = {
+        name: place for place, stage in enumerate(ordered) for name in (*stage.needs, *stage.may_need)
+    }
     steps = []
     held = set(source)
     for place, stage in enumerate(ordered):
@@ -85,20 +92,32 @@ def table_schema(stages: Stages, requests: Collection[str] = ()) -> pa.Schema:
 
 def resources_for(stages: Stages, cpus: float, gpus: float) -> Resources:
     """Requests that fit a machine or cluster of `cpus` and `gpus`: all actors, and a task of each kind beside
-    them.
+    them. Stages that were never meant to run together, as those of two tasks, each get less.
     """
     machine = Machine(cpus, int(gpus))
+    asked = {stage.name: stage.default_resources(machine) for stage in stages}
+    beside = {"read": 0.2 * machine.fraction, "write": 0.1 * machine.fraction}
+    on_cpus = sum(one.num_cpus * one.actors for one in asked.values()) + sum(beside.values())
+    on_gpus = sum(one.num_gpus * one.actors for one in asked.values())
+    less = min(1.0, 0.95 * cpus / on_cpus)
+    less_gpu = min(1.0, machine.gpus / on_gpus) if on_gpus else 1.0
     return Resources(
-        read=TaskResources(num_cpus=0.2 * machine.fraction),
-        write=TaskResources(num_cpus=0.1 * machine.fraction),
-        **{stage.name: stage.default_resources(machine) for stage in stages},
+        **{name: TaskResources(num_cpus=share * less) for name, share in beside.items()},
+        **{
+            name: one.model_copy(
+                update={"num_cpus": one.num_cpus * less, "num_gpus": one.num_gpus * less_gpu}
+            )
+            for name, one in asked.items()
+        },
     )
 
 
-def check_resources(resources: Resources, stages: Stages) -> None:
-    """Raise ValueError for a stage that is not there, lacks its requests, or can use no more than a CPU."""
+def check_resources(resources: Resources, stages: Stages, known: Stages | None = None) -> None:
+    """Raise ValueError for a stage that is not there, of those that run lacks its requests, or can use no
+    more than a CPU. `known` are all that there are.
+    """
     names = [stage.name for stage in stages]
-    if unknown := sorted(resources.stages.keys() - set(names)):
+    if unknown := sorted(resources.stages.keys() - {stage.name for stage in known or stages}):
         raise ValueError(f"unknown key `{unknown[0]}` (known: read, {', '.join(names)}, write)")
     if lacking := [name for name in names if name not in resources.stages]:
         raise ValueError(f"`{lacking[0]}` is missing: name all stages, or leave `resources` out")

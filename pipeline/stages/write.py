@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.chunk import CHUNK_KEY, DECODERS_KEY, RUN_KEY, TABLE_STARTS_WITH, Chunk
@@ -81,6 +82,8 @@ def file_content(samples: pa.Table, run: bytes, position: int, last: bool, schem
         "errors": count_errors(table),
         "digest": content_digest(table),
         **({"decoders": decoders} if decoders else {}),
+        **count_answers(table),
+        **count_existing(table),
     }
     table = table.replace_schema_metadata(
         {RUN_KEY: run, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
@@ -109,6 +112,26 @@ def _as_declared(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray | 
     return column.cast(field.type)
 
 
+def count_answers(table: pa.Table) -> dict[str, int]:
+    """How many questions were asked, and how many of them have no answer; nothing where none are asked."""
+    if "answers" not in table.column_names:
+        return {}
+    answers = pc.list_flatten(table["answers"])
+    unanswered = pc.struct_field(answers, "answer").null_count
+    return {"questions": len(answers), "unanswered": unanswered}
+
+
+def count_existing(table: pa.Table) -> dict[str, int]:
+    """How many images had a caption, and how many kept that alone; nothing where none is looked for."""
+    if "original_caption" not in table.column_names:
+        return {}
+    kept = pc.and_(table["caption"].is_null(), table["error"].is_null())
+    return {
+        "had_captions": len(table) - table["original_caption"].null_count,
+        "kept": pc.sum(kept).as_py() or 0,
+    }
+
+
 def count_errors(samples: pa.Table) -> int:
     return samples.num_rows - samples["error"].null_count
 
@@ -116,7 +139,8 @@ def count_errors(samples: pa.Table) -> int:
 @dataclass(frozen=True)
 class ChunkFooter:
     """What the footer of a written chunk says; `indices` are those of its rows in their shard, `decoders` how
-    many of them which package but Pillow decoded.
+    many of them which package but Pillow decoded, `questions` what they were asked in all, `had_captions` how
+    many came with a caption, and `kept` with one that made another needless.
     """
 
     rows: int
@@ -124,6 +148,10 @@ class ChunkFooter:
     last: bool
     indices: range = range(0)
     decoders: Mapping[str, int] = field(default_factory=dict)
+    questions: int = 0
+    unanswered: int = 0
+    had_captions: int | None = None
+    kept: int = 0
 
 
 _TAIL = 64 << 10  # bytes, where most footers fit
@@ -144,7 +172,15 @@ def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
         metadata = pq.read_metadata(pa.BufferReader(tail))
         chunk = json.loads(metadata.metadata[CHUNK_KEY])
         return ChunkFooter(
-            metadata.num_rows, chunk["errors"], chunk["last"], _indices(metadata), chunk.get("decoders", {})
+            metadata.num_rows,
+            chunk["errors"],
+            chunk["last"],
+            _indices(metadata),
+            chunk.get("decoders", {}),
+            chunk.get("questions", 0),
+            chunk.get("unanswered", 0),
+            chunk.get("had_captions"),
+            chunk.get("kept", 0),
         )
     except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
         return None

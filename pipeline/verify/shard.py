@@ -94,12 +94,22 @@ class ShardCheck:
             raise ChunkFileError("has rows missing, doubled or in another order")
         if first < self._row or (first > self._row and not self._gap):
             raise ChunkFileError(f"begins with row {first} of its shard, where row {self._row} is due")
-        if not pc.all(pc.xor(rows["caption"].is_null(), rows["error"].is_null())).as_py():
-            raise ChunkFileError("has rows with neither caption nor error, or with both")
+        for name in {"caption", "answers"}.intersection(rows.column_names):
+            done = pc.or_(rows[name].is_valid(), self._needs_none(rows, name))
+            if not pc.all(pc.xor(done, rows["error"].is_valid())).as_py():
+                raise ChunkFileError(f"has rows with neither {name} nor error, or with both")
         ids = rows["image_id"].to_pylist()
         self.report.unread = file.last and ids[-1] == shard and rows["error"][-1].is_valid
         self._compare(ids, first)
         self._shard = shard
+
+    def _needs_none(self, rows: pa.Table, name: str) -> pa.Array:
+        """Where an image's own caption makes another needless."""
+        existing = self._facts.existing
+        if existing is None or name != "caption":
+            return pa.array([False] * rows.num_rows)
+        own = zip(rows["original_caption"].to_pylist(), rows["original_clip_score"].to_pylist(), strict=True)
+        return pa.array([text is not None and existing.suffices(score) for text, score in own])
 
     def _compare(self, ids: list[str], first: int) -> None:
         skipped, self._row = first - self._row, first + len(ids)

@@ -24,8 +24,8 @@ from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages.registry import STAGES
 from pipeline.stages.steps import resources_for
-from tests.commands import ctrl_c, interrupted, run
-from tests.images import BAD_FILES, encoded, picture, write_shard
+from tests.commands import ctrl_c, interrupted, maccap, run
+from tests.images import BAD_FILES, encoded, picture, write_shard, write_tar
 from tests.jobs.conftest import Command, Finished
 from tests.tables import differences, file_hashes, table_of
 
@@ -276,3 +276,65 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
     summary = json.loads(again.stdout.splitlines()[-1])
     assert (summary["rows"], summary["new_rows"], summary["errors"]) == (10, 5, 0)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_captions_that_are_there_are_kept_and_scored(tmp_path: Path, small_bundle: Path) -> None:
+    members = []
+    for number in range(6):
+        members.append((f"{number}.jpg", b"broken" if number == 5 else encoded(picture(number))))
+        if number % 2:
+            members.append((f"{number}.txt", f"a dog {number}\n".encode()))
+    write_tar(tmp_path / "a.tar", members)
+
+    def captioned(name: str, *options: str) -> list[dict]:
+        output = tmp_path / name
+        settings = ["--existing-caption", ".txt", "--model", str(small_bundle), "--local", *options]
+        done = run(maccap("caption", tmp_path / "a.tar", output, *settings))
+        assert done.returncode == 0, done.stderr
+        assert "3 images came with a caption" in done.stderr
+        assert json.loads(run(maccap("verify", output)).stdout.splitlines()[-1])["ok"]
+        return table_of(str(output)).to_pylist()
+
+    both = captioned("both")
+    assert [row["original_caption"] for row in both] == [None, "a dog 1", None, "a dog 3", None, "a dog 5"]
+    scores = [row["original_clip_score"] for row in both]
+    assert [score is None for score in scores] == [True, False, True, False, True, True]
+    assert [row["caption"] is None for row in both] == [False] * 5 + [True]
+
+    missing = captioned("missing", "--only-missing")
+    assert [row["caption"] is None for row in missing] == [False, True, False, True, False, True]
+    assert [row["error"] is None for row in missing] == [True] * 5 + [False]
+    assert [row["caption"] for row in missing][::2] == [row["caption"] for row in both][::2]
+    assert json.loads((tmp_path / "missing" / "summary.json").read_text())["captioned"] == 3
+
+    between = (scores[1] + scores[3]) / 2
+    below = captioned("below", "--only-below", str(between))
+    assert [row["caption"] is None for row in below] == [
+        *(False, scores[1] >= between, False, scores[3] >= between, False, True)
+    ]
+
+
+def test_only_some_captions_of_none_are_refused(tmp_path: Path, command: Command) -> None:
+    done = run(command(tmp_path / "run", "--only-missing"))
+    assert done.returncode == 2
+    assert "go with existing_caption" in done.stderr
+
+
+def test_a_prompt_is_recorded_and_no_prompt_leaves_no_trace(tmp_path: Path, small_bundle: Path) -> None:
+    write_shard(tmp_path / "a.tar", 2)
+
+    def captioned(name: str, *options: str) -> tuple[dict, list[dict]]:
+        settings = ["--model", str(small_bundle), "--local", *options]
+        done = run(maccap("caption", tmp_path / "a.tar", tmp_path / name, *settings))
+        assert done.returncode == 0, done.stderr
+        (file,) = (tmp_path / name / "captions").iterdir()
+        return json.loads(pq.read_metadata(file).metadata[b"maccap.run"]), pq.read_table(file).to_pylist()
+
+    facts, plain = captioned("plain")
+    assert not {"prompt", "asking", "questions", "existing_caption", "only_missing", "join_on"} & facts.keys()
+    assert "length_penalty" not in facts["decoding"]
+    facts, prompted = captioned("prompted", "--prompt", "a dog", "--drop-prompt")
+    assert facts["prompt"] == {"text": "a dog", "template": "{prompt}", "keep": False}
+    assert [row["caption"] for row in prompted] != [row["caption"] for row in plain]
+    _, kept = captioned("kept", "--prompt", "a dog")
+    assert all(row["caption"].startswith("a dog") for row in kept)

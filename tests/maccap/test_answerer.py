@@ -8,7 +8,7 @@ from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.answerer import Answer, Answerer
-from maccap.config import AskConfig, DecodingConfig
+from maccap.config import AnswerDecoding, AskConfig
 from maccap.sampler import CandidateSampler
 from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.language_model import FrozenLanguageModel
@@ -18,9 +18,9 @@ IDS = [f"shard/{index:03}.jpg" for index in range(IMAGES)]
 QUESTIONS = ["a red dog", "a cat", "two dogs on the grass", "a", "the cat and a dog"]
 ASKING = {
     "paper": AskConfig(),
-    "greedy": AskConfig(decoding=DecodingConfig(strategy="greedy", candidates=3, max_new_tokens=6)),
-    "sampled": AskConfig(decoding=DecodingConfig(candidates=4, samples_per_draw=2, max_new_tokens=6)),
-    "list": AskConfig(answers=("a dog", "a red cat", "grass"), decoding=DecodingConfig(candidates=2)),
+    "greedy": AskConfig(decoding=AnswerDecoding(strategy="greedy", candidates=3)),
+    "sampled": AskConfig(decoding=AnswerDecoding(strategy="sample", candidates=4, samples_per_draw=2)),
+    "list": AskConfig(answers=("a dog", "a red cat", "grass"), decoding=AnswerDecoding(candidates=2)),
 }
 
 
@@ -73,7 +73,7 @@ def test_an_image_passes_the_adaptor_once(
 
 
 def test_the_likeliest_of_a_list(answerer: Answerer, features: Tensor) -> None:
-    asking = ASKING["list"].model_copy(update={"decoding": DecodingConfig(candidates=1)})
+    asking = ASKING["list"].model_copy(update={"decoding": AnswerDecoding()})
     every = [asking.model_copy(update={"answers": (one,)}) for one in asking.answers]
     scores = [answerer(features, IDS, [["a cat"]] * IMAGES, 0, one) for one in every]
     for row, (answer,) in enumerate(answerer(features, IDS, [["a cat"]] * IMAGES, 0, asking)):
@@ -83,7 +83,7 @@ def test_the_likeliest_of_a_list(answerer: Answerer, features: Tensor) -> None:
 
 
 def test_a_vote_and_the_likeliest(answerer: Answerer, features: Tensor) -> None:
-    drawn = DecodingConfig(candidates=8, temperature=0.7, max_new_tokens=2)
+    drawn = AnswerDecoding(strategy="sample", candidates=8, temperature=0.7, max_new_tokens=2)
     vote, likeliest = (
         answerer(features, IDS, [["a cat"]] * IMAGES, 0, AskConfig(decoding=drawn, keep=keep))
         for keep in ("vote", "likeliest")
@@ -119,3 +119,9 @@ def test_nothing_asked(answerer: Answerer, features: Tensor) -> None:
 def test_settings_that_make_no_sense(wrong: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         AskConfig(**wrong)
+
+
+def test_settings_are_read_as_they_were_written() -> None:
+    plain = AskConfig.model_validate({"decoding": {"length_penalty": 1.0, "beams": 2}})
+    assert plain.decoding.candidates == 1
+    assert AskConfig.model_validate_json(plain.model_dump_json()) == plain

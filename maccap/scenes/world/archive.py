@@ -19,13 +19,19 @@ _JPEG_QUALITY = 95
 
 
 class ArchiveConfig(Config):
-    """Which scenes, how large, and how many a tar. Recorded as `scenes.json` beside the tars."""
+    """Which scenes, how large, how many a tar, and whether with questions. Recorded as `scenes.json` beside
+    the tars.
+    """
 
     split: Split
     count: int
     seed: int
     size: int = 192
     per_shard: int = 250
+    questions: bool = False
+
+    def to_json(self) -> str:
+        return self.model_dump_json(exclude=None if self.questions else {"questions"})
 
     def shard_names(self) -> list[str]:
         return [f"scenes-{number:06d}.tar" for number in range(-(-self.count // self.per_shard))]
@@ -38,8 +44,8 @@ def write_archive(folder: Path, config: ArchiveConfig) -> Iterator[int]:
     """
     _check_folder(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ARCHIVE_FILE).write_text(config.model_dump_json() + "\n")
-    samples = scenes_with_facts(config.split, config.count, config.seed)
+    (folder / ARCHIVE_FILE).write_text(config.to_json() + "\n")
+    samples = scenes_with_facts(config.split, config.count, config.seed, config.questions)
     for number, name in enumerate(config.shard_names()):
         start = number * config.per_shard
         shard = samples[start : start + config.per_shard]
@@ -50,7 +56,7 @@ def write_archive(folder: Path, config: ArchiveConfig) -> Iterator[int]:
         with partial.open("wb") as file, TarWriter(file, user="", group="", mode=0o644, mtime=0) as tar:
             for index, (scene, facts) in enumerate(shard, start):
                 jpeg = _jpeg(scene, config.size)
-                json = facts.model_dump_json().encode()
+                json = facts.to_json().encode()
                 tar.write({"__key__": f"{index:06d}", "jpg": jpeg, "json": json})
                 yield index + 1
         partial.replace(folder / name)
@@ -60,7 +66,7 @@ def _check_folder(folder: Path, config: ArchiveConfig) -> None:
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     visible = {name for name in found if not name.startswith(".")}
     ours = {ARCHIVE_FILE, *config.shard_names()} if ARCHIVE_FILE in visible else set()
-    if ours and (recorded := (folder / ARCHIVE_FILE).read_text().strip()) != config.model_dump_json():
+    if ours and (recorded := (folder / ARCHIVE_FILE).read_text().strip()) != config.to_json():
         raise FileExistsError(f"{folder} holds scenes made with other arguments: {recorded}")
     if others := sorted(visible - ours):
         raise FileExistsError(f"{folder} holds other things, for instance {others[0]}")

@@ -56,12 +56,12 @@ def test_requests_are_the_chosen_ones_or_fitted_and_have_to_fit(monkeypatch: pyt
     there = {"CPU": 2.0}
     monkeypatch.setattr(cluster, "connect_to_ray", lambda: True)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: there)
-    assert cluster.Cluster(None).resources == resources_for(STAGES, 2, 0)
-    assert not cluster.Cluster(None).has_gpu
+    assert cluster.Cluster(None, STAGES).resources == resources_for(STAGES, 2, 0)
+    assert not cluster.Cluster(None, STAGES).has_gpu
     with pytest.raises(UserError, match=r"the stages ask for .* CPUs"):
-        _ = cluster.Cluster(resources_for(STAGES, 64, 0)).resources
+        _ = cluster.Cluster(resources_for(STAGES, 64, 0), STAGES).resources
     there["GPU"] = 1.0
-    assert cluster.Cluster(None).has_gpu
+    assert cluster.Cluster(None, STAGES).has_gpu
 
 
 def test_what_workers_do_is_told_the_longest_at_it_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,3 +61,9 @@ def test_the_rule_that_finds_most_and_of_equals_the_strictest() -> None:
     assert best("COCO_val2014_000000000001.jpg", "COCO_val2014_000000000002.jpg") == "stem"
     assert best(1, 2, 3) == "number"
     assert best("nothing of the kind") is None
+
+
+def test_a_name_counts_once() -> None:
+    rows = [(f"{folder}/{n}.jpg", None) for folder in ("a", "b") for n in range(3)]
+    names = {"image_id": {"a/0.jpg", "a/1.jpg"}, "number": {"0", "1"}}
+    assert best_rule(rows, {rule: known.__contains__ for rule, known in names.items()}) == "image_id"

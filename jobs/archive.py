@@ -1,0 +1,164 @@
+"""The options that `maccap caption` and `maccap ask` share, and the run behind both."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.output import answer, say
+
+if TYPE_CHECKING:
+    from pipeline.caption import Summary
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of images; tars, Parquet files or a COCO JSON: a file, a quoted pattern, a folder, or "
+        "@FILE with one on each line; a run made with --keep-features.",
+    ),
+]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The run folder: new, or of a run to resume.")]
+Model = Annotated[
+    str | None, typer.Option(help="A model bundle; default: the one that comes with the package.")
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/run/config.py."),
+]
+Candidates = Annotated[
+    int | None, typer.Option(help="Candidates per image; the best is kept as its caption.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of noise and sampling.")]
+ChunkRows = Annotated[int | None, typer.Option(help="Rows per Parquet file.")]
+RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Redo the chunks that hold error rows.")]
+AcceptChanged = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed",
+        help="Resume though SOURCE is not what the run was planned on: redo what changed, add what is new, "
+        "put aside the captions of what is gone.",
+    ),
+]
+Shards = Annotated[
+    str | None, typer.Option(help="Only these shards: numbers from 0, such as 0-999 or 0-9,15.")
+]
+PartitionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--partition", metavar="I/N", help="Only every Nth shard from the Ith: N commands share one OUTPUT."
+    ),
+]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many images.")]
+ImageRoot = Annotated[
+    str | None,
+    typer.Option(help="The folder of images that Parquet or COCO name by path; by default theirs."),
+]
+ImageColumn = Annotated[
+    str | None, typer.Option(help="Parquet's column of images, if its name does not tell.")
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="In this process, without Ray: for few images, and where Ray is not.")
+]
+KeepFeatures = Annotated[
+    bool,
+    typer.Option("--keep-features", help="Keep CLIP features in the table, to caption again without images."),
+]
+Prompt = Annotated[
+    str | None, typer.Option(help="What captions go on from, such as 'A photo of'; part of them by default.")
+]
+ExistingCaption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN-OR-EXTENSION",
+        help="Keep the captions that images came with (original_caption), and score them by CLIP too.",
+    ),
+]
+OnlyMissing = Annotated[
+    bool, typer.Option("--only-missing", help="Caption only images without such a caption.")
+]
+OnlyBelow = Annotated[
+    float | None,
+    typer.Option(metavar="SCORE", help="Caption only images without one, or with one of a lower score."),
+]
+KeepPrompt = Annotated[
+    bool | None,
+    typer.Option("--keep-prompt/--drop-prompt", help="Whether the prompt is part of the caption."),
+]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run reads and writes, and which part of it is done by this command."""
+
+    source: str
+    output: str
+    model: str | None
+    config: Path | None
+    retry_errors: bool
+    accept_changed: bool
+    shards: str | None
+    partition: str | None
+    local: bool
+
+
+def run_archive(options: RunOptions, overrides: dict[str, Any]) -> None:
+    """Caption or ask, as config and `overrides` say, and tell what came of it."""
+    from pipeline.run.config import load_config
+
+    settings = load_config(options.config, overrides)
+
+    from maccap.bundle import built_in_bundle_path
+    from pipeline.caption import caption_archive
+    from pipeline.run.selection import Selection
+
+    if options.local:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
+    selection = Selection.parse(options.shards, options.partition)
+    try:
+        summary = caption_archive(
+            options.source,
+            options.output,
+            options.model or str(built_in_bundle_path()),
+            settings,
+            options.retry_errors,
+            selection,
+            options.accept_changed,
+            say,
+            options.local,
+        )
+    except KeyboardInterrupt:
+        kept = f"stopped. What is written in {options.output} stays; the same command resumes."
+        raise KeyboardInterrupt(kept) from None
+    for line in _told(summary):
+        say(line)
+    answer(summary.model_dump_json())
+
+
+def _told(summary: "Summary") -> Iterator[str]:
+    captioned = "" if summary.captioned is None else f"{summary.captioned:,} captioned, "
+    yield f"{summary.rows:,} rows in {summary.captions}: {captioned}{summary.errors:,} errors"
+    if summary.had_captions is not None:
+        yield f"{summary.had_captions:,} images came with a caption"
+    if summary.had_captions == 0:
+        yield "no image came with a caption of that name: look at the column `metadata` for what they have"
+    if summary.questions is not None:
+        yield f"{summary.questions:,} questions asked, {summary.unanswered or 0:,} without an answer"
+    if summary.questions == 0:
+        yield (
+            "no image was asked anything: give --question or --questions, or have `questions` in the JSON of "
+            "the samples"
+        )
+    if summary.unasked and summary.unasked.questions:
+        yield (
+            f"{summary.unasked.questions:,} questions are about {summary.unasked.images:,} images that are "
+            f"not here, for instance {', '.join(summary.unasked.first[:3])}"
+        )
+    if summary.errors:
+        yield (
+            f"rows with errors have {'a null caption' if captioned else 'no answers'}; their column `error` "
+            "says why. --retry-errors redoes them."
+        )
