@@ -44,10 +44,11 @@ def main(
 def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     """The four steps of the demo, in a `folder` that holds nothing of an earlier one."""
     from jobs.scenes import write_scenes
-    from jobs.score import as_json, as_table, score_run
     from jobs.sheet import write_sheet
     from maccap.scenes.world.archive import ArchiveConfig
     from pipeline.caption import caption_archive
+    from pipeline.evaluate.captions import WITH_CANDIDATES, read_rows
+    from pipeline.evaluate.scenes import scenes_json, scenes_table, score_scenes
     from pipeline.inspect.examples import pick_examples
     from pipeline.run.config import load_config
 
@@ -58,16 +59,16 @@ def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     config = load_config(None, {"seed": seed})
     summary = caption_archive(str(scenes), run, bundle, config)
     say("3/4  scoring the captions against the scenes")
-    report = score_run(run)
+    report = score_scenes(read_rows(run, WITH_CANDIDATES), run)
     say("4/4  drawing the contact sheet")
     drawn = write_sheet(run, sheet, _SHEET_IMAGES, seed)
 
     answer(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
           f"{summary.images_per_second:.1f} images/s\n")  # fmt: skip
-    answer(as_table(report), end="\n\n")
+    answer(scenes_table(report), end="\n\n")
     answer(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
     answer(f"{drawn} images with their captions: {sheet.absolute()}")
-    answer(json.dumps({"summary": summary.model_dump(), "scores": json.loads(as_json(report))}))
+    answer(json.dumps({"summary": summary.model_dump(), "scores": scenes_json(report)}))
 
 
 def start_afresh(folder: Path) -> None:

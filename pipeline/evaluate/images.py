@@ -1,0 +1,47 @@
+"""The images of a run's rows, read again from the run's source, shard by shard."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from pipeline.evaluate.captions import Row
+from pipeline.run.facts import RunFacts
+from pipeline.run.run_folder import RunFolder
+from pipeline.sources import ChunkLimits, SourceOptions, chunk_samples, plan_source, read_shard
+from pipeline.storage.errors import UserError
+from pipeline.storage.redact import printable
+from pipeline.storage.urls import absolute
+
+_AT_ONCE = ChunkLimits().bytes // 4
+
+
+def run_facts(run: str) -> RunFacts:
+    """What `run.json` records. Raises UserError where it is not there."""
+    facts = RunFolder(absolute(run)).recorded()
+    if facts is None:
+        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
+    return facts
+
+
+def read_images(run: str, rows: Sequence[Row], batch: int = 64) -> Iterator[pa.Table]:
+    """The rows' images as stages take them (`SOURCE_SCHEMA`), up to `batch` in a table; one that cannot be
+    read has an `error`, and one that is no longer there is left out.
+
+    Other samples of a shard are passed over without loading. Raises UserError where the source is gone.
+    """
+    facts = run_facts(run)
+    wanted = defaultdict[str, set[str]](set)
+    for row in rows:
+        wanted[row.shard].add(row.image_id)
+    limits = ChunkLimits(rows=batch, bytes=_AT_ONCE, max_bytes=facts.max_bytes)
+    for shard in plan_source(facts.source, SourceOptions.of(facts)).shards:
+        ids = wanted.get(printable(shard.id))
+        if not ids:
+            continue
+        samples = (
+            sample for sample in read_shard(shard, facts.max_bytes) if printable(sample.image_id) in ids
+        )
+        for chunk in chunk_samples(shard.id, samples, limits):
+            if chunk.samples.num_rows:
+                yield chunk.samples
