@@ -8,7 +8,9 @@
     stages/      one class a stage, plain classes that run without Ray; decoding/ holds the sandbox
     execution/   the stages as a Ray Data graph, or in this process; cluster, worker activity, watchdog
     run/         a run's settings, its folder, which is also the checkpoint, and its progress
+    join/        the names by which others know an image; questions/: a file of questions, sorted by image
     inspect/     a run's table read back, and drawn
+    evaluate/    scores of a run; analyze/: the two findings; experiments/: the paper's, from files to a table
     texts/       captions to train on
     train/       text-only training as a job
     verify/      a finished run read back, against its source

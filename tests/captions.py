@@ -4,10 +4,10 @@ from typing import Any
 
 from maccap.config import DecodingConfig
 from pipeline.run.facts import RunFacts
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import table_schema
 
-CAPTION_SCHEMA = table_schema(STAGES)
+CAPTION_SCHEMA = table_schema(stages_of(("caption",)))
 
 
 def run_facts(**changes: Any) -> RunFacts:

@@ -14,13 +14,13 @@ START, END = "<!-- columns: written by make docs -->\n", "<!-- /columns -->\n"
 
 def columns_table() -> str:
     """Every column with its type and what it is, as Markdown."""
-    always = {column.name for column in table_columns(STAGES)}
     requests = {name: setting for stage in STAGES for name, setting in stage.keeps_on_request.items()}
+    requests |= {name: stage.setting for stage in STAGES for name in stage.keeps if stage.setting}
     of_ask = {name for stage in STAGES for name in stage.keeps if stage.task == "ask"}
     lines = ["| column | type | |", "|---|---|---|"]
     for column in table_columns(STAGES, set(requests.values())):
         about = column.about
-        if column.name not in always:
+        if column.name in requests:
             about += f" (with `{requests[column.name]}`)"
         if column.name in of_ask:
             about += " (of `maccap ask`)"

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from maccap.bundle import built_in_bundle_path
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from pipeline.storage.files import locate
 from tests.commands import REPOSITORY, environment, maccap, run
@@ -34,6 +34,8 @@ from tests.faults.nodes import Nodes
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.s3_server import s3_environment, s3_server
 from tests.tables import differences, table_of
+
+CAPTIONING = stages_of(("caption",))
 
 S3_FAULTS = Faults(slow_down=0.05, cut=0.02, late=0.02, late_seconds=3.0)
 KINDS = ("driver", "worker", "worker", "node")
@@ -52,7 +54,7 @@ class Suite:
         self.gave_up: list[str] = []  # last lines of drivers that ended in an error by themselves
         self._config = work / "job.json"
         self._config.write_text(
-            json.dumps({"resources": resources_for(STAGES, 2, 0).model_dump(exclude_unset=True)})
+            json.dumps({"resources": resources_for(CAPTIONING, 2, 0).model_dump(exclude_unset=True)})
         )
         self._environment = {**environment(), **nodes.environment}
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from pipeline.storage.files import locate
 from tests.commands import maccap, run
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.images import write_shard
 from tests.tables import table_of
+
+CAPTIONING = stages_of(("caption",))
 
 SHARDS, ROWS = 4, 10
 
@@ -29,7 +31,9 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def options(tmp_path: Path, small_bundle: Path) -> list[str]:
     config = tmp_path / "job.json"
-    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump(exclude_unset=True)}))
+    config.write_text(
+        json.dumps({"resources": resources_for(CAPTIONING, 1, 0).model_dump(exclude_unset=True)})
+    )
     return ["--model", str(small_bundle), "--config", str(config), "--chunk-rows", "2"]
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from tests.commands import run
 from tests.images import encoded, hostile_files, picture, write_shard, write_tar
+
+CAPTIONING = stages_of(("caption",))
 
 GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
 
@@ -39,7 +41,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(archive: Path, small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The same threads of torch wherever it runs, and so the same bits: resources are given, not fitted."""
     config = tmp_path_factory.mktemp("config") / "job.json"
-    config.write_text(json.dumps({"resources": resources_for(STAGES, 1, 0).model_dump(exclude_unset=True)}))
+    config.write_text(
+        json.dumps({"resources": resources_for(CAPTIONING, 1, 0).model_dump(exclude_unset=True)})
+    )
 
     def build(output: Path, *options: str) -> list[str]:
         source = str(archive / "scenes-{000..005}.tar")

@@ -22,12 +22,14 @@ from pipeline.execution.in_process import caption_in_process
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from tests.commands import ctrl_c, interrupted, maccap, run
 from tests.images import BAD_FILES, encoded, picture, write_shard, write_tar
 from tests.jobs.conftest import Command, Finished
 from tests.tables import differences, file_hashes, table_of
+
+CAPTIONING = stages_of(("caption",))
 
 GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
 
@@ -105,7 +107,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_table(
 def test_other_batches_chunks_and_actors_give_the_same_rows(
     tmp_path: Path, command: Command, finished: Finished
 ) -> None:
-    one = resources_for(STAGES, 1, 0)
+    one = resources_for(CAPTIONING, 1, 0)
     actors = {"features": 2, "candidates": 3, "rerank": 1}
     crowd = {
         stage: {**one.stages[stage].model_dump(), "num_cpus": 0.05, "actors": count}

@@ -12,9 +12,11 @@ from ray.exceptions import ObjectStoreFullError, OutOfMemoryError, RayActorError
 from pipeline.chunk import Chunk
 from pipeline.execution import cluster, ray_graph
 from pipeline.execution.worker_activity import _Activity
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from pipeline.storage.errors import RunError, UserError
+
+CAPTIONING = stages_of(("caption",))
 
 
 def test_no_work_is_no_graph() -> None:
@@ -56,12 +58,12 @@ def test_requests_are_the_chosen_ones_or_fitted_and_have_to_fit(monkeypatch: pyt
     there = {"CPU": 2.0}
     monkeypatch.setattr(cluster, "connect_to_ray", lambda: True)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: there)
-    assert cluster.Cluster(None, STAGES).resources == resources_for(STAGES, 2, 0)
-    assert not cluster.Cluster(None, STAGES).has_gpu
+    assert cluster.Cluster(None, CAPTIONING).resources == resources_for(CAPTIONING, 2, 0)
+    assert not cluster.Cluster(None, CAPTIONING).has_gpu
     with pytest.raises(UserError, match=r"the stages ask for .* CPUs"):
-        _ = cluster.Cluster(resources_for(STAGES, 64, 0), STAGES).resources
+        _ = cluster.Cluster(resources_for(CAPTIONING, 64, 0), CAPTIONING).resources
     there["GPU"] = 1.0
-    assert cluster.Cluster(None, STAGES).has_gpu
+    assert cluster.Cluster(None, CAPTIONING).has_gpu
 
 
 def test_what_workers_do_is_told_the_longest_at_it_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ import pyarrow as pa
 import pytest
 
 from pipeline.chunk import SOURCE_COLUMNS, Column
-from pipeline.stages.registry import STAGES
+from pipeline.stages.registry import stages_of
 from pipeline.stages.resources import Machine, StageResources
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.steps import Step, steps_of, table_columns, table_schema
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import RunError, UserError
+
+CAPTIONING = stages_of(("caption",))
 
 
 class Double(Stage):
@@ -54,24 +56,24 @@ def _order(steps: list[Step]) -> dict[str, tuple[str, ...]]:
 
 
 def test_columns_go_after_their_last_reader() -> None:
-    assert _order(steps_of(STAGES)) == {
+    assert _order(steps_of(CAPTIONING)) == {
         "decode": ("image",),
         "features": ("pixels",),
         "candidates": ("features",),
         "rerank": ("drawn", "global"),
     }
-    kept = _order(steps_of(STAGES, requests={"keep_features"}))
+    kept = _order(steps_of(CAPTIONING, requests={"keep_features"}))
     assert kept["candidates"] == ()
     assert kept["rerank"] == ("drawn",)
 
 
 def test_stages_are_ordered_by_what_they_need_however_they_are_listed() -> None:
-    assert list(_order(steps_of(STAGES[::-1]))) == ["decode", "features", "candidates", "rerank"]
+    assert list(_order(steps_of(CAPTIONING[::-1]))) == ["decode", "features", "candidates", "rerank"]
     assert list(_order(steps_of((Quadruple, Double)))) == ["double", "quadruple"]
 
 
 def test_a_stage_runs_as_soon_as_it_can_and_what_it_reads_goes_then() -> None:
-    order = _order(steps_of((*STAGES, OfPixels)))
+    order = _order(steps_of((*CAPTIONING, OfPixels)))
     assert list(order) == ["decode", "features", "of_pixels", "candidates", "rerank"]
     assert order["features"] == ()
     assert order["of_pixels"] == ("pixels",)
@@ -79,17 +81,17 @@ def test_a_stage_runs_as_soon_as_it_can_and_what_it_reads_goes_then() -> None:
 
 def test_what_a_source_brings_is_not_made_again() -> None:
     brought = ("image_id", "shard", "index", "metadata", "error", "width", "height", "global", "features")
-    assert list(_order(steps_of(STAGES, brought))) == ["candidates", "rerank"]
+    assert list(_order(steps_of(CAPTIONING, brought))) == ["candidates", "rerank"]
     with pytest.raises(UserError, match="stage decode needs the column image"):
-        steps_of((*STAGES, OfPixels), brought)
+        steps_of((*CAPTIONING, OfPixels), brought)
 
 
 def test_the_table_has_what_stages_keep_between_what_the_source_gives() -> None:
-    names = [column.name for column in table_columns((*STAGES, Double))]
+    names = [column.name for column in table_columns((*CAPTIONING, Double))]
     stages = ["width", "height", "caption", "clip_score", "candidates", "double"]
     assert names == ["image_id", "shard", "index", *stages, "error", "metadata"]
-    assert table_schema(STAGES, {"keep_features"}).names[-2:] == ["global", "features"]
-    assert all(column.about for column in table_columns(STAGES, {"keep_features"}))
+    assert table_schema(CAPTIONING, {"keep_features"}).names[-2:] == ["global", "features"]
+    assert all(column.about for column in table_columns(CAPTIONING, {"keep_features"}))
 
 
 def test_a_step_drops_and_checks_what_its_stage_made() -> None:
