@@ -38,7 +38,7 @@ BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 class BuildConfig(Config):
     """How long each tower trains, and on how many scenes' captions the adaptor."""
 
-    language_model_steps: int = 5000
+    language_model_steps: int = 6000
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
     caption_scenes: int = 20_000

@@ -5,6 +5,8 @@ scenes and candidates, so that it takes seconds.
 import pytest
 
 from maccap.bundle import Bundle, built_in_bundle_path
+from maccap.captioner import Captioner
+from maccap.scenes.evaluation.answers import answer_accuracy
 from maccap.scenes.evaluation.held_out_scenes import HeldOutScenes, Outcome, evaluate, render_test_set
 
 SCENES = 160
@@ -36,6 +38,13 @@ def test_names_what_is_there(outcome: Outcome) -> None:
 def test_reranking_helps(outcome: Outcome) -> None:
     assert outcome.reranked.cider_d > outcome.first.cider_d
     assert outcome.reranked.precision > outcome.first.precision
+
+
+def test_answers_questions_about_what_is_there() -> None:
+    found = answer_accuracy(Captioner.from_pretrained(device="cpu"), "test", 60, seed=21)
+    assert found["all"].questions >= 3 * 60
+    assert found["all"].with_image >= 0.75
+    assert found["all"].with_image >= found["all"].without + 0.3
 
 
 def test_weights_stay_small() -> None:

@@ -20,9 +20,17 @@ def test_the_tokenizer_keeps_every_caption_and_any_other_text() -> None:
     assert np.mean([len(tokenizer(text)["input_ids"]) for text in texts]) < 14
 
 
-def test_documents_are_captions_of_one_scene_or_tags_with_theirs() -> None:
-    lengths = [len(document) for document in islice(documents(np.random.default_rng(0)), 100)]
-    assert set(lengths) == {2, 5}
+def test_documents_are_captions_of_one_scene_tags_with_theirs_or_questions() -> None:
+    read = list(islice(documents(np.random.default_rng(0)), 400))
+    asked = [any(line.startswith("Question: ") for line in document) for document in read]
+    assert {len(document) for document, is_asked in zip(read, asked, strict=True) if not is_asked} == {2, 5}
+    assert 0.3 < np.mean(asked) < 0.5
+    told = [document for document, is_asked in zip(read, asked, strict=True) if is_asked]
+    for document in told:
+        answered = [line for line in document if " Short answer: " in line]
+        assert len(answered) in (3, 4, 5)
+        assert len(document) - len(answered) in (0, 1)
+    assert 0.02 < np.mean([document[0].startswith("Question: ") for document in told]) < 0.25
 
 
 def test_two_steps_leave_a_language_model_that_loads(tmp_path: Path) -> None:
