@@ -95,6 +95,8 @@ def _allowed(answers: list[str] | None, file: Path | None) -> list[str] | None:
             ]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"answers {file} cannot be read: {error}") from None
+        if not listed:
+            raise UserError(f"answers {file} holds none: write one on each line")
     return listed or None
 
 

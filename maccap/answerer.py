@@ -17,6 +17,8 @@ from maccap.runtime.fitting_batch import FittingBatch
 from maccap.sampler import CandidateSampler
 from maccap.text.engine import DecodingEngine, DrawKey
 
+_BLOCK = 64  # prefixes that the adaptor makes at once
+
 
 class Answer(NamedTuple):
     """A question's answer, and the log-probability of its tokens (see `maccap.text.engine.Decoded`); of one
@@ -92,9 +94,9 @@ class Answerer:
     def _jobs(self, rows: Sequence[int], questions: Sequence[Sequence[str]], asking: AskConfig) -> list[_Job]:
         """In the order of their prompts' lengths: rows that are decoded together are equally long."""
         engine, decoding = self.sampler.engine, asking.decoding
-        room = None
-        if engine.most_tokens is not None:
-            room = engine.most_tokens - self.sampler.adaptor.config.queries - decoding.max_new_tokens
+        allowed = allowed_ids(engine, asking)
+        longest = max([len(ids) + 1 for ids in allowed], default=decoding.max_new_tokens)
+        room = self.sampler.room(longest)
         prompts = {text: engine.prompt_ids(asking.prompt(text)) for row in rows for text in questions[row]}
         jobs = [
             _Job(row, question, prompts[question], draw)
@@ -134,10 +136,9 @@ class _Images:
         self.engine, self.image_ids, self.seed, self.asking = sampler.engine, image_ids, seed, asking
         draws = [(row, draw) for row in rows for draw in range(asking.decoding.draws)]
         keys = [DrawKey(seed, image_ids[row], draw) for row, draw in draws]
-        self.prefixes = sampler.prefixes(features, [row for row, _ in draws], keys)
+        self.prefixes = _in_blocks(sampler, features, [row for row, _ in draws], keys)
         self.places = {draw: place for place, draw in enumerate(draws)}
-        before = asking.before_answer()
-        self.allowed = [_continuation(self.engine, before, answer) for answer in asking.answers]
+        self.allowed = allowed_ids(self.engine, asking)
 
     def answers(self, alike: list[_Job], size: int, part: slice) -> list[list[_Drawn]]:
         """What each of the jobs in `part` says; where rows are fixed, decoded as if they were `size`."""
@@ -157,6 +158,22 @@ class _Images:
             [_Drawn(self.engine.text(text.token_ids, first_line=True), text.logprob) for text in texts]
             for texts in decoded
         ]
+
+
+def allowed_ids(engine: DecodingEngine, asking: AskConfig) -> list[list[int]]:
+    """The tokens of each answer that is allowed."""
+    before = asking.before_answer()
+    return [_continuation(engine, before, answer) for answer in asking.answers]
+
+
+def _in_blocks(sampler: CandidateSampler, features: Tensor, rows: list[int], keys: list[DrawKey]) -> Tensor:
+    """Prefixes of `rows`, always so many at a time: how many images are asked must not show in their bits."""
+    blocks = []
+    for start in range(0, len(rows), _BLOCK):
+        some, own = rows[start : start + _BLOCK], keys[start : start + _BLOCK]
+        more = _BLOCK - len(some)
+        blocks.append(sampler.prefixes(features, some + some[-1:] * more, own + own[-1:] * more)[: len(some)])
+    return torch.cat(blocks)
 
 
 def _continuation(engine: DecodingEngine, before: str, text: str) -> list[int]:

@@ -65,6 +65,11 @@ class CandidateSampler(nn.Module):
             raise ValueError(f"{len(features)} rows of features, but {len(image_ids)} image ids")
         jobs = [(row, draw) for row in range(len(features)) for draw in range(decoding.draws)]
         prompt_ids = self.engine.prompt_ids(prompt.prompt() if prompt else None)
+        room = self.room(decoding.max_new_tokens) if prompt else None
+        if room is not None and len(prompt_ids) > room:
+            raise ValueError(
+                f"the prompt has {len(prompt_ids)} tokens, and the language model has room for {room}"
+            )
         fixed = self.engine.fixed_rows
         size = self.draws_at_once(decoding, len(prompt_ids), batch_rows)
 
@@ -81,6 +86,11 @@ class CandidateSampler(nn.Module):
         for (row, _), texts in zip(jobs, drawn, strict=True):
             candidates[row] += [Candidate(self._text(text.token_ids, prompt), text.logprob) for text in texts]
         return candidates
+
+    def room(self, new_tokens: int) -> int | None:
+        """Tokens that the language model reads between a prefix and so many new ones; None for any number."""
+        most = self.engine.most_tokens
+        return None if most is None else most - self.adaptor.config.queries - new_tokens
 
     def draws_at_once(self, decoding: DecodingConfig, prompt: int = 1, batch_rows: int | None = None) -> int:
         """Noise draws in one batch, as `forward` explains; `prompt` is in tokens, BOS included."""

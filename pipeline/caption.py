@@ -13,12 +13,18 @@ from maccap.text.engines import find_engine
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.questions.store import QuestionStore
+from pipeline.questions.survey import Survey
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import compared, in_planned_order
 from pipeline.run.progress import Progress, shown
-from pipeline.run.question_store import UnaskedQuestions, prepare_questions, unasked_questions
+from pipeline.run.question_store import (
+    UnaskedQuestions,
+    prepare_store,
+    survey_questions,
+    unasked_questions,
+)
 from pipeline.run.run_folder import CAPTIONS, RunFolder, changed_source
 from pipeline.run.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
@@ -105,8 +111,8 @@ def caption_archive(
         check_shards(plan.shards)
     machine = _machine(config, local)
     precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
-    store = _questions(folder, config, recorded, plan, say)
-    facts = run_facts(source, plan, model, bundle, config, precision, store)
+    found = survey_questions(folder, config, recorded, plan.shards, say)
+    facts = run_facts(source, plan, model, bundle, config, precision, found)
     folder.check(facts)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
     stages.steps()  # one that lacks a column is refused before anything is written
@@ -116,6 +122,7 @@ def caption_archive(
         planned = folder.pin(plan.shards)
     else:
         planned = _as_planned(folder, pinned, plan.shards, accept_changed, retry_errors, say)
+    store = prepare_store(folder, config, found, say)
     whole = _within_limit(planned, config, folder)
     shards = selection.of(whole)
     stems = None if selection.is_all else {shard_file_stem(shard.id) for shard in shards}
@@ -175,22 +182,6 @@ def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
     from pipeline.execution.ray_graph import CaptionOnRay
 
     return CaptionOnRay(config.resources, config.stages())
-
-
-def _questions(
-    folder: RunFolder,
-    config: CaptionJobConfig,
-    recorded: RunFacts | None,
-    plan: SourcePlan,
-    say: Callable[[str], object],
-) -> QuestionStore | None:
-    store = prepare_questions(folder, config, recorded, plan.shards, say)
-    if store is not None:
-        say(
-            f"{store.facts.questions:,} questions about {store.facts.images:,} images, joined on "
-            f"{store.facts.rule}"
-        )
-    return store
 
 
 def _as_planned(
@@ -291,7 +282,7 @@ def run_facts(
     bundle: Bundle,
     config: CaptionJobConfig,
     precision: Precision,
-    store: QuestionStore | None = None,
+    questions: Survey | None = None,
 ) -> RunFacts:
     """What decides the table, resolved: no defaults are left open."""
     captions, asks = "caption" in config.tasks, "ask" in config.tasks
@@ -311,9 +302,9 @@ def run_facts(
         only_below=config.only_below if captions else None,
         asking=config.ask if asks else None,
         questions=config.questions if asks else (),
-        questions_file=absolute(config.questions_file) if store and config.questions_file else None,
-        questions_fingerprint=store.facts.fingerprint if store else None,
-        join_on=store.facts.rule if store else None,
+        questions_file=absolute(config.questions_file) if questions and config.questions_file else None,
+        questions_fingerprint=questions.fingerprint if questions else None,
+        join_on=questions.rule if questions else None,
         seed=config.seed,
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,

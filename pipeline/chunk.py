@@ -53,7 +53,7 @@ TABLE_STARTS_WITH = (
     Column("index", pa.int64(), "its place in the shard, from 0"),
 )
 TABLE_ENDS_WITH = (
-    Column("error", pa.string(), "why there is no caption; null where there is one"),
+    Column("error", pa.string(), "why the image could not be captioned or asked; null where it could"),
     Column("metadata", pa.string(), "the sample's own fields and texts, untouched, as JSON"),
 )
 """The columns of the caption table that come from the source; between them are those of the stages."""

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from maccap.runtime.batch_sizes import rows_at_once
 from maccap.text.kv_cache import FixedCache
 from maccap.text.model_sizes import LanguageModelSizes, sizes_of
-from maccap.text.self_check import check_decoding
+from maccap.text.self_check import check_decoding, reads_several
 from maccap.tower_config import check_weight_index, read_json, refusing_code, without_code
 
 
@@ -140,11 +140,19 @@ class FrozenLanguageModel(nn.Module):
 
     def read(self, ids: Tensor, cache: FixedCache) -> Tensor:
         """Logits [R, T, V] after each of T more tokens a row, ids [R, T]."""
-        if not cache.takes_parts:  # a state that goes on from token to token
-            return torch.stack([self.step(token, cache) for token in ids.unbind(1)], dim=1)
+        if self._reads_several:
+            return self.read_together(ids, cache)
+        return torch.stack([self.step(token, cache) for token in ids.unbind(1)], dim=1)
+
+    def read_together(self, ids: Tensor, cache: FixedCache) -> Tensor:
+        """The same in one pass, which not every model does rightly (`maccap.text.self_check`)."""
         logits = self._logits(cache, ids.shape[1], input_ids=ids)
         cache.read += ids.shape[1]
         return logits
+
+    @cached_property
+    def _reads_several(self) -> bool:
+        return reads_several(self)
 
     def sizes(self) -> LanguageModelSizes:
         """Of its blocks and its head."""

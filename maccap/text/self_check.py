@@ -22,7 +22,6 @@ _IN_STEPS = (
     "token by token it says something else than at once: it keeps state outside past_key_values, counts "
     "positions anew, or reads more of a token than its embedding"
 )
-_AT_ONCE = "several tokens at once behind a cache it reads otherwise than with what the cache holds"
 _AFTER_ENDS = "texts mix when one of them ends, so it keeps state outside past_key_values"
 
 
@@ -72,10 +71,18 @@ def _difference(lm: "FrozenLanguageModel") -> str | None:
         logits = lm.step(tokens[rows, step], cache)
         if not same(logits, expected[rows, _PREFIX + step]):
             return _IN_STEPS if step < _STEPS // 2 else _AFTER_ENDS
-    _, cache = lm.prefill(prefix, room=_STEPS, copies=_COPIES)
-    if not same(lm.read(tokens, cache), expected[:, _PREFIX:]):
-        return _AT_ONCE
     return None
+
+
+@torch.no_grad()
+def reads_several(lm: "FrozenLanguageModel") -> bool:
+    """Whether several tokens at once, behind a cache, are read as one after another."""
+    ids = torch.arange(_PREFIX + _STEPS, device=lm.device)[None] % len(lm.model.get_input_embeddings().weight)
+    _, cache = lm.prefill(lm.embed(ids[:, :_PREFIX]), room=_STEPS)
+    together = lm.read_together(ids[:, _PREFIX:], cache)
+    _, cache = lm.prefill(lm.embed(ids[:, :_PREFIX]), room=_STEPS)
+    apart = torch.stack([lm.step(token, cache) for token in ids[:, _PREFIX:].unbind(1)], dim=1)
+    return _Same(apart)(together, apart)
 
 
 class _Same:

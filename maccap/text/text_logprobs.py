@@ -32,24 +32,26 @@ def text_logprobs(
     together = max(1, min(len(texts), rows))
     prefixes = 1 if fixed_rows else max(1, rows // together)
     ended = [[*text, lm.eos_ids[0]] for text in texts]
+    length = max(map(len, ended))
     parts = []
     for some in embeddings.split(prefixes):
         of_texts = [
-            _logprobs(lm, some, ended[start : start + together]) for start in range(0, len(ended), together)
+            _logprobs(lm, some, ended[start : start + together], length)
+            for start in range(0, len(ended), together)
         ]
         parts.append(torch.cat(of_texts, dim=1))
     return torch.cat(parts)
 
 
-def _logprobs(lm: FrozenLanguageModel, embeddings: Tensor, texts: list[list[int]]) -> Tensor:
-    """[B, A] of A texts that end with the end token."""
-    images, count, length = len(embeddings), len(texts), max(map(len, texts))
+def _logprobs(lm: FrozenLanguageModel, embeddings: Tensor, texts: list[list[int]], length: int) -> Tensor:
+    """[B, A] of A texts that end with the end token, all padded to `length` tokens."""
+    images, count = len(embeddings), len(texts)
     tokens = torch.tensor([[*text, *text[-1:] * (length - len(text))] for text in texts], device=lm.device)
     first, cache = lm.prefill(embeddings, room=length - 1, copies=count)
-    total = _gains(first[:, None].expand(-1, count, -1), tokens[:, 0].expand(images, -1))
+    total = _gains(first, tokens[:, 0].expand(images, -1))
     if length > 1:
         logits = lm.read(tokens[:, :-1].repeat(images, 1), cache)
-        gains = _gains(logits, tokens[:, 1:].repeat(images, 1)).view(images, count, -1)
+        gains = _gains(logits, tokens[:, 1:].repeat(images, 1)[..., None]).view(images, count, -1)
         lengths = torch.tensor([len(text) for text in texts], device=lm.device)
         counted = torch.arange(1, length, device=lm.device) < lengths[:, None]
         total = total + (gains * counted).sum(dim=-1)
@@ -57,6 +59,6 @@ def _logprobs(lm: FrozenLanguageModel, embeddings: Tensor, texts: list[list[int]
 
 
 def _gains(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probabilities, float64, of tokens [...] under logits [..., V]."""
-    chosen = logits.gather(-1, tokens[..., None])[..., 0]
-    return (chosen.float() - logits.float().logsumexp(dim=-1)).double()
+    """Log-probabilities, float64, of tokens [..., K] under logits [..., V]."""
+    total = logits.float().logsumexp(dim=-1, keepdim=True)
+    return (logits.gather(-1, tokens).float() - total).double()

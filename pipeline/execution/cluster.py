@@ -42,10 +42,17 @@ class Cluster:
         started_here = connect_to_ray()
         total = ray.cluster_resources()
         cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
-        resources = self._chosen or resources_for(self._stages, cpus, gpus)
+        resources = self._chosen_for_run() or resources_for(self._stages, cpus, gpus)
         if started_here:  # another cluster may grow
             check_fits(resources, cpus, gpus)
         return resources
+
+    def _chosen_for_run(self) -> Resources | None:
+        """Requests of stages that this run has not count for nothing."""
+        if self._chosen is None:
+            return None
+        own = {stage.name: self._chosen.stages[stage.name] for stage in self._stages}
+        return Resources(read=self._chosen.read, write=self._chosen.write, **own)
 
     @property
     def has_gpu(self) -> bool:

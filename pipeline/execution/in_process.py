@@ -93,7 +93,7 @@ def built_steps(stages: CaptionStages, resources: StageResources) -> BuiltSteps:
     """All stages of a run, weights loaded; of `resources`, device and threads count. Raises RunError."""
     steps = stages.steps()
     # the language model last: a CLIP takes twice its size while it loads, when little else should be held
-    order = sorted(steps, key=lambda step: step.stage.name == "candidates")
+    order = sorted(steps, key=lambda step: step.stage.name in ("candidates", "answers"))
     built = {}
     for step in order:
         with telling(f"stage {step.stage.name} cannot start"):

@@ -11,7 +11,8 @@ sorted by itself. A lookup reads a row group of 2,048 questions. So memory does 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, TypeVar
@@ -25,7 +26,7 @@ from pipeline.join.image_names import NameRule, said_name
 from pipeline.questions.part import UNSORTED, OneNameError, Part, part_name, sort_part
 from pipeline.questions.partitions import Partitions, hash_of, partition_of
 from pipeline.questions.read import state_of
-from pipeline.questions.survey import Question, Reading, survey
+from pipeline.questions.survey import Question, Reading, Survey
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder, reading, writing
 from pipeline.storage.redact import describe, printable, shown
@@ -57,23 +58,13 @@ class StoredQuestion(NamedTuple):
     question: str
 
 
-def build_store(
-    questions: str,
-    folder: str,
-    rows: Sequence[tuple[str, str | None]],
-    rule: NameRule | None,
-    note: Callable[[int], object],
-) -> StoreFacts:
-    """Make the store of a file of questions in `folder`, in place of one that is there. The file is read
-    twice.
-
-    `rows` (image id, metadata as JSON) are some of the archive's, by which the rule that joins the two is
-    chosen if none is given. `note` is told how many questions were read so far, in either reading. Raises
-    UserError where the file cannot be used, RunError where the store cannot be written.
+def build_store(questions: str, folder: str, found: Survey, note: Callable[[int], object]) -> "QuestionStore":
+    """Make the store of a file of questions, as a `survey` found it, in `folder`; of the same survey the same
+    files, whoever makes them. `note` is told how many questions were read so far. Raises UserError where the
+    file is another by now, RunError where the store cannot be written.
     """
     entry = state_of(questions)
     with TemporaryDirectory(prefix="maccap-questions-") as temporary, writing(temporary):
-        found = survey(questions, rows, rule, Path(temporary), note)
         partitions = Partitions(Path(temporary) / "questions", -(-found.questions // _PARTITION))
         again = Reading(questions, note)
         for batch in again.batches():
@@ -91,7 +82,7 @@ def build_store(
                 raise UserError(
                     f"Questions {shown(questions)} are about {one} and {other}, which are one image by the "
                     f"rule `{found.rule}`, under which most of the archive's are known. Choose another with "
-                    "--join-on, or call an image the same everywhere."
+                    "--join-on and another OUTPUT, or call an image the same everywhere."
                 ) from None
             facts = StoreFacts(
                 **found._asdict(),
@@ -101,7 +92,7 @@ def build_store(
                 partitions=partitions.count,
             )
             Folder(folder).write(_STORE, facts.model_dump_json(indent=2).encode() + b"\n")
-    return facts
+    return QuestionStore(folder, facts)
 
 
 def _table(batch: Sequence[Question], rule: NameRule) -> pa.Table:
@@ -115,8 +106,6 @@ def _table(batch: Sequence[Question], rule: NameRule) -> pa.Table:
 def _write_parts(partitions: Partitions, folder: Folder) -> int:
     """How many images there are."""
     folder.make()
-    for name in (_STORE, *(name for name in folder.names() if name.startswith("part-"))):
-        folder.remove(name)
     images = 0
     for partition in range(partitions.count):
         images += _write_part(partitions, partition, folder)
@@ -160,11 +149,23 @@ class QuestionStore:
         Raises RunError where the store cannot be read.
         """
         keys = {name: hash_of(name) for name in names if name is not None}
-        with reading(self.url):
+        with self.reading():
             found = {
                 name: self._find(printable(name), keys[name]) for name in sorted(keys, key=keys.__getitem__)
             }
         return [[] if name is None else found[name] for name in names]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raises RunError with the fix for what is wrong with the store's files."""
+        with reading(self.url):
+            try:
+                yield
+            except (FileNotFoundError, pa.ArrowInvalid) as error:
+                raise RunError(
+                    f"{shown(self.url)} is damaged ({describe(error)}). Remove that folder, and start the "
+                    "same command again."
+                ) from None
 
     def part(self, partition: int) -> Part:
         """Raises OSError. It is open until some others were asked for."""

@@ -5,12 +5,14 @@ from hashlib import sha256
 from itertools import islice
 from json import JSONEncoder
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from pipeline.join.image_names import NAME_RULES, NameRule, best_rule, image_name, said_name
 from pipeline.questions.read import read_questions
 from pipeline.questions.repeated_ids import RepeatedIds
 from pipeline.storage.errors import UserError
+from pipeline.storage.folder import writing
 from pipeline.storage.redact import shown
 
 _BATCH = 1 << 16  # questions at once
@@ -64,22 +66,22 @@ def survey(
     url: str,
     rows: Sequence[tuple[str, str | None]],
     rule: NameRule | None,
-    temporary: Path,
     note: Callable[[int], object],
 ) -> Survey:
-    """Read all questions once. `rows` (image id, metadata) are some of the archive's, by which the rule is
-    chosen if none is given; `temporary` is a local folder.
+    """Read all questions once, and change nothing. `rows` (image id, metadata) are some of the archive's, by
+    which the rule is chosen if none is given; `note` is told how many questions were read so far.
 
     Raises UserError where there is no question, two have one id, or no rule finds an image of `rows`.
     """
-    reading, ids = Reading(url, note), RepeatedIds(temporary)
-    known = _KnownNames(rows if rule is None else ())
-    for batch in reading.batches():
-        ids.add([question.question_id for question in batch])
-        known.look_for([question.image for question in batch])
-    if not reading.questions:
-        raise UserError(f"Questions {shown(url)} hold no question.")
-    ids.check(url, (q.question_id for batch in Reading(url).batches() for q in batch))
+    with TemporaryDirectory(prefix="maccap-questions-") as temporary, writing(temporary):
+        reading, ids = Reading(url, note), RepeatedIds(Path(temporary))
+        known = _KnownNames(rows if rule is None else ())
+        for batch in reading.batches():
+            ids.add([question.question_id for question in batch])
+            known.look_for([question.image for question in batch])
+        if not reading.questions:
+            raise UserError(f"Questions {shown(url)} hold no question.")
+        ids.check(url, (q.question_id for batch in Reading(url).batches() for q in batch))
     return Survey(reading.questions, reading.fingerprint, rule or known.rule(url))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.questions.partitions import Partitions, hash_of
 from pipeline.questions.store import QuestionStore
-from pipeline.storage.folder import reading, writing
+from pipeline.storage.folder import writing
 
 _BATCH = 1 << 16  # names at once
 _FIRST = 100
@@ -64,7 +64,7 @@ class _OfPartition(NamedTuple):
 
 
 def _unasked_of(store: QuestionStore, partition: int, rows: Partitions) -> _OfPartition:
-    with reading(store.url):
+    with store.reading():
         asked = store.part(partition).table(["hash", "image", "place", "question_id"])
     keys, begins, of_row = np.unique(asked["hash"].to_numpy(), return_index=True, return_inverse=True)
     counts = _counts(keys, (piece["hash"].to_numpy() for piece in rows.tables(partition)))

@@ -134,6 +134,10 @@ class CaptionJobConfig(SourceOptions):
             raise ValueError("tasks: choose caption, ask, or both")
         if self.questions and self.questions_file:
             raise ValueError("questions are given one by one or as a file, not both")
+        if self.join_on and not self.questions_file:
+            raise ValueError("join_on says which name a file of questions gives: give that too")
+        if self.only_missing and self.only_below is not None:
+            raise ValueError("only_missing leaves every caption that is there, only_below not: choose one")
         if any(not question.strip() for question in self.questions):
             raise ValueError("questions must not be empty texts")
         if len(set(self.questions)) < len(self.questions):

@@ -12,6 +12,7 @@ from maccap.config import Config
 from pipeline.chunk import parse_file_name
 from pipeline.join.image_names import image_name
 from pipeline.questions.store import QuestionStore, build_store, open_store
+from pipeline.questions.survey import Survey, survey
 from pipeline.questions.unasked import find_unasked
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
@@ -34,45 +35,65 @@ class UnaskedQuestions(Config):
     first: tuple[str, ...]
 
 
-def prepare_questions(
+def survey_questions(
     folder: RunFolder,
     config: CaptionJobConfig,
     recorded: RunFacts | None,
     shards: Sequence[Shard],
     say: Callable[[str], object] = lambda line: None,
-) -> QuestionStore | None:
-    """The store of the config's file of questions, made where it is not there; None for a run without one.
-    `say` is told now and then how far that is.
+) -> Survey | None:
+    """What the config's file of questions holds and how it is joined; None for a run without one. Nothing is
+    written; `say` is told now and then how far it is read.
 
     Raises UserError where the file cannot be used, or is not the one that the run was begun with.
     """
     if config.questions_file is None or "ask" not in config.tasks:
         return None
-    file = absolute(config.questions_file)
-    store = open_store(folder.questions)
-    if store is not None and not store.is_of(file):
-        if recorded is not None:
+    file, rule = absolute(config.questions_file), config.join_on
+    store = open_store(folder.questions) if recorded else None
+    if store is not None and store.is_of(file):
+        return Survey(store.facts.questions, store.facts.fingerprint, rule or store.facts.rule)
+    if recorded is not None:
+        found = survey(file, (), rule or recorded.join_on or "image_id", _EveryMillion(say))
+        if found.fingerprint != recorded.questions_fingerprint:
             raise UserError(
                 f"questions {redacted(file)} are not those that the run in OUTPUT {folder.top.url} was begun "
                 "with. Give those to resume it, or choose another OUTPUT."
             )
-        store = None
-    if store is None or (recorded is None and config.join_on not in (None, store.facts.rule)):
-        rule = recorded.join_on if recorded else config.join_on
-        told = _EveryMillion(say)
-        build_store(file, folder.questions, _some_rows(shards, config.max_bytes), rule, told)
-        store = open_store(folder.questions)
+        return found
+    return survey(file, _some_rows(shards, config.max_bytes), rule, _EveryMillion(say))
+
+
+def prepare_store(
+    folder: RunFolder,
+    config: CaptionJobConfig,
+    found: Survey | None,
+    say: Callable[[str], object] = lambda line: None,
+) -> QuestionStore | None:
+    """The store of the questions that were `found`, made where it is not there. Raises as `build_store`."""
+    if found is None or config.questions_file is None:
+        return None
+    store = open_store(folder.questions)
+    if store is None or (store.facts.fingerprint, store.facts.rule) != (found.fingerprint, found.rule):
+        file = absolute(config.questions_file)
+        store = build_store(file, folder.questions, found, _EveryMillion(say))
+    say(f"{store.facts.questions:,} questions about {store.facts.images:,} images, joined on {found.rule}")
     return store
 
 
 def unasked_questions(folder: RunFolder, store: QuestionStore) -> UnaskedQuestions:
-    """Of a run whose rows are all there. Raises UserError where one question was put to two images."""
+    """Of a run whose rows are all there. Raises UserError where one question was put to two images, or none
+    to any.
+    """
     found = find_unasked(store, _names(folder, store))
+    choose = "Choose another name to join on (--join-on) and another OUTPUT."
     if found.twice:
         raise UserError(
             f"several images have the {store.facts.rule} {', '.join(found.twice)}, and were all asked the "
-            "questions of that name. Choose another name to join on (--join-on) and another OUTPUT."
+            f"questions of that name. {choose}"
         )
+    if found.questions == store.facts.questions:
+        raise UserError(f"no question is about an image of SOURCE by its {store.facts.rule}. {choose}")
     return UnaskedQuestions(questions=found.questions, images=found.images, first=found.first)
 
 
@@ -93,10 +114,9 @@ def _some_rows(shards: Sequence[Shard], max_bytes: int) -> list[tuple[str, str |
     for shard in shards:
         if shard.id in chosen:
             try:
-                rows += [
-                    (sample.image_id, sample.metadata)
-                    for sample in islice(read_shard(shard, max_bytes), _ROWS)
-                ]
+                for sample in islice(read_shard(shard, max_bytes), _ROWS):
+                    apart = sample.read_metadata
+                    rows.append((sample.image_id, apart() if apart else sample.metadata))
             except (OSError, ValueError, EOFError):  # a row of its own will say so
                 continue
     return rows

@@ -39,11 +39,8 @@ S = TypeVar("S", bound=Config)
 
 class RunRecord(Generic[F]):
     """A run's folder `url`, a path or fsspec URL, which holds `facts` in `file`. Raises UserError for a URL
-    that cannot be opened. `kind` names the run in messages; what has a name in `before` may be there already
-    when a run begins.
+    that cannot be opened. `kind` names the run in messages.
     """
-
-    before: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, url: str, file: str, facts: type[F], kind: str = "run") -> None:
         self._file, self._facts, self._kind = file, facts, kind
@@ -59,8 +56,7 @@ class RunRecord(Generic[F]):
         url = self.top.url
         try:
             raw = self.top.read(self._file)
-            names = [] if raw else self.top.names()
-            there = [name for name in names if not name.startswith(".") and name not in self.before]
+            there = [] if raw else [name for name in self.top.names() if not name.startswith(".")]
             if self._file in there:  # another command was first, just now
                 raw = self.top.read(self._file)
             if raw is not None:

@@ -1,8 +1,8 @@
 """The output folder of a run, which is also its checkpoint.
 
-    questions/          of a file of questions, a copy sorted by image: first, where there is one
     run.json            first: what was captioned, with which model and settings
     plan.parquet        then the shards that it was planned on
+    questions/          of a file of questions, a copy sorted by image, where there is one
     captions/*.parquet  one file a chunk
     removed/*.parquet   those of shards that SOURCE lost later
     summary.json        then the totals
@@ -44,8 +44,6 @@ Stems = Collection[str] | None
 
 class RunFolder(RunRecord[RunFacts]):
     """OUTPUT of a captioning run: a folder at a path or fsspec URL."""
-
-    before = (QUESTIONS,)
 
     def __init__(self, url: str) -> None:
         super().__init__(url, RUN_FILE, RunFacts)

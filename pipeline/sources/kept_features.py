@@ -54,9 +54,12 @@ class KeptFeatures(Source[KeptArgs]):
         return Planned(_shards(location.url), taken_for=f"a {self.what}")
 
     def read(self, shard: Shard[KeptArgs], max_bytes: int) -> Iterator[Sample]:
-        """The ids of one shard's rows, as samples without images. Raises OSError."""
-        for _, table in _files(shard, (), ["image_id"]):
-            yield from (Sample(image_id) for image_id in table["image_id"].to_pylist())
+        """The ids and metadata of one shard's rows, as samples without images. Raises OSError."""
+        for _, table in _files(shard, (), ["image_id", "metadata"]):
+            for image_id, metadata in zip(
+                table["image_id"].to_pylist(), table["metadata"].to_pylist(), strict=True
+            ):
+                yield Sample(image_id, metadata=metadata)
 
     def chunks(
         self,

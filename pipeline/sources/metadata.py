@@ -30,6 +30,15 @@ def metadata_json(
     return printable(text)
 
 
+def fields_of(metadata: str | None) -> dict[str, Any]:
+    """The fields of a row's metadata; none for what is no object, or nested too deeply to be read."""
+    try:
+        fields = json.loads(metadata) if metadata else None
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def told_values(column: pa.Array) -> tuple[list[Any], dict[int, str]]:
     """The values of a column for JSON, and by row why one is None that is not null."""
     if isinstance(column, pa.ExtensionArray) and column.type.extension_name != "arrow.uuid":

@@ -1,6 +1,5 @@
 """The caption that an image came with: kept, and scored by the same CLIP. One that is good spares another."""
 
-import json
 from typing import Any, Self
 
 import pyarrow as pa
@@ -8,9 +7,11 @@ import pyarrow as pa
 from maccap.bundle import Bundle
 from pipeline.chunk import Column, spread, valid_rows
 from pipeline.formats.array_columns import read_half
+from pipeline.sources.metadata import fields_of
 from pipeline.stages.resources import Machine, StageResources, tower_resources
 from pipeline.stages.stage import ExistingCaptions, Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
+from pipeline.storage.redact import printable
 
 
 class ExistingCaptionStage(Stage):
@@ -75,14 +76,13 @@ def own_caption(metadata: str | None, field: str) -> str | None:
     extension of a text beside the image, or keys joined by dots. Of a list, its first text; None where there
     is none.
     """
-    fields = json.loads(metadata) if metadata else None
-    name = field.removeprefix(".")
-    value = fields.get(name) if isinstance(fields, dict) else None
+    fields, name = fields_of(metadata), field.removeprefix(".")
+    value = fields.get(name)
     if value is None:
         value = _under(fields, name.split("."))
     if isinstance(value, list):
         value = next((one for one in value if isinstance(one, str) and one.strip()), None)
-    return " ".join(value.split()) or None if isinstance(value, str) else None
+    return printable(" ".join(value.split())) or None if isinstance(value, str) else None
 
 
 def _under(fields: Any, keys: list[str]) -> Any:

@@ -2,7 +2,6 @@
 metadata asks.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -11,10 +10,11 @@ import pyarrow as pa
 from pipeline.chunk import Column, spread, valid_rows
 from pipeline.join.image_names import image_name
 from pipeline.questions.store import open_store
+from pipeline.sources.metadata import fields_of
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import RunError
-from pipeline.storage.redact import shown
+from pipeline.storage.redact import printable, shown
 
 _QUESTIONS = pa.list_(pa.struct([("question_id", pa.string()), ("question", pa.string())]))
 
@@ -76,9 +76,8 @@ def own_questions(metadata: str | None) -> Asked | str:
     `question_id`, or one `question`; their number, from 1, is the id of those without. Or why they cannot be
     told.
     """
-    fields = json.loads(metadata) if metadata else None
-    fields = fields if isinstance(fields, dict) else {}
-    listed = fields.get("questions", fields.get("question")) or []
+    fields = fields_of(metadata)
+    listed = fields.get("questions") or fields.get("question") or []
     if isinstance(listed, str):
         listed = [{**fields, "question": listed}]
     asked = (
@@ -97,4 +96,6 @@ def _asked(one: Any, place: int) -> dict[str, str] | None:
     if not isinstance(question, str) or not question.strip():
         return None
     own = one.get("question_id") if isinstance(one, dict) else None
-    return {"question_id": str(place if own is None else own), "question": question}
+    if isinstance(own, bool) or not isinstance(own, str | int | None):
+        return None
+    return {"question_id": printable(str(place if own is None else own)), "question": printable(question)}

@@ -105,7 +105,10 @@ def resources_for(stages: Stages, cpus: float, gpus: float) -> Resources:
         **{name: TaskResources(num_cpus=share * less) for name, share in beside.items()},
         **{
             name: one.model_copy(
-                update={"num_cpus": one.num_cpus * less, "num_gpus": one.num_gpus * less_gpu}
+                update={
+                    "num_cpus": one.num_cpus * less,
+                    **({"num_gpus": one.num_gpus * less_gpu} if one.num_gpus else {}),
+                }
             )
             for name, one in asked.items()
         },

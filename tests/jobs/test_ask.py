@@ -182,6 +182,7 @@ def test_questions_that_are_put_to_two_images_are_refused(
         (["--question", "a", "--questions", "q.json"], "not both"),
         (["--questions", "nowhere.json"], "nowhere.json"),
         (["--question", "a", "--join-on", "hash"], "join_on"),
+        (["--question", "a", "--join-on", "stem"], "join_on says which name a file"),
         (["--question", "a", "--draws", "0"], "candidates"),
         (["--question", "a", "--answers", "nowhere.txt"], "nowhere.txt"),
         (["--question", "a", "--answer", "yes", "--answer", "yes"], "distinct"),

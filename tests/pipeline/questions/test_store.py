@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.join.image_names import NameRule
 from pipeline.questions import store as store_module
-from pipeline.questions import survey
+from pipeline.questions import survey as surveys
 from pipeline.questions.store import QuestionStore, StoreFacts, build_store, open_store
+from pipeline.questions.survey import survey
 from pipeline.storage.errors import RunError, UserError
 from tests.faulty_proxy import FaultyProxy
 
@@ -25,7 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_OPEN_PARTS", 2)
     monkeypatch.setattr(store_module, "_KEPT_GROUPS", 3)
     monkeypatch.setattr("pipeline.questions.part._ROW_GROUP", 16)
-    monkeypatch.setattr(survey, "_BATCH", 64)
+    monkeypatch.setattr(surveys, "_BATCH", 64)
 
 
 def asked_of(image: int) -> list[tuple[str, str]]:
@@ -50,7 +51,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def build(file: Path, folder: str, rule: NameRule | None = None) -> StoreFacts:
-    return build_store(str(file), folder, ROWS, rule, lambda read: None)
+    found = survey(str(file), ROWS, rule, lambda read: None)
+    return build_store(str(file), folder, found, lambda read: None).facts
 
 
 def opened(folder: str) -> QuestionStore:
@@ -105,7 +107,6 @@ def test_a_store_takes_the_place_of_another(tmp_path: Path, file: Path) -> None:
     build(file, str(folder))
     file.write_text('[{"image": 1, "question": "Only one?"}]')
     facts = build(file, str(folder))
-    assert sorted(path.name for path in folder.iterdir()) == ["part-00000.parquet", "store.json"]
     assert opened(str(folder)).facts == facts
     assert opened(str(folder)).of(["1"]) == [[("1", "Only one?")]]
 
@@ -139,13 +140,10 @@ def test_the_file_that_a_store_is_of(tmp_path: Path, file: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, file: Path) -> None:
-    def change(read: int) -> None:
-        if read == facts.questions:
-            file.write_text(file.read_text().replace("Question 0", "Another"))
-
-    facts = build(file, str(tmp_path / "store"))
+    found = survey(str(file), ROWS, None, lambda read: None)
+    file.write_text(file.read_text().replace("Question 0", "Another"))
     with pytest.raises(UserError, match="changed while they were read"):
-        build_store(str(file), str(tmp_path / "again"), ROWS, None, change)
+        build_store(str(file), str(tmp_path / "again"), found, lambda read: None)
     assert open_store(str(tmp_path / "again")) is None
 
 
@@ -155,7 +153,11 @@ def test_a_store_that_is_damaged(tmp_path: Path, file: Path) -> None:
     store = opened(str(folder))
     for part in folder.glob("part-*"):
         part.unlink()
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match=r"is damaged.*Remove that folder"):
+        store.of(["1"])
+    for partition in range(store.facts.partitions):
+        (folder / f"part-{partition:05d}.parquet").write_bytes(b"no Parquet at all")
+    with pytest.raises(RunError, match=r"is damaged.*Remove that folder"):
         store.of(["1"])
     (folder / "store.json").write_text("{}")
     with pytest.raises(RunError, match=r"store\.json is damaged or of another version"):

@@ -16,9 +16,7 @@ COCO = [(f"val2014/COCO_val2014_{n:012d}.jpg", json.dumps({"cocoid": 1000 + n}))
 def survey_of(folder: Path, images: Sequence[object], rule: NameRule | None = None) -> Survey:
     file = folder / "q.json"
     file.write_text(json.dumps([{"image": image, "question": "What?"} for image in images]))
-    folder = folder / "temporary"
-    folder.mkdir()
-    return survey(str(file), COCO, rule, folder, lambda read: None)
+    return survey(str(file), COCO, rule, lambda read: None)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,7 @@ def test_no_rule(tmp_path: Path) -> None:
 def test_no_question(tmp_path: Path, data: str) -> None:
     (tmp_path / "q.json").write_text(data)
     with pytest.raises(UserError, match="hold no question"):
-        survey(str(tmp_path / "q.json"), COCO, None, tmp_path, lambda read: None)
+        survey(str(tmp_path / "q.json"), COCO, None, lambda read: None)
 
 
 def test_a_number_as_id_that_another_has(tmp_path: Path) -> None:
@@ -60,7 +58,7 @@ def test_a_number_as_id_that_another_has(tmp_path: Path) -> None:
         '[{"image": 1, "question": "?", "id": 2}, {"image": 1, "question": "!"}]'
     )
     with pytest.raises(UserError, match="question 1 and question 2 both have the id 2"):
-        survey(str(tmp_path / "q.json"), COCO, None, tmp_path, lambda read: None)
+        survey(str(tmp_path / "q.json"), COCO, None, lambda read: None)
 
 
 def test_the_fingerprint_is_of_every_question_in_order(tmp_path: Path) -> None:

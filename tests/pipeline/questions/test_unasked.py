@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.questions import unasked
-from pipeline.questions.store import QuestionStore, build_store, open_store
+from pipeline.questions.store import QuestionStore, build_store
+from pipeline.questions.survey import survey
 from pipeline.questions.unasked import Unasked, find_unasked
 
 IMAGES, EACH = 400, 3
@@ -20,10 +21,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QuestionStore:
     monkeypatch.setattr(unasked, "_BATCH", 32)
     records = [{"image": f"i{n % IMAGES}", "question": "?", "id": f"q{n}"} for n in range(IMAGES * EACH)]
     (tmp_path / "q.json").write_text(json.dumps(records))
-    build_store(str(tmp_path / "q.json"), str(tmp_path / "store"), [("i1", None)], None, lambda read: None)
-    store = open_store(str(tmp_path / "store"))
-    assert store is not None
-    return store
+    file = str(tmp_path / "q.json")
+    found = survey(file, [("i1", None)], None, lambda read: None)
+    return build_store(file, str(tmp_path / "store"), found, lambda read: None)
 
 
 def batches(names: Sequence[str | None]) -> Iterator[Sequence[str | None]]:

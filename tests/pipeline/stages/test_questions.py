@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.questions.store import build_store
+from pipeline.questions.survey import survey
 from pipeline.stages.questions import QuestionStage, own_questions
 from pipeline.storage.errors import RunError
 
@@ -49,6 +50,8 @@ def test_the_same_for_every_image_that_has_no_error() -> None:
         ),
         ({"question": "What?", "question_id": 0, "answer": "dog"}, ["0 What?"]),
         ({"question": "What?"}, ["1 What?"]),
+        ({"questions": None, "question": "What?"}, ["1 What?"]),
+        ({"questions": ["What \ud800?"]}, ["1 What \\ud800?"]),
     ],
 )
 def test_those_of_the_metadata(metadata: object, expected: list[str]) -> None:
@@ -62,6 +65,7 @@ def test_those_of_the_metadata(metadata: object, expected: list[str]) -> None:
         ({"questions": [1]}, "no list of texts"),
         ({"questions": ["What?", " "]}, "no list of texts"),
         ({"questions": [{"text": "What?"}]}, "no list of texts"),
+        ({"questions": [{"question": "What?", "question_id": {"a": 1}}]}, "no list of texts"),
         (
             {"questions": [{"question_id": 1, "question": "A?"}, {"question_id": "1", "question": "B?"}]},
             "same",
@@ -84,7 +88,8 @@ def test_those_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "q.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     rows = [(f"val/COCO_val2014_{n:012d}.jpg", None) for n in (0, 2, 5)]
     store = str(tmp_path / "store")
-    build_store(str(tmp_path / "q.jsonl"), store, rows, None, lambda read: None)
+    file = str(tmp_path / "q.jsonl")
+    build_store(file, store, survey(file, rows, None, lambda read: None), lambda read: None)
     table = QuestionStage(store=store)(samples([image_id for image_id, _ in rows]))
     assert asked(table) == [
         ["0 Question 0?", "3 Question 3?", "6 Question 6?"],
