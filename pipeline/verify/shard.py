@@ -95,8 +95,9 @@ class ShardCheck:
         if first < self._row or (first > self._row and not self._gap):
             raise ChunkFileError(f"begins with row {first} of its shard, where row {self._row} is due")
         for name in {"caption", "answers"}.intersection(rows.column_names):
-            done = pc.or_(rows[name].is_valid(), self._needs_none(rows, name))
-            if not pc.all(pc.xor(done, rows["error"].is_valid())).as_py():
+            failed = rows["error"].is_valid()
+            needless = pc.and_not(self._needs_none(rows, name), failed)
+            if not pc.all(pc.xor(pc.or_(rows[name].is_valid(), needless), failed)).as_py():
                 raise ChunkFileError(f"has rows with neither {name} nor error, or with both")
         ids = rows["image_id"].to_pylist()
         self.report.unread = file.last and ids[-1] == shard and rows["error"][-1].is_valid
