@@ -37,7 +37,7 @@ class AnalysisStages(CaptionStages):
                 samples = with_own_captions(samples, _written(self.run, chunk))
             yield chunk.with_samples(with_captions(samples, self.captions))
 
-    def write(self) -> StatisticsWriter:  # type: ignore[override]
+    def write(self) -> StatisticsWriter:
         return StatisticsWriter(f"{self.output}/{STATISTICS}", self.captions, self.facts.seed)
 
 

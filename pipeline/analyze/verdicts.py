@@ -1,4 +1,4 @@
-"""What the numbers say of each finding, by rules that are fixed before the numbers are known."""
+"""What the numbers say of each finding, by rules that are the same for every archive."""
 
 from collections.abc import Iterator
 from math import hypot, sqrt

@@ -16,7 +16,7 @@ from pipeline.stages.resources import StageResources
 from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Step, steps_of
 from pipeline.stages.torch_runtime import TorchRuntime
-from pipeline.stages.write import CaptionWriter
+from pipeline.stages.write import CaptionWriter, WriteResult
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class CaptionStages:
         )
         return step.stage.build(settings, self.runtime(resources))
 
-    def write(self) -> CaptionWriter:
+    def write(self) -> Callable[[Chunk], WriteResult]:
+        """The sink."""
         facts = self.facts
         return CaptionWriter(
             f"{self.output}/{CAPTIONS}", facts.for_footer(), facts.table_schema(self._stages)
