@@ -103,10 +103,11 @@ def _beam(
 
     The rules are those of Hugging Face's `generate(num_beams=..., length_penalty=..., early_stopping=False)`:
     twice as many continuations as beams are looked at, those that end within the best `beams` are kept, and
-    an image is done when the worst text kept beats the best one still going, were it to end now.
+    an image is done when the worst text kept beats the best one still going, were it to end now. It is done,
+    too, when nothing that may still come can change the texts that are asked for: the same texts, sooner.
     """
     width, steps, device = config.beams, config.max_new_tokens, embeddings.device
-    penalty = config.length_penalty
+    penalty, count = config.length_penalty, config.samples_per_draw
     images, prefilled = embeddings.shape[:2]
     logits, cache = lm.prefill(embeddings, room=steps - 1, copies=width)
     vocab, eos = logits.shape[-1], torch.tensor(lm.eos_ids, device=device)
@@ -151,6 +152,8 @@ def _beam(
         scores, order = torch.where(ends, _IMPOSSIBLE, best).topk(width, dim=-1)
         tokens, source, token = _take(extended, order), source.gather(1, order), token.gather(1, order)
         going = going & (scores[:, 0] / (step + 1) ** penalty > ended_scores[:, -1])
+        best_to_come = scores[:, 0] / (steps if penalty > 0 else step + 2) ** penalty
+        going = going & (best_to_come >= ended_scores[:, count - 1])
         if not going.any():
             break
         kept = torch.arange(len(live), device=device) if fixed_rows else _closed_up(going)
@@ -165,7 +168,6 @@ def _beam(
         images_first = torch.arange(len(kept), device=device)[:, None] * width
         cache.select((images_first + source).flatten(), since=prefilled)
         logits = lm.step(token.flatten(), cache)
-    count = config.samples_per_draw
     logprobs = (result_scores * result_lengths**penalty)[:, :count].flatten()
     return _collect(result_tokens[:, :count].flatten(0, 1), logprobs, lm.eos_ids)
 
