@@ -16,6 +16,8 @@ from pipeline.benchmark.memory import Peak, own_peak
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages
+from pipeline.run.run_folder import CAPTIONS
+from pipeline.storage.folder import Folder
 
 BEAMS, SAMPLING = "baseline, 4 beams", "baseline, sampling"
 OURS, SHARED = "ours", "ours, one draw for all samples"
@@ -48,7 +50,7 @@ class Ours:
         self._stages = setup.stages("bare")
         self._steps = built_steps(self._stages, setup.resources)
         self._write = self._stages.write()
-        self._write.folder.make()
+        Folder(f"{self._stages.output}/{CAPTIONS}").make()
         (candidates,) = (stage for _, stage in self._steps if isinstance(stage, CandidateStage))
         self._tokenizer = candidates.sample.engine.language_model().tokenizer
 
