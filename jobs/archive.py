@@ -73,8 +73,9 @@ Prompt = Annotated[
 ExistingCaption = Annotated[
     str | None,
     typer.Option(
-        metavar="COLUMN-OR-EXTENSION",
-        help="Keep the captions that images came with (original_caption), and score them by CLIP too.",
+        metavar="NAME",
+        help="Keep the captions that images came with, in a column, JSON key or text file of this name or "
+        "extension (original_caption), and score them by CLIP too.",
     ),
 ]
 OnlyMissing = Annotated[
@@ -82,7 +83,10 @@ OnlyMissing = Annotated[
 ]
 OnlyBelow = Annotated[
     float | None,
-    typer.Option(metavar="SCORE", help="Caption only images without one, or with one of a lower score."),
+    typer.Option(
+        metavar="SCORE",
+        help="Caption only images without one, or whose one has a lower cosine with the image than this.",
+    ),
 ]
 KeepPrompt = Annotated[
     bool | None,
@@ -147,11 +151,6 @@ def _told(summary: "Summary") -> Iterator[str]:
         yield "no image came with a caption of that name: look at the column `metadata` for what they have"
     if summary.questions is not None:
         yield f"{summary.questions:,} questions asked, {summary.unanswered or 0:,} without an answer"
-    if summary.questions == 0:
-        yield (
-            "no image was asked anything: give --question or --questions, or have `questions` in the JSON of "
-            "the samples"
-        )
     if summary.unasked and summary.unasked.questions:
         yield (
             f"{summary.unasked.questions:,} questions are about {summary.unasked.images:,} images that are "

@@ -19,7 +19,7 @@ Questions = Annotated[
     typer.Option(
         metavar="FILE",
         help="Questions joined on the images' names: VQAv2's JSON, JSON lines, CSV, Parquet. Without this "
-        "and --question, each sample's own `questions`.",
+        "and --question, each sample's own `questions` or `question`.",
     ),
 ]
 JoinOn = Annotated[

@@ -248,7 +248,13 @@ def _finish(
 
 
 def _with_unasked(summary: Summary, folder: RunFolder, store: QuestionStore | None) -> Summary:
+    """Raises UserError where nothing was asked: a run that did nothing is not to look as if it were done."""
     if store is None:
+        if summary.questions == 0 and summary.rows > summary.errors:
+            raise UserError(
+                "no image was asked anything: the samples have no `questions` or `question` in their JSON or "
+                "columns. Give --question or --questions, and another OUTPUT."
+            )
         return summary
     return summary.model_copy(update={"unasked": unasked_questions(folder, store)})
 

@@ -228,3 +228,12 @@ def test_allowed_answers(tmp_path: Path, ask: Ask) -> None:
 def test_the_command_s_help_imports_nothing_heavy() -> None:
     program = "import sys, jobs.ask, jobs.caption; print([m for m in ('torch', 'ray') if m in sys.modules])"
     assert run([sys.executable, "-c", program]).stdout.strip() == "[]"
+
+
+def test_a_run_that_asked_nothing_is_not_done(tmp_path: Path, ask: Ask) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(encoded(picture(1)))
+    done = run(ask(tmp_path / "run", "--local", source=str(tmp_path / "images")))
+    assert done.returncode == 2
+    assert "no image was asked anything" in done.stderr
+    assert not (tmp_path / "run" / "_SUCCESS").exists()
