@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from pipeline.chunk import Chunk
 from pipeline.evaluate.captions import Captions, Row
+from pipeline.stages.registry import stages_of
+from pipeline.stages.steps import table_schema
 from pipeline.stages.write import CaptionWriter
-from tests.captions import CAPTION_SCHEMA, run_facts
+from tests.captions import run_facts
 
 EXCERPT = Path(__file__).parent / "coco_captions.json"
 COLUMNS = frozenset({"caption"})
@@ -34,9 +36,11 @@ def write_run(folder: Path, rows: Sequence[dict[str, Any]], **facts: Any) -> str
     """A run folder with these rows, in files of 16."""
     (folder / "captions").mkdir(parents=True)
     (folder / "run.json").write_text(run_facts(**facts).model_dump_json())
-    write = CaptionWriter(str(folder / "captions"), {}, CAPTION_SCHEMA)
+    asked = any("answers" in row for row in rows)
+    schema = table_schema(stages_of(("caption", "ask") if asked else ("caption",)))
+    write = CaptionWriter(str(folder / "captions"), {}, schema)
     for position, start in enumerate(range(0, len(rows), 16)):
-        part = pa.Table.from_pylist(list(rows[start : start + 16]), CAPTION_SCHEMA)
+        part = pa.Table.from_pylist(list(rows[start : start + 16]), schema)
         write(Chunk(rows[0]["shard"], position, start + 16 >= len(rows), part))
     return str(folder)
 
