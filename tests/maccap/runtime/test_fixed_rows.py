@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from maccap.bundle import Bundle
 from maccap.captioner import Caption, Captioner
@@ -30,18 +31,17 @@ def captioner(request: pytest.FixtureRequest) -> Captioner:
 @pytest.mark.parametrize("strategy", ["greedy", "sample", "beam"])
 def test_captions_do_not_depend_on_their_company(captioner: Captioner, strategy: str) -> None:
     scenes = render_test_set("test", IMAGES, 123, captioner.features.clip.pixels)
-    pixels, ids = scenes.pixels.numpy(), scenes.ids
+    images, ids = [Image.fromarray(pixels) for pixels in scenes.pixels.numpy()], scenes.ids
     decoding = DecodingConfig.model_validate(
         {"candidates": 4, "strategy": strategy, "samples_per_draw": 2, "beams": 3, "max_new_tokens": 16}
     )
 
     def captions(order: list[int], batch: int) -> dict[str, Caption]:
-        found: dict[str, Caption] = {}
-        for start in range(0, len(order), batch):
-            part = order[start : start + batch]
-            own = [ids[row] for row in part]
-            found |= zip(own, captioner._caption_batch(pixels[part], own, 0, decoding), strict=True)
-        return found
+        own = [ids[row] for row in order]
+        found = captioner.caption(
+            [images[row] for row in order], ids=own, decoding=decoding, batch_images=batch
+        )
+        return dict(zip(own, found, strict=True))
 
     exact = captioner.sampler.engine.language_model().dtype == torch.bfloat16
     together = captions(list(range(IMAGES)), IMAGES)
