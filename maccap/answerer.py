@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from maccap.config import AskConfig
-from maccap.runtime.batch_sizes import prefixes_held
 from maccap.runtime.fitting_batch import FittingBatch
 from maccap.sampler import CandidateSampler
 from maccap.text.engine import DecodingEngine, DrawKey
@@ -66,7 +65,8 @@ class Answerer:
         """The answers to the `questions` of each row of `features` [R, N, D] (global plus regions, before
         noise), in their order.
 
-        An image passes the adaptor once for each draw of noise, however many questions it has. Noise is keyed
+        For each draw of noise an image passes the adaptor once, and the language model reads its prefix once,
+        however many questions it has. Noise is keyed
         as a caption's, sampling by the question too: no other row or question affects an answer. Batches are
         as in `CandidateSampler`. Raises as it does.
         """
@@ -78,7 +78,7 @@ class Answerer:
         answers: list[dict[str, Answer]] = [{} for _ in image_ids]
         adaptor, draws = self.sampler.adaptor.config, asking.decoding.draws
         asked = [row for row, some in enumerate(questions) if some]
-        step = prefixes_held(draws * adaptor.queries * adaptor.llm_dim)
+        step = max(1, self.sampler.engine.prefixes_held(adaptor.queries) // draws)
         for start in range(0, len(asked), step):
             rows = asked[start : start + step]
             jobs = self._jobs(rows, questions, asking)
@@ -136,24 +136,26 @@ class _Images:
         self.engine, self.image_ids, self.seed, self.asking = sampler.engine, image_ids, seed, asking
         draws = [(row, draw) for row in rows for draw in range(asking.decoding.draws)]
         keys = [DrawKey(seed, image_ids[row], draw) for row, draw in draws]
-        self.prefixes = _in_blocks(sampler, features, [row for row, _ in draws], keys)
+        prefixes = _in_blocks(sampler, features, [row for row, _ in draws], keys)
+        self.prefixes = self.engine.read(prefixes)
         self.places = {draw: place for place, draw in enumerate(draws)}
         self.allowed = allowed_ids(self.engine, asking)
 
     def answers(self, alike: list[_Job], size: int, part: slice) -> list[list[_Drawn]]:
         """What each of the jobs in `part` says; where rows are fixed, decoded as if they were `size`."""
         jobs = alike[part]
-        prefixes = self.prefixes[[self.places[job.row, job.draw] for job in jobs]]
+        places = [self.places[job.row, job.draw] for job in jobs]
         prompt_ids = [job.prompt_ids for job in jobs]
         if self.allowed:
-            scores = self.engine.logprobs(prefixes, prompt_ids, self.allowed)
+            scores = self.engine.logprobs(self.prefixes[places], prompt_ids, self.allowed)
             return [[_likeliest(list(map(_Drawn, self.asking.answers, row)))] for row in scores]
         keys = [DrawKey(self.seed, f"{self.image_ids[job.row]}\0{job.question}", job.draw) for job in jobs]
         if self.engine.fixed_rows:
             more = size - len(jobs)
-            prefixes = torch.cat([prefixes, prefixes[-1:].expand(more, -1, -1)])
-            prompt_ids, keys = prompt_ids + prompt_ids[-1:] * more, keys + keys[-1:] * more
-        decoded = self.engine.generate(prefixes, prompt_ids, self.asking.decoding, keys)[: len(jobs)]
+            places, keys = places + places[-1:] * more, keys + keys[-1:] * more
+            prompt_ids = prompt_ids + prompt_ids[-1:] * more
+        prefixes, decoding = self.prefixes[places], self.asking.decoding
+        decoded = self.engine.generate(prefixes, prompt_ids, decoding, keys)[: len(jobs)]
         return [
             [_Drawn(self.engine.text(text.token_ids, first_line=True), text.logprob) for text in texts]
             for texts in decoded

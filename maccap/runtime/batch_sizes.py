@@ -14,7 +14,7 @@ import torch
 
 IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
 
-_NUMBERS_OF_PREFIXES = 1 << 25  # 128 MB: 512 images of 32 queries 2,048 wide
+_PREFIX_BYTES_ON_CPU, _PREFIX_BYTES_ON_GPU = 256 << 20, 2 << 30
 _NUMBERS_ON_CPU, _NUMBERS_ON_GPU = 1 << 18, 1 << 26  # of hidden states: on a CPU 341 tokens 768 wide
 
 # On a CPU so many prefixes, or rows that share theirs, keep the matrix products near their best: more cost
@@ -34,9 +34,10 @@ def rows_at_once(length: int, width: int, device: torch.device) -> int:
     return max(1, numbers // (length * width))
 
 
-def prefixes_held(numbers: int) -> int:
-    """Images whose prefixes, of so many `numbers` each, wait for their questions together; at least 1."""
-    return max(1, _NUMBERS_OF_PREFIXES // numbers)
+def prefixes_held(device: torch.device, row_bytes: int) -> int:
+    """Prefixes whose keys and values, `row_bytes` each, wait for their prompts together; at least 1."""
+    held = _PREFIX_BYTES_ON_CPU if device.type == "cpu" else _PREFIX_BYTES_ON_GPU
+    return max(1, held // max(1, row_bytes))
 
 
 def needs_fixed_rows(device: torch.device, dtype: torch.dtype) -> bool:

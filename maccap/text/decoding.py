@@ -1,9 +1,8 @@
 """Text from a prefix: greedy, sampled or beam decoding of [prefix; prompt] for many rows at once.
 
 A row's text depends on its own prefix and its own random numbers alone. [prefix; prompt] is prefilled once
-a noise draw, for all of its samples or beams. The keys and values of a prompt cannot be shared among images:
-the prefix comes before it, so that they depend on the image; a prompt is embedded once, no more. Rows that
-have ended leave the batch, and the last ones take their places.
+a noise draw, for all of its samples or beams. Rows that have ended leave the batch, and the last ones take
+their places.
 """
 
 import torch
@@ -13,6 +12,7 @@ from maccap.config import DecodingConfig
 from maccap.text.engine import Decoded, PromptIds
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.next_token import likeliest_tokens, next_tokens
+from maccap.text.prompted import Prompted, ReadPrefixes
 
 # fraction of the rows still going at which the others leave the batch
 _COMPACT_AT = 0.9
@@ -22,7 +22,7 @@ _IMPOSSIBLE = -1e9
 @torch.no_grad()
 def decode(
     lm: FrozenLanguageModel,
-    prefix: Tensor,
+    prefix: Tensor | ReadPrefixes,
     prompt_ids: PromptIds,
     config: DecodingConfig,
     uniforms: Tensor | None = None,
@@ -45,32 +45,26 @@ def decode(
         raise ValueError(f"strategy 'sample' needs uniforms of shape {expected}, not {found}")
     if not len(prefix):
         return []
-    embeddings = with_prompt(lm, prefix, prompt_ids)
+    begun = Prompted(lm, prefix, prompt_ids)
     if config.strategy == "beam":
-        return _beam(lm, embeddings, config, fixed_rows)
+        return _beam(lm, begun, config, fixed_rows)
     if config.strategy == "greedy":
-        decoded = _extend(lm, embeddings, config, None, fixed_rows)
+        decoded = _extend(lm, begun, config, None, fixed_rows)
         return [text for text in decoded for _ in range(samples)]
-    return _extend(lm, embeddings, config, uniforms, fixed_rows)
-
-
-def with_prompt(lm: FrozenLanguageModel, prefix: Tensor, prompt_ids: PromptIds) -> Tensor:
-    """[prefix; prompt] as embeddings [B, Q + T, H]."""
-    prompt = lm.embed(torch.tensor(prompt_ids, dtype=torch.long)).expand(len(prefix), -1, -1)
-    return torch.cat([prefix.to(lm.device, lm.dtype), prompt], dim=1)
+    return _extend(lm, begun, config, uniforms, fixed_rows)
 
 
 def _extend(
     lm: FrozenLanguageModel,
-    embeddings: Tensor,
+    begun: Prompted,
     config: DecodingConfig,
     uniforms: Tensor | None,
     fixed_rows: bool,
 ) -> list[Decoded]:
     """Token by token: the most likely one, or the one that the row's uniform number picks."""
     samples, steps = (1 if uniforms is None else config.samples_per_draw), config.max_new_tokens
-    logits, cache = lm.prefill(embeddings, room=steps - 1, copies=samples)
-    rows, device = len(embeddings) * samples, logits.device
+    logits, cache = begun.prefill(room=steps - 1, copies=samples)
+    rows, device = len(begun) * samples, logits.device
     numbers = None if uniforms is None else uniforms.to(device)
     eos = torch.tensor(lm.eos_ids, device=device)
     tokens = torch.full((rows, steps), int(eos[0]), device=device)
@@ -97,7 +91,7 @@ def _extend(
 
 
 def _beam(
-    lm: FrozenLanguageModel, embeddings: Tensor, config: DecodingConfig, fixed_rows: bool
+    lm: FrozenLanguageModel, begun: Prompted, config: DecodingConfig, fixed_rows: bool
 ) -> list[Decoded]:
     """Beam search by log-probability over length to the power of `length_penalty`, end token included.
 
@@ -106,10 +100,10 @@ def _beam(
     an image is done when the worst text kept beats the best one still going, were it to end now. It is done,
     too, when nothing that may still come can change the texts that are asked for: the same texts, sooner.
     """
-    width, steps, device = config.beams, config.max_new_tokens, embeddings.device
+    width, steps = config.beams, config.max_new_tokens
     penalty, count = config.length_penalty, config.samples_per_draw
-    images, prefilled = embeddings.shape[:2]
-    logits, cache = lm.prefill(embeddings, room=steps - 1, copies=width)
+    logits, cache = begun.prefill(room=steps - 1, copies=width)
+    images, prefilled, device = len(begun), cache.read, logits.device
     vocab, eos = logits.shape[-1], torch.tensor(lm.eos_ids, device=device)
     continuations = min(width * (1 + len(eos)), vocab)
 

@@ -3,13 +3,16 @@ it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from maccap.config import DecodingConfig
 from maccap.text.language_model import FrozenLanguageModel
+
+if TYPE_CHECKING:
+    from maccap.text.prompted import ReadPrefixes
 
 
 class DrawKey(NamedTuple):
@@ -64,9 +67,17 @@ class DecodingEngine(Protocol):
     def prompt_ids(self, prompt: str | None = None) -> list[int]:
         """The tokens that follow a prefix: BOS, then those of `prompt`."""
 
+    def prefixes_held(self, length: int) -> int:
+        """How many prefixes of `length` tokens, read, may wait for their prompts together; at least 1."""
+
+    def read(self, prefixes: Tensor) -> "Tensor | ReadPrefixes":
+        """Prefixes [B, Q, H] that several prompts follow, read once for all of them where that can be;
+        `generate` and `logprobs` take any rows of what it gives.
+        """
+
     def generate(
         self,
-        prefixes: Tensor,
+        prefixes: "Tensor | ReadPrefixes",
         prompt_ids: PromptIds,
         decoding: DecodingConfig,
         keys: Sequence[DrawKey],
@@ -78,7 +89,7 @@ class DecodingEngine(Protocol):
         """
 
     def logprobs(
-        self, prefixes: Tensor, prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
+        self, prefixes: "Tensor | ReadPrefixes", prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
     ) -> list[list[float]]:
         """For each of the prefixes [B, Q, H] the log-probability that each of `texts` follows it and its
         prompt, and then the end token.

@@ -9,12 +9,15 @@ from torch import Tensor
 
 from maccap.config import DecodingConfig
 from maccap.keyed_random import uniforms
-from maccap.runtime.batch_sizes import decoded_rows, needs_fixed_rows
+from maccap.runtime.batch_sizes import decoded_rows, needs_fixed_rows, prefixes_held
 from maccap.runtime.packed_linear import pack_linears
 from maccap.text.decoding import decode
 from maccap.text.engine import Decoded, DrawKey, PromptIds
 from maccap.text.language_model import FrozenLanguageModel
+from maccap.text.prompted import ReadPrefixes
 from maccap.text.text_logprobs import text_logprobs
+
+_READ_TOGETHER = 64  # prefixes, where rows are fixed
 
 
 class HuggingFaceEngine:
@@ -47,9 +50,17 @@ class HuggingFaceEngine:
     def prompt_ids(self, prompt: str | None = None) -> list[int]:
         return self._lm.prompt_ids(prompt)
 
+    def prefixes_held(self, length: int) -> int:
+        return prefixes_held(self._lm.device, self._lm.row_bytes(length))
+
+    def read(self, prefixes: Tensor) -> Tensor | ReadPrefixes:
+        if not self._lm.shares_reading:
+            return prefixes
+        return ReadPrefixes.of(self._lm, prefixes, _READ_TOGETHER if self.fixed_rows else None)
+
     def generate(
         self,
-        prefixes: Tensor,
+        prefixes: Tensor | ReadPrefixes,
         prompt_ids: PromptIds,
         decoding: DecodingConfig,
         keys: Sequence[DrawKey],
@@ -62,7 +73,7 @@ class HuggingFaceEngine:
         return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
     def logprobs(
-        self, prefixes: Tensor, prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
+        self, prefixes: Tensor | ReadPrefixes, prompt_ids: PromptIds, texts: Sequence[Sequence[int]]
     ) -> list[list[float]]:
         lm = self._lm
         longest = prefixes.shape[1] + len(np.atleast_2d(prompt_ids)[0]) + max(map(len, texts))

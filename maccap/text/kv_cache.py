@@ -22,6 +22,7 @@ class FixedCache(Cache):
     """
 
     def __init__(self, config: PreTrainedConfig, rows: int, positions: int, copies: int = 1) -> None:
+        self._config = config
         own = DynamicCache(config=config).layers
         slab = _Slab(2 * sum(type(layer) is DynamicLayer for layer in own))
         layers: list[Any] = [
@@ -44,6 +45,16 @@ class FixedCache(Cache):
         if self._copies > 1:
             for layer in self._others:
                 layer.reorder_cache(torch.arange(self._prefilled).repeat_interleave(self._copies))
+
+    def branched(self, rows: Tensor, room: int, copies: int = 1) -> "FixedCache":
+        """Another cache, which begins as `rows` of this one, `copies` of each side by side, and has room for
+        that many more tokens. Every layer must be of fixed storage (`takes_parts`).
+        """
+        branch = FixedCache(self._config, len(rows), self.read + room, copies)
+        for layer, begun in zip(self._fixed, branch._fixed, strict=True):
+            layer.begin(begun, rows)
+        branch.read = self.read
+        return branch
 
     def select(self, rows: Tensor, since: int = 0) -> None:
         """Row i becomes what row `rows[i]` was; rows beyond len(rows) are dropped.
@@ -102,6 +113,11 @@ class _FixedLayer(DynamicLayer):
         for storage, states in zip(self._storage, (key_states, value_states), strict=True):
             storage[: self._rows, :, start:stop] = states
         return self._show(self._rows, stop)
+
+    def begin(self, other: "_FixedLayer", rows: Tensor) -> None:
+        """Prefill another layer with `rows` of this one."""
+        keys, values = (storage[rows, :, : self._filled] for storage in self._storage)
+        other._prefill(keys, values)
 
     def move(self, source: Tensor, target: Tensor, rows: int, since: int) -> None:
         if len(target):

@@ -37,6 +37,7 @@ class FrozenLanguageModel(nn.Module):
         self.tokenizer = tokenizer
         takes = inspect.signature(model.forward).parameters
         self._keeps_few, self._takes_positions = "logits_to_keep" in takes, "position_ids" in takes
+        self._cache_argument = "cache" if "cache" in takes else "past_key_values"  # before transformers 5.24
         check_decoding(self)
 
     @classmethod
@@ -117,20 +118,43 @@ class FrozenLanguageModel(nn.Module):
         kept = torch.arange(wanted.start, wanted.stop, device=self.device)
         return self.model(inputs_embeds=inputs, use_cache=False, logits_to_keep=kept).logits
 
-    def prefill(self, embeddings: Tensor, room: int = 0, copies: int = 1) -> tuple[Tensor, FixedCache]:
+    def prefill(
+        self, embeddings: Tensor, room: int = 0, copies: int = 1, part: int | None = None
+    ) -> tuple[Tensor, FixedCache]:
         """Logits [R, V] after the last of the embeddings [R, L, H], and the cache to go on from.
 
         The cache has `room` for that many steps, and `copies` rows side by side for each row of embeddings.
+        At most `part` rows are read at once.
         """
         rows, length, width = embeddings.shape
         cache = FixedCache(self.model.config, rows, length + room, copies)
-        part = rows_at_once(length, width, self.device) if cache.takes_parts else rows
+        part = (part or rows_at_once(length, width, self.device)) if cache.takes_parts else rows
         logits = [
             self._last_logits(cache, inputs_embeds=some) for some in embeddings.to(self.dtype).split(part)
         ]
         cache.copy_rows()
         cache.read = length
         return torch.cat(logits), cache
+
+    def prefill_behind(
+        self, read: FixedCache, rows: Tensor, ids: Tensor, room: int = 0, copies: int = 1
+    ) -> tuple[Tensor, FixedCache]:
+        """The same after `rows` [R] of what the cache `read` holds, and then tokens `ids` [R, T] of each.
+
+        For models that share what they have read alone (`shares_reading`).
+        """
+        length = ids.shape[1]
+        cache = read.branched(rows, length + (room if copies == 1 else 0))
+        logits = self._last_logits(cache, input_ids=ids)
+        cache.read += length
+        if copies > 1:
+            cache = cache.branched(torch.arange(len(rows), device=self.device), room, copies)
+        return logits, cache
+
+    @cached_property
+    def shares_reading(self) -> bool:
+        """Whether several texts can go on from what was read once."""
+        return FixedCache(self.model.config, 1, 1).takes_parts and self._reads_several
 
     def step(self, ids: Tensor, cache: FixedCache) -> Tensor:
         """Logits [R, V] after one more token a row, ids [R], which takes a place in the cache."""
@@ -184,7 +208,8 @@ class FrozenLanguageModel(nn.Module):
             first, (rows, length) = cache.read, given.shape[:2]
             positions = torch.arange(first, first + length, device=self.device)
             inputs = {**inputs, "position_ids": positions.expand(rows, -1)}
-        return self.model(**inputs, past_key_values=cache, use_cache=True, **self._keep(last)).logits
+        kept = {self._cache_argument: cache}
+        return self.model(**inputs, **kept, use_cache=True, **self._keep(last)).logits
 
     def _keep(self, last: int) -> dict[str, int]:
         """Asks for logits of the last positions alone, from models that know how."""

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maccap.text.decoding import with_prompt
 from maccap.text.engine import PromptIds
 from maccap.text.language_model import FrozenLanguageModel
+from maccap.text.prompted import Prompted, ReadPrefixes
 
 
 @torch.no_grad()
 def text_logprobs(
     lm: FrozenLanguageModel,
-    prefix: Tensor,
+    prefix: Tensor | ReadPrefixes,
     prompt_ids: PromptIds,
     texts: Sequence[Sequence[int]],
     rows: int,
@@ -28,13 +28,12 @@ def text_logprobs(
     """
     if not len(prefix):
         return torch.zeros(0, len(texts), dtype=torch.float64)
-    embeddings = with_prompt(lm, prefix, prompt_ids)
     together = max(1, min(len(texts), rows))
     prefixes = 1 if fixed_rows else max(1, rows // together)
     ended = [[*text, lm.eos_ids[0]] for text in texts]
     length = max(map(len, ended))
     parts = []
-    for some in embeddings.split(prefixes):
+    for some in Prompted(lm, prefix, prompt_ids).split(prefixes):
         of_texts = [
             _logprobs(lm, some, ended[start : start + together], length)
             for start in range(0, len(ended), together)
@@ -43,11 +42,11 @@ def text_logprobs(
     return torch.cat(parts)
 
 
-def _logprobs(lm: FrozenLanguageModel, embeddings: Tensor, texts: list[list[int]], length: int) -> Tensor:
+def _logprobs(lm: FrozenLanguageModel, begun: Prompted, texts: list[list[int]], length: int) -> Tensor:
     """[B, A] of A texts that end with the end token, all padded to `length` tokens."""
-    images, count = len(embeddings), len(texts)
+    images, count = len(begun), len(texts)
     tokens = torch.tensor([[*text, *text[-1:] * (length - len(text))] for text in texts], device=lm.device)
-    first, cache = lm.prefill(embeddings, room=length - 1, copies=count)
+    first, cache = begun.prefill(room=length - 1, copies=count)
     total = _gains(first, tokens[:, 0].expand(images, -1))
     if length > 1:
         logits = lm.read(tokens[:, :-1].repeat(images, 1), cache)
