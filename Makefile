@@ -29,8 +29,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## caption 1,000 unseen scenes into demo/, with scores and a contact sheet
 	@$(BIN)/maccap demo demo
 
-test: lint ## lint, then all tests
-	@$(BIN)/python -m pytest
+test: lint ## lint, then all tests, in two processes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 OLDEST := .venv-oldest
 SHORT := tests/maccap/adaptor tests/maccap/image tests/maccap/runtime tests/maccap/text tests/maccap/test_*.py \
@@ -50,8 +50,9 @@ lint: $(STAMP) ## ruff, mypy, directions of imports, layout and words
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tests.layout
 
-docs: $(STAMP) ## the README's table of columns, from what the stages declare
-	@$(BIN)/python -m pipeline.stages.documentation
+docs: $(STAMP) ## what the code knows of commands, settings and columns into docs/, and docs/ as a site in build/site/
+	@$(BIN)/python -m docs.generate
+	@$(BIN)/mkdocs build --strict --quiet
 
 soak: $(STAMP) ## caption while drivers, workers and nodes are killed, 100 times on disk and on S3; an hour
 	@$(BIN)/python -m tests.faults.suite --kills 100

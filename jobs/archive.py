@@ -27,7 +27,9 @@ Model = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/run/config.py."),
+    typer.Option(
+        "--config", metavar="FILE", help="Settings as YAML or JSON: docs/configuration.md lists them."
+    ),
 ]
 Candidates = Annotated[
     int | None, typer.Option(help="Candidates per image; the best is kept as its caption.")
@@ -66,6 +68,28 @@ Local = Annotated[
 KeepFeatures = Annotated[
     bool,
     typer.Option("--keep-features", help="Keep CLIP features in the table, to caption again without images."),
+]
+Flags = Annotated[
+    bool | None,
+    typer.Option(
+        "--flags/--no-flags",
+        help="Whether the table has a column of what is wrong with a caption's text; default: it has.",
+    ),
+]
+Hashes = Annotated[
+    bool,
+    typer.Option(
+        "--hash", help="Columns by which duplicate images are found: sha256, and a perceptual hash, phash."
+    ),
+]
+ScoreHeads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score-head",
+        metavar="NAME=FILE",
+        help="Score images by linear layers over CLIP's feature, in a safetensors file, into the column "
+        "scores; again for more of them.",
+    ),
 ]
 Prompt = Annotated[
     str | None, typer.Option(help="What captions go on from, such as 'A photo of'; part of them by default.")
@@ -109,6 +133,19 @@ class RunOptions:
     local: bool
 
 
+def named_files(score_heads: list[str] | None) -> dict[str, str] | None:
+    """Of `--score-head`, files by their names. Raises UserError."""
+    from pipeline.storage.errors import UserError
+
+    named: dict[str, str] = {}
+    for text in score_heads or ():
+        name, equals, file = text.partition("=")
+        if not equals or name in named:
+            raise UserError(f"--score-head {text}: give NAME=FILE, and each name once")
+        named[name] = file
+    return named or None
+
+
 def run_archive(options: RunOptions, overrides: dict[str, Any]) -> None:
     """Caption or ask, as config and `overrides` say, and tell what came of it."""
     from pipeline.run.config import load_config
@@ -149,6 +186,9 @@ def _told(summary: "Summary") -> Iterator[str]:
         yield f"{summary.had_captions:,} images came with a caption"
     if summary.had_captions == 0:
         yield "no image came with a caption of that name: look at the column `metadata` for what they have"
+    if summary.flags:
+        found = ", ".join(f"{count:,} {flag}" for flag, count in summary.flags.items())
+        yield f"captions with a flag: {found} (column `flags`)"
     if summary.questions is not None:
         yield f"{summary.questions:,} questions asked, {summary.unanswered or 0:,} without an answer"
     if summary.unasked and summary.unasked.questions:

@@ -60,6 +60,8 @@ def main(
     partition: archive.PartitionOption = None,
     limit: archive.Limit = None,
     keep_features: archive.KeepFeatures = False,
+    hashes: archive.Hashes = False,
+    score_head: archive.ScoreHeads = None,
     image_root: archive.ImageRoot = None,
     image_column: archive.ImageColumn = None,
     local: archive.Local = False,
@@ -75,6 +77,8 @@ def main(
         "chunk_rows": chunk_rows,
         "limit": limit,
         "keep_features": keep_features or None,
+        "hashes": hashes or None,
+        "score_heads": archive.named_files(score_head),
         "image_root": image_root,
         "image_column": image_column,
     }

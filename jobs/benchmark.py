@@ -31,7 +31,7 @@ Rounds = Annotated[int, typer.Option(min=1, help="Turns in which the ways captio
 ImageSize = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
 Precision = Annotated[
     Literal["float32", "bfloat16", "float16"] | None,
-    typer.Option(help="Left out: bfloat16 on a GPU, else float32."),
+    typer.Option(help="Default: bfloat16 on a GPU, else float32."),
 ]
 Growth = Annotated[
     str | None,

@@ -23,8 +23,11 @@ COMMANDS = {
     "train": "jobs.train",
     "scenes": "jobs.scenes",
     "evaluate": "jobs.evaluate",
+    "export": "jobs.export",
+    "report": "jobs.report",
     "sheet": "jobs.sheet",
     "analyze": "jobs.analyze",
+    "doctor": "jobs.doctor",
     "demo": "jobs.demo",
     "embed": "jobs.embed",
     "experiment": "jobs.experiment",
@@ -40,7 +43,7 @@ USER_ERROR, RUN_ERROR = 2, 1
 
 def main() -> None:
     """Entry point of `maccap`."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_about)
     for name, module in COMMANDS.items():
         app.command(name)(_ends_plainly(importlib.import_module(module).main))

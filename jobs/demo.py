@@ -20,13 +20,13 @@ Model = Annotated[
 ]
 
 _SCENES, _RUN, _SHEET = "scenes", "run", "contact_sheet.png"
-_SHEET_IMAGES, _EXAMPLES = 25, 10
+_SHEET_IMAGES, _PAGE_IMAGES, _EXAMPLES = 25, 200, 10
 
 
 def main(
     folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
 ) -> None:
-    """Render unseen scenes, caption them, score the captions, and draw a contact sheet."""
+    """Render unseen scenes, caption them, score the captions, and draw a sheet and a page of them."""
     from jobs.extras import require
     from maccap.bundle import built_in_bundle_path
     from pipeline.caption import open_bundle
@@ -42,7 +42,7 @@ def main(
 
 
 def show(folder: Path, count: int, seed: int, bundle: str) -> None:
-    """The four steps of the demo, in a `folder` that holds nothing of an earlier one."""
+    """The five steps of the demo, in a `folder` that holds nothing of an earlier one."""
     from jobs.scenes import write_scenes
     from jobs.sheet import write_sheet
     from maccap.scenes.world.archive import ArchiveConfig
@@ -50,24 +50,28 @@ def show(folder: Path, count: int, seed: int, bundle: str) -> None:
     from pipeline.evaluate.captions import WITH_CANDIDATES, read_rows
     from pipeline.evaluate.scenes import scenes_json, scenes_table, score_scenes
     from pipeline.inspect.examples import pick_examples
+    from pipeline.report.report import ReportConfig, write_report
     from pipeline.run.config import load_config
 
     scenes, run, sheet = folder / _SCENES, str(folder / _RUN), folder / _SHEET
-    say(f"1/4  rendering {count:,} scenes into {scenes}")
+    say(f"1/5  rendering {count:,} scenes into {scenes}")
     write_scenes(scenes, ArchiveConfig(split="test", count=count, seed=seed))
-    say(f"2/4  captioning them into {run}, as `maccap caption {scenes} {run}` does")
+    say(f"2/5  captioning them into {run}, as `maccap caption {scenes} {run}` does")
     config = load_config(None, {"seed": seed})
     summary = caption_archive(str(scenes), run, bundle, config)
-    say("3/4  scoring the captions against the scenes")
+    say("3/5  scoring the captions against the scenes")
     report = score_scenes(read_rows(run, WITH_CANDIDATES), run)
-    say("4/4  drawing the contact sheet")
+    say("4/5  drawing the contact sheet")
     drawn = write_sheet(run, sheet, _SHEET_IMAGES, seed)
+    say(f"5/5  writing a page about the run, as `maccap report {run}` does")
+    page = write_report(run, None, ReportConfig(images=_PAGE_IMAGES, seed=seed)).page
 
     answer(f"\n{summary.captioned:,} of {summary.rows:,} images captioned, "
           f"{summary.images_per_second:.1f} images/s\n")  # fmt: skip
     answer(scenes_table(report), end="\n\n")
     answer(_beside_references(pick_examples(run, _EXAMPLES, seed)), end="\n\n")
     answer(f"{drawn} images with their captions: {sheet.absolute()}")
+    answer(f"the run as a page, to open in a browser: {page}")
     answer(json.dumps({"summary": summary.model_dump(), "scores": scenes_json(report)}))
 
 

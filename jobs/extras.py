@@ -4,7 +4,12 @@ from importlib.util import find_spec
 
 from pipeline.storage.errors import UserError
 
-_EXTRAS = {"pycocoevalcap": "eval", "matplotlib": "plots", "tensorboardX": "tensorboard"}
+_EXTRAS = {
+    "duckdb": "export",
+    "matplotlib": "plots",
+    "pycocoevalcap": "eval",
+    "tensorboardX": "tensorboard",
+}
 
 
 def require(package: str, purpose: str) -> None:

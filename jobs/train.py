@@ -42,7 +42,9 @@ Llm = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings as YAML or JSON, see pipeline/train/config.py."),
+    typer.Option(
+        "--config", metavar="FILE", help="Settings as YAML or JSON: docs/configuration.md lists them."
+    ),
 ]
 WarmStart = Annotated[
     bool, typer.Option("--warm-start", help="Begin with the adaptor of --init instead of a fresh one.")

@@ -7,27 +7,36 @@ The method, in the order of the paper, one file a step:
     adaptor/    region noise, the adaptor from noisy features to a prefix, and its training on text alone
     sampler.py  several candidates per image, keyed by image and candidate (keyed_random.py)
     rerank.py   the candidate closest to the image in CLIP space wins
-    captioner.py  all of it together
+    captioner.py  all of it together (captions.py is what it returns)
     bundle.py   a trained captioner as a folder (bundle_files.py, tower_config.py, config.py)
     runtime/    batch sizes, packed layers, memory: nothing there changes a result
+    run_table.py  the caption table of a run, read
     scenes/     synthetic scenes, and the training and evaluation of the built-in model on them
 
 Importing this package imports neither Ray nor torch; `maccap.Captioner` loads torch when first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from maccap.captioner import Caption, Captioner
+    from maccap.captioner import Captioner
+    from maccap.captions import Caption, Captions
+    from maccap.run_table import read_table
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
-__all__ = ["Caption", "Captioner"]
+__all__ = ["Caption", "Captioner", "Captions", "read_table"]
+
+_MODULES = {
+    "Caption": "maccap.captions",
+    "Captioner": "maccap.captioner",
+    "Captions": "maccap.captions",
+    "read_table": "maccap.run_table",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from maccap import captioner
-
-        return getattr(captioner, name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'maccap' has no attribute {name!r}")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from maccap.answerer import Answer, Answerer
 from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
+from maccap.captions import Caption, Captions, ImageLike, ScoredCandidate
 from maccap.config import AskConfig, BundleConfig, DecodingConfig, PromptConfig
 from maccap.image.as_seen import as_seen
 from maccap.image.features import FeatureExtractor
@@ -21,27 +22,22 @@ from maccap.image.preprocessing import resize_and_crop
 from maccap.rerank import Reranker, best
 from maccap.sampler import Candidate, CandidateSampler
 
-ImageLike = Image.Image | str | Path
-
-
-class ScoredCandidate(NamedTuple):
-    """A candidate, its cosine with the image in CLIP space, and the log-probability of its tokens."""
-
-    text: str
-    clip_score: float
-    logprob: float
-
-
-class Caption(NamedTuple):
-    """The winning candidate's text and cosine, and all candidates in the order they were drawn."""
-
-    text: str
-    score: float
-    candidates: list[ScoredCandidate]
-
 
 class Captioner:
-    """Pixels to features, features to candidates, candidates to a caption."""
+    """Pixels to features, features to candidates, candidates to a caption.
+
+    >>> from maccap import Captioner
+    >>> from PIL import Image
+    >>> captioner = Captioner.from_pretrained()  # the small built-in model
+    >>> white = Image.new("RGB", (96, 96), "white")
+    >>> captions = captioner.caption([white, white], ids=["one", "two"], prompt="a picture of")
+    >>> captions[0].text
+    'a picture of ...'
+    >>> captions[0].score == max(candidate.clip_score for candidate in captions[0].candidates)
+    True
+    >>> captions.to_table().column_names
+    ['caption', 'clip_score', 'candidates']
+    """
 
     def __init__(
         self, config: BundleConfig, features: FeatureExtractor, sampler: CandidateSampler, reranker: Reranker
@@ -83,8 +79,8 @@ class Captioner:
         decoding: DecodingConfig | None = None,
         prompt: PromptConfig | str | None = None,
         batch_images: int = 64,
-    ) -> list[Caption]:
-        """One caption an image, in order. `decoding` is the bundle's by default; each goes on from `prompt`.
+    ) -> Captions:
+        """One caption per image, in order. `decoding` is the bundle's by default; each goes on from `prompt`.
 
         An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
@@ -99,7 +95,7 @@ class Captioner:
             )
             scores = self.reranker([[candidate.text for candidate in row] for row in drawn], seen.global_)
             captions += [_best_of(row, of_row) for row, of_row in zip(drawn, scores, strict=True)]
-        return captions
+        return Captions(captions, images)
 
     def ask(
         self,
@@ -116,6 +112,15 @@ class Captioner:
 
         Images, ids and seed are as for `caption`. Raises ValueError where the numbers of `images`, `ids` and
         lists of `questions` differ.
+
+        >>> from maccap import Captioner
+        >>> from maccap.config import AskConfig
+        >>> from PIL import Image
+        >>> white = Image.new("RGB", (96, 96), "white")
+        >>> yes_or_no = AskConfig(answers=("yes", "no"))
+        >>> [answers] = Captioner.from_pretrained().ask([white], ["Is there a dog?"], asking=yes_or_no)
+        >>> answers[0].text in ("yes", "no")
+        True
         """
         of_each = _of_each(questions, len(images))
         answerer, answers = Answerer(self.sampler), list[list[Answer]]()

@@ -21,34 +21,38 @@ class Config(BaseModel):
 class ClipSource(Config):
     """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a folder, also of the bundle."""
 
-    name: str
-    pretrained: str | None = None
+    name: str = Field(description="open_clip's name, or a folder")
+    pretrained: str | None = Field(default=None, description="open_clip's tag of its weights")
 
 
 class LanguageModelSource(Config):
     """A causal language model as Hugging Face names it, or a local folder or bundle-relative path."""
 
-    name: str
+    name: str = Field(description="Hugging Face's name, or a folder")
 
 
 class RegionConfig(Config):
     """Sub-region aggregation (paper: sub-region feature aggregation)."""
 
     count: int = Field(default=10, ge=1, description="N, regions per image")
-    weighting: Literal["softmax", "attention", "none"] = "softmax"
-    patch_weight: float = 1.0
+    weighting: Literal["softmax", "attention", "none"] = Field(
+        default="softmax",
+        description="softmax: of the attention row, as the authors do; attention: the row itself; none: "
+        "the global feature alone",
+    )
+    patch_weight: float = Field(default=1.0, description="of a region, beside the global feature")
 
 
 class AdaptorConfig(Config):
     """Sizes of the adaptor; `clip_dim` and `llm_dim` must match the two frozen models."""
 
-    clip_dim: int
-    llm_dim: int
-    queries: int = 32
-    layers: int = 1
-    heads: int = 8
-    feedforward: int = 2048
-    dropout: float = 0.1
+    clip_dim: int = Field(description="D, CLIP's embedding size")
+    llm_dim: int = Field(description="H, the language model's embedding size")
+    queries: int = Field(default=32, description="Q, vectors of the prefix")
+    layers: int = Field(default=1, description="of the transformer decoder")
+    heads: int = Field(default=8, description="of its attention")
+    feedforward: int = Field(default=2048, description="its hidden size")
+    dropout: float = Field(default=0.1, description="in training")
     input_scale: float = Field(
         default=1.0,
         gt=0,
@@ -59,18 +63,18 @@ class AdaptorConfig(Config):
 class TrainingConfig(Config):
     """Text-only training of the adaptor (paper: text reconstruction training)."""
 
-    steps: int = Field(default=10_000, ge=1)
+    steps: int = Field(default=10_000, ge=1, description="of the optimiser")
     batch: int = Field(default=64, ge=1, description="captions per step, over all workers")
     accumulate: int = Field(default=1, ge=1, description="parts a worker's share of a batch is computed in")
-    learning_rate: float = Field(default=1e-4, gt=0)
-    warmup: int = Field(default=200, ge=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    gradient_clip: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0, description="its peak, after the warm-up")
+    warmup: int = Field(default=200, ge=0, description="steps of a linear rise, before the cosine")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
+    gradient_clip: float = Field(default=1.0, gt=0, description="the largest norm of a step's gradient")
     max_tokens: int = Field(default=25, ge=3, description="text tokens per caption, BOS and EOS included")
     bfloat16: bool = Field(
         default=False, description="autocast; faster where the processor has bf16 products"
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of weights, order and noise")
 
 
 class DecodingConfig(Config):
@@ -81,11 +85,11 @@ class DecodingConfig(Config):
     """
 
     candidates: int = Field(default=10, ge=1, description="K, candidates per image")
-    samples_per_draw: int = Field(default=1, ge=1)
-    strategy: Literal["greedy", "sample", "beam"] = "sample"
-    max_new_tokens: int = Field(default=20, ge=1)
-    temperature: float = Field(default=1.0, gt=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    samples_per_draw: int = Field(default=1, ge=1, description="candidates that share a draw of noise")
+    strategy: Literal["greedy", "sample", "beam"] = Field(default="sample", description="of decoding")
+    max_new_tokens: int = Field(default=20, ge=1, description="of a candidate, at most")
+    temperature: float = Field(default=1.0, gt=0, description="of sampling")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="1 keeps the whole vocabulary")
     top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
     beams: int = Field(default=4, ge=1, description="used by the beam strategy alone")
     length_penalty: float = Field(
@@ -163,7 +167,7 @@ class AskConfig(Config):
     """How an image is asked (paper: zero-shot VQA)."""
 
     template: str = Field(default=QUESTION, description="the prompt; {question} stands for the question")
-    decoding: AnswerDecoding = AnswerDecoding()
+    decoding: AnswerDecoding = Field(default=AnswerDecoding(), description="of answers")
     keep: Literal["vote", "likeliest"] = Field(
         default="vote",
         description="of several answers drawn, the one that most of them are, or the likeliest",
@@ -213,23 +217,23 @@ class MemoryConfig(Config):
     """Projection of images onto the training captions' features (DeCap), in place of noise and regions."""
 
     size: int = Field(default=20_000, ge=1, description="training captions kept, drawn at random")
-    temperature: float = Field(default=0.01, gt=0)
+    temperature: float = Field(default=0.01, gt=0, description="of the softmax over the memory")
 
 
 class BundleConfig(Config):
     """`config.json` of a bundle: its frozen models, sizes, decoding defaults, and what it was trained on."""
 
     format: Literal["maccap-bundle-1"] = "maccap-bundle-1"
-    clip: ClipSource
-    llm: LanguageModelSource
-    adaptor: AdaptorConfig
-    regions: RegionConfig = RegionConfig()
-    noise_variance: float = Field(default=0.016, ge=0)
+    clip: ClipSource = Field(description="the frozen CLIP")
+    llm: LanguageModelSource = Field(description="the frozen language model")
+    adaptor: AdaptorConfig = Field(description="the adaptor's sizes")
+    regions: RegionConfig = Field(default=RegionConfig(), description="what the adaptor reads of an image")
+    noise_variance: float = Field(default=0.016, ge=0, description="of training, in each dimension")
     inference_noise_variance: float | None = Field(
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
-    memory: MemoryConfig | None = None
-    decoding: DecodingConfig = DecodingConfig()
+    memory: MemoryConfig | None = Field(default=None, description="DeCap's projection, in place of noise")
+    decoding: DecodingConfig = Field(default=DecodingConfig(), description="unless a run says otherwise")
     training: TrainingConfig | None = Field(default=None, description="how the adaptor was trained")
     training_data: str | None = Field(
         default=None, description="fingerprint of the captions the adaptor was trained on"

@@ -28,6 +28,7 @@ from pipeline.run.question_store import (
 from pipeline.run.run_folder import CAPTIONS, RunFolder, changed_source
 from pipeline.run.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
+from pipeline.stages.score_heads import fingerprints_of
 from pipeline.stages.stage import Task
 from pipeline.stages.torch_runtime import Precision, chosen_precision
 from pipeline.stages.write import WriteResult
@@ -60,6 +61,7 @@ class Summary(Config):
     rows: int
     captioned: int | None = None
     had_captions: int | None = None
+    flags: dict[str, int] | None = None  # captions of each kind; one may be of several
     errors: int
     questions: int | None = None
     unanswered: int | None = None
@@ -101,6 +103,8 @@ def caption_archive(
     folder = RunFolder(output)
     recorded = folder.recorded()
     pinned = folder.planned() if recorded else None
+    if recorded:
+        config = config.resuming(recorded.stages)
     model = absolute(model)
     bundle = open_bundle(model)
     plan = plan_source(source, SourceOptions.of(config), pinned=pinned or ())
@@ -290,8 +294,11 @@ def run_facts(
     precision: Precision,
     questions: Survey | None = None,
 ) -> RunFacts:
-    """What decides the table, resolved: no defaults are left open."""
+    """What decides the table, resolved: no defaults are left open. Raises UserError for a score head that
+    does not fit.
+    """
     captions, asks = "caption" in config.tasks, "ask" in config.tasks
+    heads = {name: absolute(file) for name, file in config.score_heads.items()}
     return RunFacts(
         source=source,
         taken_for=plan.taken_for,
@@ -311,6 +318,8 @@ def run_facts(
         questions_file=absolute(config.questions_file) if questions and config.questions_file else None,
         questions_fingerprint=questions.fingerprint if questions else None,
         join_on=questions.rule if questions else None,
+        score_heads=heads,
+        score_head_fingerprints=fingerprints_of(heads, bundle.config.adaptor.clip_dim),
         seed=config.seed,
         chunk_rows=config.chunk_rows,
         chunk_bytes=config.chunk_bytes,
@@ -363,6 +372,7 @@ def _summary(
         rows=written.rows,
         captioned=written.rows - written.errors - written.kept if "caption" in tasks else None,
         had_captions=written.had_captions,
+        flags=None if written.flags is None else dict(sorted(written.flags.items())),
         errors=written.errors,
         questions=written.questions if "ask" in tasks else None,
         unanswered=written.unanswered if "ask" in tasks else None,

@@ -98,7 +98,7 @@ def test_a_run_of_other_stages_is_refused_by_name(copy: Path, small_bundle: Path
         command, check=False, cwd=copy, env={**environment(), "PYTHONPATH": str(copy)}, capture_output=True
     )
     assert done.returncode == 2
-    assert "stages: was decode, features, candidates, rerank, now" in done.stderr.decode()
+    assert "stages: was decode, features, candidates, rerank, flags, now" in done.stderr.decode()
 
 
 def test_a_stage_is_in_the_benchmark_and_in_the_documentation(copy: Path, small_bundle: Path) -> None:

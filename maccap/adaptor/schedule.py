@@ -1,4 +1,4 @@
-"""The learning-rate schedule of training (docs/architecture.md): a linear warm-up from 1 %, then a cosine
+"""The learning-rate schedule of training (docs/method.md): a linear warm-up from 1 %, then a cosine
 down to 10 %.
 """
 

@@ -51,7 +51,8 @@ class Cluster:
         """Requests of stages that this run has not count for nothing."""
         if self._chosen is None:
             return None
-        own = {stage.name: self._chosen.stages[stage.name] for stage in self._stages}
+        named = self._chosen.stages
+        own = {stage.name: named[stage.name] for stage in self._stages if stage.name in named}
         return Resources(read=self._chosen.read, write=self._chosen.write, **own)
 
     @property

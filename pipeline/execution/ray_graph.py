@@ -92,7 +92,7 @@ def _results(
         return
     chunks = shards.map_batches(partial(_read, activity, stages), **_task(resources.read))
     for step in stages.steps():
-        asked = resources.stages[step.stage.name]
+        asked = resources.of(step.stage.name)
         if step.stage.has_weights:
             on_rows = partial(_on_rows, activity, step, partial(stages.build, step, asked))
             chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(asked))

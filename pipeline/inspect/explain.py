@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from maccap.image.preprocessing import PixelSpec
 from pipeline.formats.array_columns import read_pixels
 from pipeline.inspect.caption_table import read_captions
 from pipeline.inspect.examples import Example, source_rows
+from pipeline.inspect.looked import Looked, where_it_looked
 from pipeline.run.facts import RunFacts
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import Shard
@@ -22,6 +23,7 @@ from pipeline.stages.decoding.decode_image import DecodeLimits, UndecodableError
 from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.stages.features import FeatureStage
 from pipeline.stages.registry import STAGES
+from pipeline.stages.score_heads import ScoreHeadStage
 from pipeline.stages.stage import StageSettings
 from pipeline.stages.steps import steps_of
 from pipeline.stages.torch_runtime import TorchRuntime
@@ -31,23 +33,7 @@ from pipeline.storage.urls import absolute
 
 SIDE = 384  # of the whole image, in pixels
 
-if TYPE_CHECKING:
-    from maccap.image.features import FeatureExtractor
-
 _COLUMNS = ("image_id", "shard", "index", "width", "height", "caption", "clip_score", "candidates", "error")
-
-
-@dataclass(frozen=True)
-class Looked:
-    """Where CLIP looked: the pixels it saw [S, S, 3], the weight of each of its G x G patches for CLS, and
-    for each salient token, the most salient first, its patch as (row, column), None for CLS itself, and the
-    weights [G, G] with which its region gathers the patches; none for a bundle without regions.
-    """
-
-    pixels: NDArray[np.uint8]
-    attention: NDArray[np.float32]
-    salient: list[tuple[int, int] | None]
-    regions: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -147,13 +133,14 @@ def _captioned_again(
 
     runtime = TorchRuntime(device="cuda" if torch.cuda.is_available() else "cpu", precision=facts.precision)
     looked = None
-    for step in steps_of([stage for stage in STAGES if stage.name in facts.stages]):
+    stages = [stage for stage in STAGES if stage.name in facts.stages and stage is not ScoreHeadStage]
+    for step in steps_of(stages):  # without score heads, which say nothing of a caption and may have moved
         try:
             stage = step.stage.build(settings, runtime)
         except (OSError, ValueError, ImportError) as error:
             raise UserError(f"stage {step.stage.name} cannot start: {describe(error)}") from None
         if isinstance(stage, FeatureStage) and samples["error"][0].as_py() is None:
-            looked = _looked(stage.extract, read_pixels(samples["pixels"], [0]))
+            (looked,) = where_it_looked(stage.extract, read_pixels(samples["pixels"], [0]))
         samples = step.run(stage, samples)
         stage.close()
     return samples.to_pylist()[0], looked
@@ -169,23 +156,3 @@ def _whole(image: bytes | None, limits: DecodeLimits) -> NDArray[np.uint8] | Non
         return None if isinstance(decoded, UndecodableError) else decoded.pixels
     finally:
         decoder.close()
-
-
-def _looked(extract: "FeatureExtractor", pixels: NDArray[np.uint8]) -> Looked:
-    import torch
-
-    from maccap.image.regions import salient_tokens
-
-    with torch.inference_mode():
-        seen = extract.clip.encode_image(torch.from_numpy(pixels))
-        tokens, weights = salient_tokens(seen, extract.config)
-    attention = seen.attention[0, 0, 1:]
-    grid = round(len(attention) ** 0.5)
-    patches = [(int(token) - 1) for token in tokens[0]]
-    uses_regions = extract.config.weighting != "none"
-    return Looked(
-        pixels[0],
-        attention.view(grid, grid).float().cpu().numpy(),
-        [divmod(patch, grid) if patch >= 0 else None for patch in patches],
-        weights[0, :, 1:].view(-1, grid, grid).float().cpu().numpy() if uses_regions else None,
-    )

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.inspect.drawing import CARD, GREY, INK, MARGIN, PAGE, RED, font, line_height, wrapped
-from pipeline.inspect.explain import SIDE, Explanation, Looked
+from pipeline.inspect.explain import SIDE, Explanation
+from pipeline.inspect.looked import Looked
 from pipeline.storage.redact import printable
 
 _PANEL, _REGION, _GAP = SIDE, 112, 16

@@ -52,6 +52,7 @@ class WrittenChunks:
     unanswered: int = 0
     had_captions: int | None = None
     kept: int = 0
+    flags: Counter[str] | None = None
     decoders: Counter[str] = field(default_factory=Counter)
     _shards: dict[str, ShardProgress] = field(default_factory=dict)
 
@@ -68,6 +69,8 @@ class WrittenChunks:
         self.kept += footer.kept
         if footer.had_captions is not None:
             self.had_captions = (self.had_captions or 0) + footer.had_captions
+        if footer.flags is not None:
+            self.flags = (self.flags or Counter()) + Counter(footer.flags)
         self.decoders.update(footer.decoders)
 
     def beyond_the_end(self) -> list[str]:

@@ -1,5 +1,7 @@
 """The settings of a captioning run, typed, from a YAML or JSON file and the command line."""
 
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -53,7 +55,7 @@ class CaptionJobConfig(SourceOptions):
         default={},
         description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of noise and sampling")
     chunk_rows: int = Field(default=512, ge=1, description="samples per chunk, and so rows a Parquet file")
     chunk_bytes: int = Field(
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
@@ -63,6 +65,18 @@ class CaptionJobConfig(SourceOptions):
     keep_features: bool = Field(
         default=False,
         description="CLIP features into the table too, so that captioning again needs no images",
+    )
+    flags: bool | None = Field(
+        default=None,
+        description="a column of what is wrong with each caption's text; default: yes, but not in a run "
+        "that was begun without",
+    )
+    hashes: bool = Field(
+        default=False, description="columns by which duplicate images are found: sha256 and phash"
+    )
+    score_heads: dict[str, str] = Field(
+        default={},
+        description="a column of scores by heads over CLIP's feature: names, each with a safetensors file",
     )
     max_bytes: int = Field(
         default=MAX_BYTES, ge=1, description="samples of more bytes become error rows, and are not read"
@@ -123,6 +137,14 @@ class CaptionJobConfig(SourceOptions):
         find_engine(name)
         return name
 
+    @field_validator("score_heads")
+    @classmethod
+    def _plain_names(cls, heads: dict[str, str]) -> dict[str, str]:
+        for name, file in heads.items():
+            if not re.fullmatch(r"[\w.-]+", name) or not file:
+                raise ValueError(f"{name!r}: give a name of letters, digits, _, . and -, and a file")
+        return heads
+
     @field_validator("prompt", mode="before")
     @classmethod
     def _of_text(cls, prompt: Any) -> Any:
@@ -151,8 +173,18 @@ class CaptionJobConfig(SourceOptions):
     @property
     def requests(self) -> frozenset[str]:
         """The settings that ask for more stages or columns."""
-        asked = {"keep_features": self.keep_features, "existing_caption": self.existing_caption}
+        asked = {
+            "keep_features": self.keep_features,
+            "existing_caption": self.existing_caption,
+            "flags": self.flags is not False,
+            "hashes": self.hashes,
+            "score_heads": self.score_heads,
+        }
         return frozenset(name for name, value in asked.items() if value)
+
+    def resuming(self, stages: Collection[str]) -> Self:
+        """The same for a run that was begun with `stages`, with their defaults."""
+        return self if self.flags is not None else self.model_copy(update={"flags": "flags" in stages})
 
     def stages(self) -> tuple[type[Stage], ...]:
         """Those that the run may need."""

@@ -13,7 +13,7 @@ from pipeline.run.record import Facts
 from pipeline.sources.options import SourceOptions
 from pipeline.stages.decoding.decode_image import Colour, DecodeLimits
 from pipeline.stages.registry import STAGES
-from pipeline.stages.stage import ExistingCaptions, Stage, StageSettings
+from pipeline.stages.stage import ExistingCaptions, ScoreHeadFile, Stage, StageSettings
 from pipeline.stages.steps import table_schema
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.redact import redacted
@@ -23,13 +23,14 @@ _OF_0_1_0 = ("decode", "features", "candidates", "rerank")
 
 class RunFacts(Facts, SourceOptions):
     """What decides the caption table. A resume must agree on all but `model` (its URL), `version`, what
-    SOURCE was `taken_for` and had `left_out` as the run began, where the questions lay, and the promise of
-    `same_caption`, which are for people. Defaults are what earlier versions did, whose runs do not say.
+    SOURCE was `taken_for` and had `left_out` as the run began, where questions and score heads lay, and the
+    promise of `same_caption`, which are for people. Defaults are what earlier versions did, whose runs do
+    not say.
     """
 
     may_differ: ClassVar[tuple[str, ...]] = (
         *("model", "version", "taken_for", "left_out", "same_caption", "features_fingerprint"),
-        "questions_file",
+        *("questions_file", "score_heads"),
     )
 
     source: str
@@ -49,6 +50,8 @@ class RunFacts(Facts, SourceOptions):
     questions_file: str | None = None
     questions_fingerprint: str | None = None
     join_on: NameRule | None = None
+    score_heads: dict[str, str] = Field(default_factory=dict)
+    score_head_fingerprints: dict[str, str] = Field(default_factory=dict)
     seed: int
     chunk_rows: int
     chunk_bytes: int
@@ -113,6 +116,10 @@ class RunFacts(Facts, SourceOptions):
             questions=self.questions,
             question_store=question_store if self.questions_fingerprint else None,
             existing=self.existing,
+            score_heads={
+                name: ScoreHeadFile(self.score_heads[name], sha256)
+                for name, sha256 in self.score_head_fingerprints.items()
+            },
             feature_batch=feature_batch,
             candidate_batch=self.candidate_batch or candidate_batch,
             rerank_batch=rerank_batch,
@@ -123,8 +130,10 @@ class RunFacts(Facts, SourceOptions):
         machine; and of what version 0.1.0 had not, only what is other than it was then.
         """
         people = {"source", "taken_for", "left_out", "same_caption", "model", "image_root", "questions_file"}
+        people |= {"score_heads"}
         newer: dict[str, Any] = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0, "questions": ()}
         newer |= {"only_missing": False, "only_below": None, "existing_caption": None}
+        newer |= {"score_head_fingerprints": {}}
         newer |= dict.fromkeys(("prompt", "asking", "questions_fingerprint", "join_on"))
         as_before = {name for name, then in newer.items() if getattr(self, name) == then}
         return self.model_dump(mode="json", exclude=people | as_before)
@@ -136,5 +145,6 @@ class RunFacts(Facts, SourceOptions):
                 "model": redacted(self.model),
                 "image_root": redacted(self.image_root) if self.image_root else None,
                 "questions_file": redacted(self.questions_file) if self.questions_file else None,
+                "score_heads": {name: redacted(url) for name, url in self.score_heads.items()},
             }
         )

@@ -63,7 +63,7 @@ def plan_file(shards: Sequence[Shard]) -> bytes:
 def planned_shards(data: bytes) -> list[Shard]:
     """The inverse of `plan_file`, but for secrets of URLs. Raises ValueError for a damaged file."""
     try:
-        column = pq.read_table(io.BytesIO(data), columns=["shard"])["shard"]
+        column = pq.ParquetFile(io.BytesIO(data)).read(columns=["shard"])["shard"]
         return [shard_from_json(text) for text in column.to_pylist()]
     except (OSError, KeyError, TypeError, pa.ArrowException) as error:
         raise ValueError(str(error)) from error

@@ -129,6 +129,6 @@ def _names(folder: RunFolder, store: QuestionStore) -> Iterator[list[str | None]
         for name in folder.captions.names():
             if parse_file_name(name):
                 with folder.captions.open(name) as file:
-                    table: Any = pq.read_table(file, columns=columns)
+                    table: Any = pq.ParquetFile(file).read(columns=columns)
                 rows = zip(*(table[column].to_pylist() for column in columns), strict=True)
                 yield [image_name(rule, *row) for row in rows]

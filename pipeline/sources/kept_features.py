@@ -115,4 +115,4 @@ def _files(
     for position in range(int(shard.args.last) + 1):
         if position not in skip:
             with folder.open(file_name(shard.id, position)) as file:
-                yield position, pq.read_table(file, columns=columns)
+                yield position, pq.ParquetFile(file).read(columns=columns)

@@ -1,15 +1,9 @@
-"""The caption table's columns as the README has them: `make docs` writes them there, from the
-declarations.
-"""
-
-from pathlib import Path
+"""The caption table's columns as the documentation has them (`make docs`), from the declarations."""
 
 import pyarrow as pa
 
 from pipeline.stages.registry import STAGES
 from pipeline.stages.steps import table_columns
-
-START, END = "<!-- columns: written by make docs -->\n", "<!-- /columns -->\n"
 
 
 def columns_table() -> str:
@@ -28,22 +22,13 @@ def columns_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_columns(document: str) -> str:
-    """A document with the table between its two marks."""
-    before, _, rest = document.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}{columns_table()}{END}{after}"
-
-
 def _in_words(kind: pa.DataType) -> str:
     if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
         fields = ", ".join(f"`{field.name}`" for field in kind.value_type)
         return f"list of {fields}"
     if pa.types.is_list(kind):
-        return f"fixed-size list of {_in_words(kind.value_type)}"
+        size = "fixed-size " if pa.types.is_floating(kind.value_type) else ""
+        return f"{size}list of {_in_words(kind.value_type)}"
+    if pa.types.is_map(kind):
+        return f"map of {_in_words(kind.key_type)} to {_in_words(kind.item_type)}"
     return {"halffloat": "float16", "float": "float32"}.get(str(kind), str(kind))
-
-
-if __name__ == "__main__":
-    readme = Path("README.md")
-    readme.write_text(with_columns(readme.read_text()))

@@ -7,16 +7,22 @@ from pipeline.stages.candidates import CandidateStage
 from pipeline.stages.decode import DecodeStage
 from pipeline.stages.existing_caption import ExistingCaptionStage
 from pipeline.stages.features import FeatureStage
+from pipeline.stages.flags import FlagStage
+from pipeline.stages.hashes import HashStage
 from pipeline.stages.questions import QuestionStage
 from pipeline.stages.rerank import RerankStage
+from pipeline.stages.score_heads import ScoreHeadStage
 from pipeline.stages.stage import Stage, Task
 
 STAGES: tuple[type[Stage], ...] = (
     DecodeStage,
+    HashStage,
     FeatureStage,
+    ScoreHeadStage,
     ExistingCaptionStage,
     CandidateStage,
     RerankStage,
+    FlagStage,
     QuestionStage,
     AnswerStage,
 )

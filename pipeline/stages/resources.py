@@ -16,7 +16,7 @@ from pipeline.storage.errors import UserError
 class TaskResources(Config):
     """One operator of short tasks: the fraction of a CPU that each takes; Ray Data runs as many as fit."""
 
-    num_cpus: float = Field(gt=0)
+    num_cpus: float = Field(gt=0, description="that each asks of Ray")
 
 
 class StageResources(TaskResources):
@@ -24,9 +24,9 @@ class StageResources(TaskResources):
     an operator of short tasks, and `num_cpus` alone counts.
     """
 
-    num_gpus: float = Field(default=0, ge=0)
-    actors: int = Field(default=1, ge=1)
-    torch_threads: int = Field(default=1, ge=1)
+    num_gpus: float = Field(default=0, ge=0, description="of each actor; fractions share one")
+    actors: int = Field(default=1, ge=1, description="processes with a copy of the weights each")
+    torch_threads: int = Field(default=1, ge=1, description="that compute in each actor")
 
 
 class Resources(Config):
@@ -38,12 +38,16 @@ class Resources(Config):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, StageResources] = Field(init=False)
 
-    read: TaskResources
-    write: TaskResources
+    read: TaskResources = Field(description="tasks that read shards")
+    write: TaskResources = Field(description="tasks that write the table's files")
 
     @property
     def stages(self) -> dict[str, StageResources]:
         return dict(self.__pydantic_extra__ or {})
+
+    def of(self, name: str) -> StageResources:
+        """Of a stage; of one that is not named, a light one, what writing takes: next to it they are one."""
+        return self.stages.get(name) or StageResources(num_cpus=self.write.num_cpus)
 
 
 @dataclass(frozen=True)

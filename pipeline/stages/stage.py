@@ -42,6 +42,14 @@ class ExistingCaptions:
 
 
 @dataclass(frozen=True)
+class ScoreHeadFile:
+    """Where a score head lies, and the SHA-256 of its bytes."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class StageSettings:
     """What a run tells its stages: plain data that travels to the workers. `model` is a bundle's URL,
     `pixels` what its CLIP expects; the batches are in images, None for as many as fit and pay. `questions`
@@ -59,6 +67,7 @@ class StageSettings:
     questions: tuple[str, ...] = ()
     question_store: str | None = None
     existing: ExistingCaptions | None = None
+    score_heads: Mapping[str, ScoreHeadFile] = field(default_factory=dict)
     feature_batch: int = 64
     candidate_batch: int | None = None
     rerank_batch: int = 64

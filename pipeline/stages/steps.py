@@ -117,15 +117,19 @@ def resources_for(stages: Stages, cpus: float, gpus: float) -> Resources:
 
 def check_resources(resources: Resources, stages: Stages, known: Stages | None = None) -> None:
     """Raise ValueError for a stage that is not there, of those that run lacks its requests, or can use no
-    more than a CPU. `known` are all that there are.
+    more than a CPU. `known` are all that there are. Light stages that a setting asks for may be left out.
     """
     names = [stage.name for stage in stages]
     if unknown := sorted(resources.stages.keys() - {stage.name for stage in known or stages}):
         raise ValueError(f"unknown key `{unknown[0]}` (known: read, {', '.join(names)}, write)")
-    if lacking := [name for name in names if name not in resources.stages]:
+    if lacking := [
+        stage.name
+        for stage in stages
+        if stage.name not in resources.stages and (stage.has_weights or not stage.setting)
+    ]:
         raise ValueError(f"`{lacking[0]}` is missing: name all stages, or leave `resources` out")
     for stage in stages:
-        if not stage.has_weights and resources.stages[stage.name].model_fields_set > {"num_cpus"}:
+        if not stage.has_weights and resources.of(stage.name).model_fields_set > {"num_cpus"}:
             raise ValueError(f"`{stage.name}` holds no weights and takes num_cpus alone")
 
 

@@ -84,6 +84,7 @@ def file_content(samples: pa.Table, run: bytes, position: int, last: bool, schem
         **({"decoders": decoders} if decoders else {}),
         **count_answers(table),
         **count_existing(table),
+        **count_flags(table),
     }
     table = table.replace_schema_metadata(
         {RUN_KEY: run, CHUNK_KEY: json.dumps(footer, sort_keys=True).encode()}
@@ -132,6 +133,14 @@ def count_existing(table: pa.Table) -> dict[str, int]:
     }
 
 
+def count_flags(table: pa.Table) -> dict[str, dict[str, int]]:
+    """How many captions have each flag; nothing where none are flagged."""
+    if "flags" not in table.column_names:
+        return {}
+    counts = pc.list_flatten(table["flags"]).value_counts().to_pylist()
+    return {"flags": {entry["values"]: entry["counts"] for entry in counts}}
+
+
 def count_errors(samples: pa.Table) -> int:
     return samples.num_rows - samples["error"].null_count
 
@@ -140,7 +149,8 @@ def count_errors(samples: pa.Table) -> int:
 class ChunkFooter:
     """What the footer of a written chunk says; `indices` are those of its rows in their shard, `decoders` how
     many of them which package but Pillow decoded, `questions` what they were asked in all, `had_captions` how
-    many came with a caption, and `kept` with one that made another needless.
+    many came with a caption, and `kept` with one that made another needless; `flags` how many captions have
+    each.
     """
 
     rows: int
@@ -152,6 +162,7 @@ class ChunkFooter:
     unanswered: int = 0
     had_captions: int | None = None
     kept: int = 0
+    flags: Mapping[str, int] | None = None
 
 
 _TAIL = 64 << 10  # bytes, where most footers fit
@@ -181,6 +192,7 @@ def read_footer(folder: Folder, name: str) -> ChunkFooter | None:
             chunk.get("unanswered", 0),
             chunk.get("had_captions"),
             chunk.get("kept", 0),
+            chunk.get("flags"),
         )
     except (OSError, ValueError, KeyError, TypeError):  # OSError: what Arrow finds wrong with the bytes
         return None

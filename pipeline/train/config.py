@@ -27,12 +27,14 @@ _HELD_OUT_SHARE, _HELD_OUT_MOST = 0.02, 1000
 class AdaptorSizes(Config):
     """An adaptor's sizes, but for the two that the frozen models decide."""
 
-    queries: int = Field(default=32, ge=1)
-    layers: int = Field(default=1, ge=1)
-    heads: int = Field(default=8, ge=1)
-    feedforward: int = Field(default=2048, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    input_scale: float = Field(default=1.0, gt=0, description="see maccap.config.AdaptorConfig")
+    queries: int = Field(default=32, ge=1, description="Q, vectors of the prefix")
+    layers: int = Field(default=1, ge=1, description="of the transformer decoder")
+    heads: int = Field(default=8, ge=1, description="of its attention")
+    feedforward: int = Field(default=2048, ge=1, description="its hidden size")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="in training")
+    input_scale: float = Field(
+        default=1.0, gt=0, description="1 as in the authors' code; sqrt(D) trains a small adaptor faster"
+    )
 
     def between(self, clip_dim: int, llm_dim: int) -> AdaptorConfig:
         return AdaptorConfig(clip_dim=clip_dim, llm_dim=llm_dim, **self.model_dump())
@@ -41,18 +43,18 @@ class AdaptorSizes(Config):
 class WorkerResources(Config):
     """What one training worker asks of Ray; the same is asked to encode captions before."""
 
-    num_cpus: float = Field(gt=0)
-    num_gpus: float = Field(default=0, ge=0)
-    torch_threads: int = Field(default=1, ge=1)
+    num_cpus: float = Field(gt=0, description="of Ray")
+    num_gpus: float = Field(default=0, ge=0, description="of Ray; fractions share one")
+    torch_threads: int = Field(default=1, ge=1, description="that compute")
 
 
 class TrainJobConfig(Config):
     """Settings of one run. `train.json` pins down those that decide what is learnt."""
 
-    training: TrainingConfig = TrainingConfig()
-    adaptor: AdaptorSizes = AdaptorSizes()
-    regions: RegionConfig = RegionConfig()
-    noise_variance: float = Field(default=0.016, ge=0)
+    training: TrainingConfig = Field(default=TrainingConfig(), description="steps, batch and optimiser")
+    adaptor: AdaptorSizes = Field(default=AdaptorSizes(), description="its sizes")
+    regions: RegionConfig = Field(default=RegionConfig(), description="what the adaptor reads of an image")
+    noise_variance: float = Field(default=0.016, ge=0, description="in each dimension; 0.016 fits D = 512")
     memory: MemoryConfig | None = Field(
         default=None, description="project images onto training captions (DeCap)"
     )
@@ -66,12 +68,12 @@ class TrainJobConfig(Config):
     epochs: float | None = Field(
         default=None, gt=0, description="passes over the training captions, in place of training.steps"
     )
-    captions: TextConfig = TextConfig()
+    captions: TextConfig = Field(default=TextConfig(), description="how caption files are read")
     held_out: float | None = Field(
         default=None,
         ge=0,
         description="captions set aside for evaluation, a fraction below 1 or a count; "
-        f"left out: {_HELD_OUT_SHARE:.0%}, at most {_HELD_OUT_MOST}",
+        f"default: {_HELD_OUT_SHARE:.0%}, at most {_HELD_OUT_MOST}",
     )
     evaluate_every: int = Field(default=500, ge=1, description="steps between evaluations")
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
@@ -80,20 +82,22 @@ class TrainJobConfig(Config):
     half: bool | None = Field(
         default=None, description="store the bundle's weights as float16; default: as --init stores them"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: a GPU where there is one"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="of the language model; auto: bfloat16 on a GPU, else float32"
     )
     threads: int | None = Field(
         default=None, ge=1, description="of torch, in each worker; default: fitted to the machine"
     )
-    workers: int | None = Field(default=None, ge=1, description="left out: one for each GPU, or one")
+    workers: int | None = Field(default=None, ge=1, description="default: one for each GPU, or one")
     worker: WorkerResources | None = Field(
         default=None, description="what each worker asks of Ray; default: fitted to the machine or cluster"
     )
     worker_failures: int = Field(default=3, ge=0, description="lost workers after which the run gives up")
     cache: str | None = Field(
-        default=None, description="folder or URL for text features; left out: $MACCAP_CACHE/features"
+        default=None, description="folder or URL for text features; default: $MACCAP_CACHE/features"
     )
 
     @field_validator("decoding", mode="before")

@@ -7,11 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from jobs.caption import main
 from jobs.cli import run_command
@@ -19,11 +23,14 @@ from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
+from pipeline.quality.flags import flags_of
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
 from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
+from pipeline.storage.errors import UserError
+from pipeline.verify import verify_run
 from tests.commands import ctrl_c, interrupted, maccap, run
 from tests.images import BAD_FILES, encoded, picture, write_shard, write_tar
 from tests.jobs.conftest import Command, Finished
@@ -320,6 +327,59 @@ def test_only_some_captions_of_none_are_refused(tmp_path: Path, command: Command
     done = run(command(tmp_path / "run", "--only-missing"))
     assert done.returncode == 2
     assert "go with existing_caption" in done.stderr
+
+
+def test_hashes_scores_and_flags_are_columns_that_a_resume_keeps_to(
+    tmp_path: Path, small_bundle: Path
+) -> None:
+    write_shard(tmp_path / "a.tar", 3)
+    source, output, model = str(tmp_path / "a.tar"), tmp_path / "run", str(small_bundle)
+    width = open_bundle(model).config.adaptor.clip_dim
+    head = tmp_path / "head.safetensors"
+    save_file({"weight": np.ones((1, width), np.float32), "bias": np.zeros(1, np.float32)}, head)
+    options = {"model": model, "chunk_rows": 2, "local": True, "hashes": True}
+    main(source, str(output), score_head=[f"sum={head}"], keep_features=True, **options)
+    rows = table_of(str(output)).to_pylist()
+    assert [len(row["sha256"]) for row in rows] == [64] * 3
+    assert len({row["phash"] for row in rows}) == 3
+    assert [row["flags"] for row in rows] == [flags_of(row["caption"]) for row in rows]
+    for row in rows:
+        assert dict(row["scores"]) == {"sum": pytest.approx(sum(map(float, row["global"])), abs=1e-4)}
+    flags = json.loads((output / "summary.json").read_text())["flags"]
+    assert flags == Counter(flag for row in rows for flag in row["flags"])
+    problems: list[str] = []
+    verify_run(str(output), True, problems.append, nullcontext)
+    assert problems == []
+
+    before = file_hashes(output)
+    next(output.glob("captions/*.00001.parquet")).unlink()
+    moved = head.rename(tmp_path / "moved.safetensors")
+    main(source, str(output), score_head=[f"sum={moved}"], keep_features=True, **options)
+    assert file_hashes(output) == before
+    with pytest.raises(UserError, match="stages: was decode, hashes, features, score_heads, candidates"):
+        main(source, str(output), keep_features=True, **options)
+    save_file({"weight": np.zeros((1, width), np.float32)}, moved)
+    with pytest.raises(UserError, match="score_head_fingerprints: was"):
+        main(source, str(output), score_head=[f"sum={moved}"], keep_features=True, **options)
+    save_file({"weight": np.zeros((1, width + 1), np.float32)}, moved)
+    with pytest.raises(UserError, match=f"for features {width + 1} wide, and those of .* are {width}"):
+        main(source, str(tmp_path / "other"), score_head=[f"sum={moved}"], **options)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(UserError, match="--score-head sum: give NAME=FILE"):
+        main(source, str(tmp_path / "other"), score_head=["sum"], **options)
+
+
+def test_a_run_that_was_begun_without_flags_resumes_without(tmp_path: Path, small_bundle: Path) -> None:
+    write_shard(tmp_path / "a.tar", 3)
+    source, output, model = str(tmp_path / "a.tar"), tmp_path / "run", str(small_bundle)
+    main(source, str(output), model=model, chunk_rows=2, local=True, flags=False)
+    assert "flags" not in json.loads((output / "summary.json").read_text())
+    before = file_hashes(output)
+    next(output.glob("captions/*.00001.parquet")).unlink()
+    main(source, str(output), model=model, chunk_rows=2, local=True)
+    assert file_hashes(output) == before
+    with pytest.raises(UserError, match=r"stages: was decode, features, candidates, rerank, now .*, flags"):
+        main(source, str(output), model=model, chunk_rows=2, local=True, flags=True)
 
 
 def test_a_prompt_is_recorded_and_no_prompt_leaves_no_trace(tmp_path: Path, small_bundle: Path) -> None:

@@ -36,6 +36,9 @@ def test_the_demo_shows_the_whole_product(tmp_path: Path, small_bundle: Path) ->
     assert "6 of 6 images captioned" in done.stdout
     assert "one of its references" in done.stdout
     assert f"6 images with their captions: {folder / 'contact_sheet.png'}" in done.stdout
+    page = folder / "run" / "report" / "index.html"
+    assert f"to open in a browser: {page}" in done.stdout
+    assert page.exists()
     with Image.open(folder / "contact_sheet.png") as sheet:
         assert min(sheet.size) > 100
     start_afresh(folder)

@@ -1,5 +1,6 @@
 """Images to captions through the public class, with every family of towers, from and to bundles."""
 
+import doctest
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 import maccap
+import maccap.captioner
 from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import write_bundle
 from maccap.captioner import Captioner
@@ -146,3 +148,9 @@ def test_questions_that_fit_no_images(
 ) -> None:
     with pytest.raises(ValueError, match="questions"):
         captioner.ask(photos[:2], questions)
+
+
+def test_the_examples_of_the_documentation() -> None:
+    ran = doctest.testmod(maccap.captioner, optionflags=doctest.ELLIPSIS)
+    assert ran.attempted > 0
+    assert ran.failed == 0

@@ -1,4 +1,4 @@
-"""Which of open_clip's CLIPs can be read: by config, by model, and as README says."""
+"""Which of open_clip's CLIPs can be read: by config, by model, and as docs/models.md says."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from maccap.image.preprocessing import PixelSpec, load_pixel_spec
 from maccap.image.supported_clip import check_supported, unsupported_tower
 from maccap.tower_config import UnsafeModelError, check_clip_config
 
-README = Path(__file__).parents[3] / "README.md"
+MODELS_PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 FAMILIES = {
     "`ViT-S` to `ViT-bigG` of OpenAI, LAION, DataComp, DFN, MetaCLIP": (
         r"ViT-(S|M|B|L|H|g|e|bigG)-\d+(-(?!CLIPA|SigLIP).*)?"
@@ -99,7 +99,7 @@ def _is_refused(name: str) -> bool:
     return unsupported_tower(_config(name)) is not None
 
 
-def test_readme_has_the_table() -> None:
+def test_the_documentation_has_the_table() -> None:
     rows = ["| CLIP | |", "|---|---|"]
     left = set(NAMES)
     for family, pattern in FAMILIES.items():
@@ -108,7 +108,7 @@ def test_readme_has_the_table() -> None:
         (verdict,) = {unsupported_tower(_config(name)) for name in names}
         rows.append(f"| {family} | {'works' if verdict is None else f'refused: {verdict}'} |")
     assert all(map(_is_refused, left))  # what a later open_clip adds
-    assert "\n".join(rows) in README.read_text(encoding="utf-8"), "\n" + "\n".join(rows)
+    assert "\n".join(rows) in MODELS_PAGE.read_text(encoding="utf-8"), "\n" + "\n".join(rows)
 
 
 def test_weights_of_another_activation_are_refused_before_they_are_downloaded(

@@ -1,9 +1,9 @@
 """Also for self_check.py: language-model families, tiny and random: each decodes what it reads, or is
 refused by name.
 
-README lists what this finds. A verdict of `right` is held against the model's own passes without a cache,
-for greedy, sampled and beam decoding: the self-check can neither let a wrong model through nor refuse a right
-one.
+docs/models.md lists what this finds. A verdict of `right` is held against the model's own passes without a
+cache, for greedy, sampled and beam decoding: the self-check can neither let a wrong model through nor refuse
+a right one.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.self_check import WrongDecodingError
 
-README = Path(__file__).parents[3] / "README.md"
+MODELS_PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 VOCAB, PAD, BOS, EOS = 48, 1, 2, 5
 STEPS, ROWS, PREFIX = 6, 3, 9
 
@@ -246,7 +246,7 @@ def test_half_precision_is_no_reason_to_refuse() -> None:
             FrozenLanguageModel(_model("RwkvForCausalLM", _RWKV).to(dtype), _tokenizer())
 
 
-def test_readme_names_them() -> None:
+def test_the_documentation_names_them() -> None:
     assert len(RIGHT) >= 25
-    readme = " ".join(README.read_text(encoding="utf-8").split())
-    assert f"right: {', '.join(RIGHT)}; refused: {', '.join(REFUSED)}." in readme
+    page = " ".join(MODELS_PAGE.read_text(encoding="utf-8").split())
+    assert f"right: {', '.join(RIGHT)}; refused: {', '.join(REFUSED)}." in page

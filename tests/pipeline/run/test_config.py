@@ -64,7 +64,7 @@ def test_decoding_that_is_no_mapping_is_refused_beside_options_too(tmp_path: Pat
         ),
         (
             "resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, decod: {num_cpus: 1}}",
-            ["unknown key `decod`", "known: read, decode, features, candidates, rerank, write"],
+            ["unknown key `decod`", "known: read, decode, features, candidates, rerank, flags, write"],
         ),
         (
             "resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, decode: {num_cpus: 1, actors: 2}, "
@@ -73,6 +73,8 @@ def test_decoding_that_is_no_mapping_is_refused_beside_options_too(tmp_path: Pat
         ),
         ("resources: {read: {num_cpus: 1}, write: {num_cpus: 1}, rerank: {num_cpu: 1}}", ["rerank.num_cpu"]),
         ("engine: vlm", ["no decoding engine 'vlm'", "transformers"]),
+        ("score_heads: {a/b: head.safetensors}", ["`score_heads`", "'a/b': give a name of letters"]),
+        ("score_heads: {safe: ''}", ["`score_heads`", "'safe': give a name of letters"]),
     ],
 )
 def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -85,6 +87,23 @@ def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, words: list[str
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.yaml cannot be read"):
         load_config(tmp_path / "gone.yaml", {})
+
+
+def test_flags_are_made_unless_a_run_was_begun_without() -> None:
+    config = load_config(None, {})
+    assert "flags" in config.requests
+    assert "flags" in config.resuming(["decode", "flags"]).requests
+    assert "flags" not in config.resuming(["decode"]).requests
+    assert "flags" in load_config(None, {"flags": True}).resuming(["decode"]).requests
+    assert "flags" not in load_config(None, {"flags": False}).requests
+
+
+def test_light_stages_that_settings_ask_for_need_not_be_named_among_resources(tmp_path: Path) -> None:
+    named = "".join(f"{name}: {{num_cpus: 1}}, " for name in ("decode", "features", "candidates", "rerank"))
+    path = _file(tmp_path, f"resources: {{{named}read: {{num_cpus: 1}}, write: {{num_cpus: 0.3}}}}")
+    resources = load_config(path, {"hashes": True}).resources
+    assert resources is not None
+    assert [resources.of(name).num_cpus for name in ("decode", "hashes", "flags")] == [1, 0.3, 0.3]
 
 
 def test_decoding_by_a_preset_s_name(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_run_json_comes_first_and_success_last(tmp_path: Path) -> None:
         ({"precision": "bfloat16"}, "precision: was float32, now bfloat16"),
         ({"candidate_batch": 8}, "candidate_batch: was"),
         ({"colour": "embedded"}, "colour: was ignored, now embedded"),
+        ({"score_head_fingerprints": {"safe": "ab"}}, "score_head_fingerprints: was {}, now {'safe': 'ab'}"),
     ],
 )
 def test_a_run_with_other_settings_is_refused_and_leaves_no_mark(

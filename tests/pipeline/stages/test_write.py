@@ -6,6 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.chunk import Chunk
+from pipeline.run.completed_chunks import WrittenChunks
+from pipeline.stages.registry import stages_of
+from pipeline.stages.steps import table_schema
 from pipeline.stages.write import RUN_KEY, CaptionWriter, ChunkFooter, WriteResult, read_footer
 from pipeline.storage.errors import CredentialsError, RunError
 from pipeline.storage.folder import Folder
@@ -52,6 +55,19 @@ def test_the_footer_tells_a_resume_what_it_needs(tmp_path: Path) -> None:
     chunk = _chunk()
     CaptionWriter(str(tmp_path), FACTS, CAPTION_SCHEMA)(chunk)
     assert read_footer(Folder(str(tmp_path)), chunk.file_name) == ChunkFooter(2, 1, True, range(2))
+
+
+def test_flags_are_counted_in_the_footer_and_over_files(tmp_path: Path) -> None:
+    schema = table_schema(stages_of(("caption",), {"flags"}))
+    rows = [{"flags": flags} for flags in (["cut"], ["short", "cut"], [], None)]
+    of_files = [[rows[0], rows[2]], [rows[1], rows[3]], []]
+    written = WrittenChunks()
+    for position, of_file in enumerate(of_files):
+        chunk = _chunk(position=position, samples=pa.Table.from_pylist(of_file, schema))
+        CaptionWriter(str(tmp_path), FACTS, schema)(chunk)
+        written.add("s", position, read_footer(Folder(str(tmp_path)), chunk.file_name))
+    assert written.flags == {"cut": 2, "short": 1}
+    assert read_footer(Folder(str(tmp_path)), chunk.file_name).flags == {}
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Names of files and tar members made of image ids, which may be anything: a name never leads out of the
+folder that it is written to.
+"""
+
+import re
+
+from pipeline.sources.unique import digest
+
+_LONGEST = 120  # bytes of UTF-8; a file name may have 255
+_ODD = re.compile(r"[^\w~#@=+,()\[\] -]")
+_EDGES = " "
+
+
+def safe_key(image_id: str) -> str:
+    """The id as the key of a WebDataset sample: a relative path, whose parts hold no dots, since a
+    key ends at its first dot.
+
+    >>> safe_key("photos/0001"), safe_key("../../etc/pass.wd")
+    ('photos/0001', 'etc/pass_wd')
+    """
+    parts = [part for part in re.split(r"[/\\]", image_id) if part.strip(". ")]
+    return "/".join(map(_safe, parts)) or _safe(image_id)
+
+
+def flat_name(image_id: str) -> str:
+    """The id as a file's name without folders or extension."""
+    return _short(safe_key(image_id).replace("/", "_"))
+
+
+def safe_path(shard: str) -> str:
+    """A shard's id, such as `b/scenes-000.tar`, as a relative path that keeps its dots."""
+    parts = [part.strip() for part in re.split(r"[/\\]", shard) if part.strip(". ")]
+    return "/".join(".".join(map(_safe, part.lstrip(".").split("."))) for part in parts) or "shard"
+
+
+def _safe(part: str) -> str:
+    return _short(_ODD.sub("_", part).strip(_EDGES) or "_")
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) <= _LONGEST:
+        return name
+    kept = name.encode()[: _LONGEST - 17].decode(errors="ignore")
+    return f"{kept}~{digest(name).hex()}"

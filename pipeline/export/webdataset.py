@@ -1,0 +1,72 @@
+"""WebDataset tars: of each image the file, its caption as `.txt`, and what is told of it as `.json`."""
+
+import io
+import tarfile
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from pipeline.export.format import Example, Format, Place, json_line
+from pipeline.export.options import ExportOptions
+from pipeline.export.run_table import RunTable
+from pipeline.export.safe_names import safe_key, safe_path
+from pipeline.sources.metadata import fields_of
+from pipeline.sources.unique import UniqueIds
+from pipeline.sources.webdataset import tar_stem
+from pipeline.storage.redact import printable
+
+
+class WebDataset(Format):
+    """Of a source of tars, a tar for each, under its name and with its keys: the two can be read side by
+    side, which is what captions alone are for. A dot in a key, which would end it, becomes `_`.
+    """
+
+    name = "webdataset"
+    about = "tars of image, .txt and .json; of a source of tars one for each, with its name and keys"
+    ending = "tar"
+    options = frozenset({"captions_only"})
+    per_file = 10_000
+
+    def __init__(self, options: ExportOptions, table: RunTable) -> None:
+        super().__init__(options, table)
+        self.with_images = not options.captions_only
+        self.shard_names = _names(table) if table.of_tars and options.per_file is None else None
+        self._prefixes = {
+            printable(shard.id): printable(shard.prefix or tar_stem(shard.id)) + "/"
+            for shard in table.shards.values()
+            if self.shard_names
+        }
+
+    def file_name(self, place: Place) -> str:
+        if place.shard is None:
+            return super().file_name(place)
+        return f"{place.split or 'train'}/{place.shard}.tar"
+
+    def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
+        keys = UniqueIds()
+        with tarfile.open(fileobj=file, mode="w|") as tar:
+            for example in examples:
+                key = keys.unique(safe_key(self._key(example)))
+                if example.image is not None:
+                    _add(tar, f"{key}.{example.extension}", example.image)
+                if example.caption is not None:
+                    _add(tar, f"{key}.txt", example.caption.encode())
+                record = {**example.record(), "metadata": fields_of(example.fields.get("metadata"))}
+                _add(tar, f"{key}.json", json_line(record))
+
+    def _key(self, example: Example) -> str:
+        """The image's id in its tar."""
+        return example.image_id.removeprefix(self._prefixes.get(str(example.fields["shard"]), ""))
+
+
+def _names(table: RunTable) -> dict[str, str]:
+    """Of the tars, by stem: as in the source, where no two share a name."""
+    names = UniqueIds()
+    return {
+        stem: names.unique(safe_path(tar_stem(printable(shard.id)))) for stem, shard in table.shards.items()
+    }
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))

@@ -1,0 +1,105 @@
+"""One file of an export, from the table's rows to what the format writes."""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+from pipeline.export.format import Example, Format
+from pipeline.export.parts import FileRows, Part
+from pipeline.export.run_table import CaptionFiles
+from pipeline.export.source_images import LostImages, with_images
+from pipeline.sources import shard_from_json
+from pipeline.sources.unique import digest
+from pipeline.storage.errors import RunError
+from pipeline.storage.folder import Folder, writing
+
+PARTS = ".parts"
+"""The folder in an export that is not finished, with a result for each file that is."""
+
+
+@dataclass
+class PartResult:
+    """What came of a part: examples written, images that are not there, and what the format notes."""
+
+    part: str
+    split: str | None
+    examples: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    first_lost: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "PartResult":
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class PartWriter:
+    """Writes parts to the folder or URL `output`. Small: it travels to the workers. `captions` of
+    each image, or all where it is None.
+    """
+
+    output: str
+    files: CaptionFiles
+    format: Format
+    captions: int | None
+    max_bytes: int
+
+    def __call__(self, part: Part) -> PartResult:
+        """Write a part, and then the result that says so. Raises UserError, RunError."""
+        result = PartResult(part.id, part.place.split)
+        lost = LostImages()
+        examples = self._counted(self._examples(part, lost), result)
+        result.notes = dict(self.format.write_part(examples, part.place, self.output))
+        result.lost, result.first_lost = dict(lost.counts), lost.first
+        with writing(self.output):
+            Folder(f"{self.output}/{PARTS}").write(f"{part.id}.json", result.to_json().encode())
+        return result
+
+    def _examples(self, part: Part, lost: LostImages) -> Iterator[Example]:
+        columns = {*self.format.columns, "image_id", "shard", "original_caption"}
+        columns |= {"candidates"} if self.captions != 1 else set()
+        for stem, group in groupby(part.files, lambda file: file.stem):
+            files = list(group)
+            rows = (row for file in files for row in self._rows(file, columns))
+            if not self.format.with_images:
+                yield from (self._example(row, None) for row in rows)
+                continue
+            shard = shard_from_json(part.shards[stem]) if stem in part.shards else None
+            ids = {digest(row["image_id"]) for file in files for row in self._rows(file, {"image_id"})}
+            for row, image in with_images(rows, shard, ids, self.max_bytes, lost):
+                yield self._example(row, image)
+
+    def _rows(self, file: FileRows, columns: Collection[str]) -> Iterator[dict[str, Any]]:
+        table = self.files.read(file.name, columns)
+        if len(table) != file.of:
+            raise RunError(
+                f"{self.files.url}/{file.name} was written anew meanwhile. Export into a new OUTPUT."
+            )
+        yield from table.take(file.rows()).to_pylist()
+
+    def _example(self, row: dict[str, Any], image: bytes | None) -> Example:
+        captions = best_captions(row, self.captions) if self.captions != 1 else []
+        if "caption" in row and row["caption"] is None:  # the run left the image its own
+            row["caption"] = row.get("original_caption")
+        kept = set(self.format.columns)
+        return Example({name: value for name, value in row.items() if name in kept}, captions, image)
+
+    @staticmethod
+    def _counted(examples: Iterator[Example], result: PartResult) -> Iterator[Example]:
+        for example in examples:
+            result.examples += 1
+            yield example
+
+
+def best_captions(row: dict[str, Any], most: int | None) -> list[str]:
+    """The row's caption and the other candidates from the best on, each once; at most so many."""
+    candidates = sorted(row.get("candidates") or (), key=lambda one: -(one["clip_score"] or 0.0))
+    first = row.get("caption") or row.get("original_caption")
+    texts = dict.fromkeys(text for text in (first, *(one["text"] for one in candidates)) if text)
+    return list(texts)[:most]
