@@ -1,6 +1,6 @@
 """One pass over a run's table: what is counted of all rows, and which of them the page shows.
 
-A file is in memory at a time, and of a row nothing but a hash of its caption.
+A file is in memory at a time, and of a row nothing but hashes of its caption and image.
 """
 
 from collections import Counter
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.chunk import parse_file_name
 from pipeline.quality.duplicates import Copies, DuplicateTotals
 from pipeline.quality.flags import flags_of
+from pipeline.quality.images import ImageCopies
 from pipeline.report.answer_counts import AnswerCounts
 from pipeline.report.error_kinds import ErrorKinds
 from pipeline.report.histogram import Histogram
@@ -35,7 +36,7 @@ ERRORS_SHOWN = 24
 
 _COLUMNS = (
     *("image_id", "caption", "clip_score", "candidates", "error", "flags", "answers"),
-    *("original_caption", "original_clip_score"),
+    *("original_caption", "original_clip_score", "sha256", "phash"),
 )
 
 
@@ -61,6 +62,7 @@ class Numbers:
     flags: Counter[str] = field(default_factory=Counter)
     flagged: int = 0
     copies: Copies = field(default_factory=Copies)
+    image_copies: ImageCopies = field(default_factory=ImageCopies)
     error_kinds: ErrorKinds = field(default_factory=ErrorKinds)
     answers: AnswerCounts = field(default_factory=AnswerCounts)
 
@@ -94,6 +96,9 @@ class Numbers:
         self.error_kinds.add(zip(failed, errors.drop_null().to_pylist(), strict=True))
         if "caption" in table.column_names:
             self._add_captions(table, number)
+        if "phash" in table.column_names:
+            columns = (table[name].to_pylist() for name in ("sha256", "phash", "image_id"))
+            self.image_copies.add(*columns)
         if "answers" in table.column_names:
             pairs = pc.list_flatten(_column(table, "answers")).to_pylist()
             self.answers.add((pair["question"], pair["answer"]) for pair in pairs)

@@ -35,6 +35,8 @@ def sections(
     if "caption" in numbers.columns:
         yield from _section("captions", "Captions", "", _captions(numbers))
         yield from _section("quality", "Flags and copies", "", _quality(numbers))
+    if "phash" in numbers.columns:
+        yield from _section("images_again", "Duplicate images", "", _image_copies(numbers))
     yield from _section("errors", "Errors", "", _errors(numbers))
     yield from _section("extremes", "Most and least certain", "Of all rows.", _extremes(numbers, rows))
     yield from _section("answers", "Answers", "", _answers(numbers))
@@ -138,6 +140,22 @@ def _quality(numbers: Numbers) -> Iterator[Block]:
         f"({percent(totals.near, totals.rows)}) but for case, punctuation, articles and the order of words.",
         ("caption", "images", "of all"),
         [(_cut(group.example or "…"), group.count, percent(group.count, totals.rows)) for group in groups],
+    )
+
+
+def _image_copies(numbers: Numbers) -> Iterator[Block]:
+    copies = numbers.image_copies
+    totals, crowded = copies.totals(), copies.crowded
+    yield Table(
+        "Images that are there more than once",
+        f"{totals.exact:,} images repeat an earlier one to the byte, and {totals.near:,} "
+        f"({percent(totals.near, totals.rows)}) to the eye: at most 3 bits of their perceptual hashes differ."
+        + (f" {crowded:,} hashes were compared with some of their like alone." if crowded else ""),
+        ("one of them", "images", "of all"),
+        [
+            (_cut(group.example or "…"), group.count, percent(group.count, totals.rows))
+            for group in copies.largest(_GROUPS)
+        ],
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 from maccap.config import AskConfig
 from pipeline.report.chosen_rows import places_shown, read_rows
 from pipeline.report.gallery import gallery_json
-from pipeline.report.numbers import read_numbers
+from pipeline.report.numbers import Numbers, read_numbers
+from pipeline.report.sections import sections
 from pipeline.storage.errors import UserError
 from pipeline.storage.folder import Folder
 from tests.pipeline.report.made_runs import captioned, write_run
@@ -131,3 +132,15 @@ def test_the_gallery_is_json_and_bounded(source: Path, tmp_path: Path) -> None:
     assert "score" not in row
     assert row["random"] is True
     assert len(json.dumps(row)) < 12_000
+
+
+def test_images_that_are_there_more_than_once() -> None:
+    numbers = Numbers(images=4)
+    hashes = ["00ff00ff00ff00ff", "00ff00ff00ff00fe", "00ff00ff00ff00ff", "1234567812345678", None]
+    files = ["a", "b", "a", "c", None]
+    columns = {"image_id": list("01234"), "error": [None] * 4 + ["empty file"]}
+    numbers.add("0.parquet", pa.table({**columns, "sha256": files, "phash": hashes}))
+    (told,) = (one for one in sections(numbers, None, {}) if one.id == "images_again")
+    (table,) = told.blocks
+    assert table.about.startswith("1 images repeat an earlier one to the byte, and 2 (50 %) to the eye")
+    assert table.rows == [("1", 3, "75 %")]
