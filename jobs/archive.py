@@ -12,6 +12,7 @@ from jobs.output import answer, say
 
 if TYPE_CHECKING:
     from pipeline.caption import Summary
+    from pipeline.execution.budget import Budget
 
 Source = Annotated[
     str,
@@ -64,6 +65,32 @@ ImageColumn = Annotated[
 ]
 Local = Annotated[
     bool, typer.Option("--local", help="In this process, without Ray: for few images, and where Ray is not.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything, print the settings and what would be done first, write nothing."
+    ),
+]
+StopAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Stop once so long has passed, such as 90s, 30m, 2h or 1d, after the file that is written then.",
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DOLLARS",
+        help="Stop likewise once this command has cost so much, at the price of an hour that is given.",
+    ),
+]
+GpuHourPrice = Annotated[
+    float | None, typer.Option(metavar="DOLLARS", help="What each GPU of the cluster costs per hour.")
+]
+HourPrice = Annotated[
+    float | None, typer.Option(metavar="DOLLARS", help="What each machine of the cluster costs per hour.")
 ]
 KeepFeatures = Annotated[
     bool,
@@ -131,6 +158,16 @@ class RunOptions:
     shards: str | None
     partition: str | None
     local: bool
+    dry_run: bool = False
+
+
+def budget_of(
+    stop_after: str | None, max_cost: float | None, gpu_hour_price: float | None, hour_price: float | None
+) -> "Budget":
+    """Of the options of these names, from now on. Raises UserError."""
+    from pipeline.execution.budget import Budget, Prices
+
+    return Budget(stop_after, max_cost, Prices(gpu_hour_price, hour_price))
 
 
 def named_files(score_heads: list[str] | None) -> dict[str, str] | None:
@@ -146,8 +183,8 @@ def named_files(score_heads: list[str] | None) -> dict[str, str] | None:
     return named or None
 
 
-def run_archive(options: RunOptions, overrides: dict[str, Any]) -> None:
-    """Caption or ask, as config and `overrides` say, and tell what came of it."""
+def run_archive(options: RunOptions, overrides: dict[str, Any], budget: "Budget | None" = None) -> None:
+    """Caption or ask, as config and `overrides` say, within `budget`, and tell what came of it."""
     from pipeline.run.config import load_config
 
     settings = load_config(options.config, overrides)
@@ -159,17 +196,37 @@ def run_archive(options: RunOptions, overrides: dict[str, Any]) -> None:
     if options.local:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
     selection = Selection.parse(options.shards, options.partition)
-    try:
-        summary = caption_archive(
+    model = options.model or str(built_in_bundle_path())
+    if options.dry_run:
+        from pipeline.plan.dry_run import dry_run
+
+        found = dry_run(
             options.source,
             options.output,
-            options.model or str(built_in_bundle_path()),
+            model,
             settings,
             options.retry_errors,
             selection,
             options.accept_changed,
             say,
             options.local,
+            budget,
+        )
+        answer(found.as_yaml(), end="")
+        answer(found.model_dump_json())
+        return
+    try:
+        summary = caption_archive(
+            options.source,
+            options.output,
+            model,
+            settings,
+            options.retry_errors,
+            selection,
+            options.accept_changed,
+            say,
+            options.local,
+            budget,
         )
     except KeyboardInterrupt:
         kept = f"stopped. What is written in {options.output} stays; the same command resumes."
@@ -180,6 +237,14 @@ def run_archive(options: RunOptions, overrides: dict[str, Any]) -> None:
 
 
 def _told(summary: "Summary") -> Iterator[str]:
+    if summary.stopped:
+        rows_left = "" if summary.rows_left is None else f"about {summary.rows_left:,} rows "
+        yield f"stopped: {summary.stopped}. {summary.rows:,} rows are in {summary.captions}"
+        yield (
+            f"left: {rows_left}in {summary.shards_left:,} of {summary.shards:,} shards. "
+            "The same command resumes"
+        )
+        return
     captioned = "" if summary.captioned is None else f"{summary.captioned:,} captioned, "
     yield f"{summary.rows:,} rows in {summary.captions}: {captioned}{summary.errors:,} errors"
     if summary.had_captions is not None:
@@ -194,7 +259,7 @@ def _told(summary: "Summary") -> Iterator[str]:
     if summary.unasked and summary.unasked.questions:
         yield (
             f"{summary.unasked.questions:,} questions are about {summary.unasked.images:,} images that are "
-            f"not here, for instance {', '.join(summary.unasked.first[:3])}"
+            f"not here, for instance {', '.join(summary.unasked.first_images[:3])}"
         )
     if summary.errors:
         yield (

@@ -65,8 +65,14 @@ def main(
     image_root: archive.ImageRoot = None,
     image_column: archive.ImageColumn = None,
     local: archive.Local = False,
+    dry_run: archive.DryRun = False,
+    stop_after: archive.StopAfter = None,
+    max_cost: archive.MaxCost = None,
+    gpu_hour_price: archive.GpuHourPrice = None,
+    hour_price: archive.HourPrice = None,
 ) -> None:
     """Put questions to every image of an archive. The same command again resumes."""
+    budget = archive.budget_of(stop_after, max_cost, gpu_hour_price, hour_price)
     overrides = {
         "tasks": ("caption", "ask") if caption else ("ask",),
         "questions": question or None,
@@ -83,9 +89,9 @@ def main(
         "image_column": image_column,
     }
     options = archive.RunOptions(
-        source, output, model, config, retry_errors, accept_changed, shards, partition, local
+        source, output, model, config, retry_errors, accept_changed, shards, partition, local, dry_run
     )
-    archive.run_archive(options, overrides)
+    archive.run_archive(options, overrides, budget)
 
 
 def _allowed(answers: list[str] | None, file: Path | None) -> list[str] | None:

@@ -31,8 +31,14 @@ def main(
     image_root: archive.ImageRoot = None,
     image_column: archive.ImageColumn = None,
     local: archive.Local = False,
+    dry_run: archive.DryRun = False,
+    stop_after: archive.StopAfter = None,
+    max_cost: archive.MaxCost = None,
+    gpu_hour_price: archive.GpuHourPrice = None,
+    hour_price: archive.HourPrice = None,
 ) -> None:
     """Caption an image archive into a folder of Parquet tables. The same command again resumes."""
+    budget = archive.budget_of(stop_after, max_cost, gpu_hour_price, hour_price)
     overrides = {
         "seed": seed,
         "chunk_rows": chunk_rows,
@@ -50,9 +56,9 @@ def main(
         "only_below": only_below,
     }
     options = archive.RunOptions(
-        source, output, model, config, retry_errors, accept_changed, shards, partition, local
+        source, output, model, config, retry_errors, accept_changed, shards, partition, local, dry_run
     )
-    archive.run_archive(options, overrides)
+    archive.run_archive(options, overrides, budget)
 
 
 if __name__ == "__main__":

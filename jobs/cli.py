@@ -18,6 +18,7 @@ from jobs.output import stdout_kept
 COMMANDS = {
     "caption": "jobs.caption",
     "ask": "jobs.ask",
+    "plan": "jobs.plan",
     "verify": "jobs.verify",
     "explain": "jobs.explain",
     "train": "jobs.train",

@@ -96,7 +96,7 @@ def main(
     """
     from jobs.extras import require
     from pipeline.export.export import export_run, told
-    from pipeline.export.options import ExportOptions, parse_captions, parse_split
+    from pipeline.export.options import ExportOptions, checked_below, parse_captions, parse_split
 
     if where is not None:
         require("duckdb", "--where")
@@ -109,7 +109,7 @@ def main(
         captions_only=captions_only,
         columns=columns,
         images=images,
-        below=below,
+        below=checked_below(below),
     )
     try:
         summary = export_run(run, output, options, say, local)

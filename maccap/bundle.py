@@ -239,7 +239,7 @@ def _local_copy(url: str) -> tuple[Path, bool]:
     files = {} if not fs.exists(f"{path}/{_CONFIG}") else fs.find(path, detail=True)
     if not files:
         raise FileNotFoundError(
-            f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
+            f"{url} holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
         )
     relative = {name: name.removeprefix(path).lstrip("/") for name in files}
     relative = {name: inside for name, inside in relative.items() if not is_hidden(inside)}
@@ -271,7 +271,7 @@ def _local_copy(url: str) -> tuple[Path, bool]:
 def _read_config(path: Path, url: str) -> BundleConfig:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{url} holds no {_CONFIG}; a bundle is a folder that `save_pretrained` wrote"
+            f"{url} holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
         )
     document = read_json(path)
     try:

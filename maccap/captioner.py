@@ -85,8 +85,9 @@ class Captioner:
         An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
         gets the same caption in any company, and with the same id and seed in the pipeline. Raises ValueError
-        where `ids` and `images` differ in number, and Pillow's errors for a file that is not an image.
+        where `ids` and `images` differ in number, and for a file that is no whole image.
         """
+        _check_images(images, ids)
         begins = PromptConfig(text=prompt) if isinstance(prompt, str) else prompt
         captions: list[Caption] = []
         for seen in self._seen(images, ids, batch_images):
@@ -110,8 +111,8 @@ class Captioner:
         """The answers to each image's questions, in order: the same `questions` for every image, or a list of
         them for each. `asking` is the paper's zero-shot VQA by default.
 
-        Images, ids and seed are as for `caption`. Raises ValueError where the numbers of `images`, `ids` and
-        lists of `questions` differ.
+        Images, ids and seed are as for `caption`. Raises as it does, and ValueError where the numbers of
+        `images` and lists of `questions` differ.
 
         >>> from maccap import Captioner
         >>> from maccap.config import AskConfig
@@ -122,6 +123,7 @@ class Captioner:
         >>> answers[0].text in ("yes", "no")
         True
         """
+        _check_images(images, ids)
         of_each = _of_each(questions, len(images))
         answerer, answers = Answerer(self.sampler), list[list[Answer]]()
         for start, seen in zip(
@@ -134,8 +136,6 @@ class Captioner:
     def _seen(
         self, images: Sequence[ImageLike], ids: Sequence[str] | None, batch_images: int
     ) -> Iterator["_Seen"]:
-        if ids is not None and len(ids) != len(images):
-            raise ValueError(f"{len(images)} images, but {len(ids)} ids")
         for start in range(0, len(images), batch_images):
             pixels = np.stack([self._pixels(image) for image in images[start : start + batch_images]])
             # in half precision, as they travel between the pipeline's stages
@@ -149,8 +149,13 @@ class Captioner:
         spec = self.features.clip.pixels
         if isinstance(image, Image.Image):
             return resize_and_crop(as_seen(image), spec)
-        with Image.open(image) as opened:
-            return resize_and_crop(as_seen(opened), spec)
+        try:
+            with Image.open(image) as opened:
+                return resize_and_crop(as_seen(opened), spec)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises of a damaged file
+            raise ValueError(f"image {image} cannot be read: {error}") from error
 
 
 class _Seen(NamedTuple):
@@ -168,6 +173,13 @@ def _best_of(drawn: Sequence[Candidate], scores: Sequence[float]) -> Caption:
     ]
     winner = candidates[best(scores)]
     return Caption(winner.text, winner.clip_score, candidates)
+
+
+def _check_images(images: Sequence[ImageLike], ids: Sequence[str] | None) -> None:
+    if isinstance(images, ImageLike):
+        raise ValueError("images must be a list; of one image, [image]")
+    if ids is not None and len(ids) != len(images):
+        raise ValueError(f"{len(images)} images, but {len(ids)} ids")
 
 
 def _of_each(questions: Sequence[str] | Sequence[Sequence[str]], images: int) -> list[list[str]]:

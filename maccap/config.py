@@ -167,6 +167,11 @@ class AskConfig(Config):
     """How an image is asked (paper: zero-shot VQA)."""
 
     template: str = Field(default=QUESTION, description="the prompt; {question} stands for the question")
+    capitalise: bool = Field(
+        default=True,
+        description="begin each question with a capital, as those of VQA's data sets do: small language "
+        "models answer others badly",
+    )
     decoding: AnswerDecoding = Field(default=AnswerDecoding(), description="of answers")
     keep: Literal["vote", "likeliest"] = Field(
         default="vote",
@@ -188,7 +193,10 @@ class AskConfig(Config):
 
     def prompt(self, question: str) -> str:
         """The text that follows the prefix."""
-        return self.template.replace("{question}", " ".join(question.split()))
+        asked = " ".join(question.split())
+        if self.capitalise:
+            asked = asked[:1].upper() + asked[1:]
+        return self.template.replace("{question}", asked)
 
     def before_answer(self) -> str:
         """The end of every prompt."""

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -11,13 +13,14 @@ from maccap.bundle import Bundle
 from maccap.config import Config
 from maccap.text.engines import find_engine
 from pipeline.chunk import shard_file_stem
+from pipeline.execution.budget import Budget, Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.questions.store import QuestionStore
 from pipeline.questions.survey import Survey
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
-from pipeline.run.pinned_plan import compared, in_planned_order
+from pipeline.run.pinned_plan import PlanChanges, compared, in_planned_order
 from pipeline.run.progress import Progress, shown
 from pipeline.run.question_store import (
     UnaskedQuestions,
@@ -30,7 +33,7 @@ from pipeline.run.selection import ALL, Selection, first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source
 from pipeline.stages.score_heads import fingerprints_of
 from pipeline.stages.stage import Task
-from pipeline.stages.torch_runtime import Precision, chosen_precision
+from pipeline.stages.torch_runtime import Computes, Precision, chosen_precision
 from pipeline.stages.write import WriteResult
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
@@ -52,7 +55,9 @@ def _promise(engine: str, precision: Precision) -> str:
 
 
 class Summary(Config):
-    """What a finished run says of itself; `summary.json` and the command's last line."""
+    """What a finished run says of itself; `summary.json` and the command's last line. A command that a limit
+    `stopped` says it on that line alone, with what it left.
+    """
 
     output: str
     captions: str
@@ -71,32 +76,45 @@ class Summary(Config):
     images_per_second: float
     left_out: dict[str, int] = Field(default_factory=dict)
     decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
+    stopped: str | None = None  # by which limit
+    shards_left: int | None = None
+    rows_left: int | None = None  # as far as is known
 
     @model_serializer(mode="wrap")
     def _of_its_tasks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in dump(self).items() if value is not None}
 
 
-def caption_archive(
+M = TypeVar("M", bound=Computes)
+
+
+@dataclass(frozen=True)
+class PreparedRun(Generic[M]):
+    """A run that is checked, and of which nothing is written yet. `pinned` are the shards that an earlier
+    command planned it on, None for a new run; `found` is its file of questions.
+    """
+
+    source: str
+    folder: RunFolder
+    config: CaptionJobConfig
+    plan: SourcePlan
+    pinned: list[Shard] | None
+    found: Survey | None
+    stages: CaptionStages
+    machine: M
+
+
+def prepare_run(
     source: str,
     output: str,
     model: str,
     config: CaptionJobConfig,
-    retry_errors: bool = False,
-    selection: Selection = ALL,
-    accept_changed: bool = False,
+    machine_for: Callable[[CaptionJobConfig], M],
     say: Callable[[str], object] = lambda line: None,
-    local: bool = False,
-) -> Summary:
-    """Caption every image of `source`, or of what `selection` says of it, into `output`, or ask it questions,
-    as the config's tasks say: on the Ray this process is connected to, or a new local one, or in this process
-    (`local`). `say` is told what SOURCE is taken for.
-
-    Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
-    not what that run was planned on. Raises UserError for what the user can put right and RunError where the
-    run broke; either way, what is written stays.
+) -> PreparedRun[M]:
+    """List SOURCE, open the model, and hold both against what is in OUTPUT. Raises UserError for what a run
+    would be refused for; writes nothing.
     """
-    start = time.monotonic()
     source, output = absolute(source), absolute(output).rstrip("/")
     if source.rstrip("/") == output:
         raise UserError(f"OUTPUT {redacted(output)} is SOURCE itself. Choose a new folder for the captions.")
@@ -113,21 +131,52 @@ def caption_archive(
         _check_features(source, bundle, config)
     if pinned is None:
         check_shards(plan.shards)
-    machine = _machine(config, local)
+    machine = machine_for(config)
     precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
     found = survey_questions(folder, config, recorded, plan.shards, say)
     facts = run_facts(source, plan, model, bundle, config, precision, found)
     folder.check(facts)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns)
-    stages.steps()  # one that lacks a column is refused before anything is written
+    stages.steps()  # one that lacks a column is refused
+    return PreparedRun(source, folder, config, plan, pinned, found, stages, machine)
+
+
+def caption_archive(
+    source: str,
+    output: str,
+    model: str,
+    config: CaptionJobConfig,
+    retry_errors: bool = False,
+    selection: Selection = ALL,
+    accept_changed: bool = False,
+    say: Callable[[str], object] = lambda line: None,
+    local: bool = False,
+    budget: Budget | None = None,
+) -> Summary:
+    """Caption every image of `source`, or of what `selection` says of it, into `output`, or ask it questions,
+    as the config's tasks say: on the Ray this process is connected to, or a new local one, or in this process
+    (`local`). `say` is told what SOURCE is taken for.
+
+    Continues where an earlier run with the same arguments stopped; with `accept_changed` also where SOURCE is
+    not what that run was planned on. Ends early, with a summary that says so, after the chunk with which
+    `budget` is spent. Raises UserError for what the user can put right and RunError where the run broke;
+    either way, what is written stays.
+    """
+    start = time.monotonic()
+    budget = budget or Budget()
+    run = prepare_run(source, output, model, config, partial(_machine, local=local), say)
+    folder, config, plan, pinned = run.folder, run.config, run.plan, run.pinned
+    output, facts, stages, machine = run.stages.output, run.stages.facts, run.stages, run.machine
+    budget.check(machine)
+    planned, changes = as_planned(run, accept_changed, retry_errors)
     if pinned is None:
-        selection.of(plan.shards)  # one that selects none is refused before anything is written
+        selection.of(planned)  # one that selects none is refused before anything is written
         folder.begin(facts)
-        planned = folder.pin(plan.shards)
-    else:
-        planned = _as_planned(folder, pinned, plan.shards, accept_changed, retry_errors, say)
-    store = prepare_store(folder, config, found, say)
-    whole = _within_limit(planned, config, folder)
+        planned = folder.pin(planned)
+    elif changes:
+        _accept(folder, pinned, planned, changes, say)
+    store = prepare_store(folder, config, run.found, say)
+    whole = within_limit(planned, config, folder)
     shards = selection.of(whole)
     stems = None if selection.is_all else {shard_file_stem(shard.id) for shard in shards}
     kept = folder.written(stems)
@@ -156,8 +205,9 @@ def caption_archive(
     )
     if work:
         with shown(progress):
-            for result in machine.caption(stages, work, progress.note_read):
-                progress.add(result)
+            limit = _caption(machine, stages, work, progress, budget)
+        if limit:
+            return _stopped(output, limit, progress, time.monotonic() - start, plan.left_out)
     written = folder.remove_beyond_the_end(stems)
     seconds = time.monotonic() - start
     summary = _summary(output, shards, written, progress, seconds, plan.left_out, config.tasks)
@@ -170,12 +220,34 @@ class CaptionMachine(Protocol):
     @property
     def has_gpu(self) -> bool: ...
 
+    @property
+    def size(self) -> Size: ...
+
     def caption(
         self, stages: CaptionStages, work: Sequence[ShardWork], note_read: Callable[[int], object]
     ) -> Iterator[WriteResult]:
         """Caption and write; yields each chunk's result as its file appears, and tells `note_read` now and
         then how many rows were read. Raises RunError.
         """
+
+
+def _caption(
+    machine: CaptionMachine,
+    stages: CaptionStages,
+    work: Sequence[ShardWork],
+    progress: Progress,
+    budget: Budget,
+) -> str | None:
+    """Caption and write `work`. Returns the limit of `budget` that was reached before all of it was done."""
+    if limit := budget.spent(machine):
+        return limit
+    for result in machine.caption(stages, work, progress.note_read):
+        progress.add(result)
+        all_done = progress.shards_done == progress.shards
+        all_done = all_done and progress.chunks == progress.chunks_of_done_shards
+        if not all_done and (limit := budget.spent(machine)):
+            return limit  # what is under way is given up: a file is there whole or not at all
+    return None
 
 
 def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
@@ -188,32 +260,39 @@ def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
     return CaptionOnRay(config.resources, config.stages())
 
 
-def _as_planned(
-    folder: RunFolder,
-    pinned: list[Shard],
-    now: list[Shard],
-    accept_changed: bool,
-    retry_errors: bool,
-    say: Callable[[str], object],
-) -> list[Shard]:
-    """The shards of SOURCE as the run was planned on them, or is planned on them from now on. Raises
-    UserError for changes that are not accepted.
+def as_planned(
+    run: PreparedRun[Any], accept_changed: bool, retry_errors: bool
+) -> tuple[list[Shard], PlanChanges]:
+    """The shards of SOURCE as the run was planned on them, or is planned on them from now on, and what is not
+    as it was. Raises UserError for changes that are not accepted.
     """
-    shards, changes = compared(pinned, now)
+    if run.pinned is None:
+        return run.plan.shards, PlanChanges()
+    shards, changes = compared(run.pinned, run.plan.shards)
     if not changes:
-        return in_planned_order(pinned, shards)
+        return in_planned_order(run.pinned, shards), changes
     only_appeared = not (changes.added or changes.changed or changes.removed)
     if not accept_changed and not (retry_errors and only_appeared):
-        raise UserError(changed_source(folder.top.url, changes))
+        raise UserError(changed_source(run.folder.top.url, changes))
+    return shards, changes
+
+
+def _accept(
+    folder: RunFolder,
+    pinned: list[Shard],
+    shards: list[Shard],
+    changes: PlanChanges,
+    say: Callable[[str], object],
+) -> None:
     for line in changes.lines():
         say(f"accepted: {line}")
     if changes.removed:
         say(f"captions of what is gone are put aside in {redacted(folder.removed.url)}")
     folder.accept(pinned, shards, changes)
-    return shards
 
 
-def _within_limit(shards: list[Shard], config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
+def within_limit(shards: list[Shard], config: CaptionJobConfig, folder: RunFolder) -> list[Shard]:
+    """Those that hold the images that the config's limit leaves, of which some may have to be counted."""
     if config.limit is None:
         return shards
     kept = folder.written()
@@ -346,6 +425,28 @@ def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
     summary = folder.finished_summary(Summary)
     here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
     return summary.model_copy(update=here) if summary else None
+
+
+def _stopped(
+    output: str, limit: str, progress: Progress, seconds: float, left_out: dict[str, int]
+) -> Summary:
+    """From the results alone: a listing of the files would take more of what is spent."""
+    expected = progress.rows_expected
+    return Summary(
+        output=redacted(output),
+        captions=redacted(f"{output}/{CAPTIONS}"),
+        shards=progress.shards,
+        chunks=progress.chunks,
+        rows=progress.rows,
+        errors=progress.errors,
+        new_rows=progress.rows - progress.written_before,
+        seconds=round(seconds, 2),
+        images_per_second=round(progress.images_per_second, 2),
+        left_out=left_out,
+        stopped=limit,
+        shards_left=progress.shards - progress.shards_done,
+        rows_left=None if expected is None else max(0, expected - progress.rows),
+    )
 
 
 def _summary(

@@ -95,13 +95,13 @@ def _gap(gap: GapFinding, images: int) -> Iterator[Verdict]:
         whole = "does not hold"
     elif {*outcomes} <= {"holds", "cannot be told"}:
         whole = "holds" if {*outcomes} == {"holds"} else "cannot be told"
-    ratio = gap.training_variance / gap.noise_variance if gap.noise_variance else float("inf")
+    times = f", {gap.training_variance / gap.noise_variance:.2g} times as much" if gap.noise_variance else ""
     yield Verdict(
         statement="Image less text is nearly a Gaussian with a small standard deviation and a nonzero mean",
         outcome=whole,
         why="The variance of noise that the differences suggest, the mean of their variances by dimension, "
-        f"is {gap.noise_variance:.2g}. The model was trained with {gap.training_variance:.2g}, "
-        f"{ratio:.2g} times as much. Noise without a mean that is to reach as far as the differences do, "
+        f"is {gap.noise_variance:.2g}. The model was trained with {gap.training_variance:.2g}"
+        f"{times}. Noise without a mean that is to reach as far as the differences do, "
         f"their mean included, needs {gap.noise_variance_about_zero:.2g}.",
     )
     yield from parts

@@ -8,7 +8,8 @@ from pipeline.evaluate.scenes import scenes_table
 from pipeline.storage.redact import shown
 
 _COUNTS = ("vocabulary",)
-_WIDTH = 26
+_NARROWEST = 26  # of the names, in characters
+_FEW = 30  # images of which an interval says little
 
 
 def join_lines(run: str, joined: Joined) -> Iterator[str]:
@@ -50,21 +51,22 @@ def _scores(runs: Sequence[RunResult]) -> Iterator[str]:
     letters = _letters(runs)
     heads = [f"{letter or 'score':>8}{'95 % interval':>22}" for letter in letters]
     heads += [f"{letter + ' - ' + letters[0]:>9}{'95 % interval':>22}" for letter in letters[1:]]
-    yield f"{'':{_WIDTH}}{''.join(heads)}"
+    width = max([_NARROWEST, *(len(name) + 2 for name in names)])
+    yield f"{'':{width}}{''.join(heads)}"
     for name in names:
         cells = [_cell(name, run.scores.get(name), 8) for run in runs]
         cells += [_cell(name, (run.difference or {}).get(name), 9, signed=True) for run in runs[1:]]
-        yield f"{name:{_WIDTH}}{''.join(cells)}".rstrip()
+        yield f"{name:{width}}{''.join(cells)}".rstrip()
 
 
 def _groups(run: RunResult) -> Iterator[str]:
     """A column for each group."""
-    yield f"{shown(run.run):{_WIDTH}}" + "".join(f"{name:>16}" for name in run.groups)
-    yield f"{'images':{_WIDTH}}" + "".join(f"{group.images:>16,}" for group in run.groups.values())
+    yield f"{shown(run.run):{_NARROWEST}}" + "".join(f"{name:>16}" for name in run.groups)
+    yield f"{'images':{_NARROWEST}}" + "".join(f"{group.images:>16,}" for group in run.groups.values())
     for name in dict.fromkeys(name for group in run.groups.values() for name in group.scores):
         found = (group.scores.get(name) for group in run.groups.values())
         values = (None if score is None else score.value for score in found)
-        yield f"{name:{_WIDTH}}" + "".join(f"{_number(name, value):>16}" for value in values)
+        yield f"{name:{_NARROWEST}}" + "".join(f"{_number(name, value):>16}" for value in values)
 
 
 def _remarks(runs: Sequence[RunResult], evaluation: Evaluation) -> Iterator[str]:
@@ -75,9 +77,13 @@ def _remarks(runs: Sequence[RunResult], evaluation: Evaluation) -> Iterator[str]
         yield f"not computed: {names}: {reason}."
     yield from dict.fromkeys(f"{remark}." for run in runs for remark in run.remarks)
     if any(score.low is not None for score in evaluation.scores.values()):
+        summed = any(name.startswith(("BLEU", "METEOR")) for name in evaluation.scores)
         yield (
             f"Intervals: {evaluation.bootstrap_samples:,} bootstrap samples of the images, seed "
-            f"{evaluation.seed}; BLEU and METEOR from their summed statistics, others from values per image."
+            f"{evaluation.seed}; "
+            + ("BLEU and METEOR from their summed statistics, others " if summed else "")
+            + "from values per image."
+            + (f" Of {evaluation.images:,} images alone they say little." * (evaluation.images < _FEW))
         )
 
 

@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from maccap.runtime.own_packages import names_taken, own_packages_first
+from pipeline.execution.budget import Size
 from pipeline.execution.join_ray import check_joinable
 from pipeline.execution.local_ray import prepare_local_ray, why_not_started
 from pipeline.execution.own_processes import end_marked, kill_marked, marked
@@ -59,6 +60,13 @@ class Cluster:
     def has_gpu(self) -> bool:
         return any(stage.num_gpus for stage in self.resources.stages.values())
 
+    @property
+    def size(self) -> Size:
+        """The nodes that are alive now, and all their GPUs."""
+        connect_to_ray()
+        alive = sum(bool(node["Alive"]) for node in ray.nodes())
+        return Size(alive, int(ray.cluster_resources().get("GPU", 0)))
+
 
 def connect_to_ray() -> bool:
     """Join the cluster that RAY_ADDRESS names (as inside `ray job submit`), or start one in this machine,
@@ -88,10 +96,10 @@ def end_local_ray() -> bool:
 
     Returns whether Ray let go of this process too; where not, it would hang as it exits.
     """
+    _hush_threads()
     if not _started.is_set():
         return True
     _started.clear()
-    _hush_threads()
     # in a thread, since it waits forever where Ray hangs
     shutdown = threading.Thread(target=ray.shutdown, daemon=True)
     shutdown.start()
@@ -107,16 +115,21 @@ def abandon_local_ray() -> None:
 
 
 def _hush_threads() -> None:
-    """Let threads of Ray Data that still ask a Ray which is no more end without a traceback each, as Ray
-    Data's prefetching does when a run is interrupted.
+    """Let what of Ray Data still asks a Ray which is no more end without a traceback each: the threads of its
+    prefetching when a run is interrupted, and its iterators when one is stopped.
     """
-    tell = threading.excepthook
+    tell, tell_of_iterators = threading.excepthook, sys.unraisablehook
 
     def tell_others(ended: threading.ExceptHookArgs) -> None:
         if not issubclass(ended.exc_type, RayError):
             tell(ended)
 
+    def tell_of_others(ended: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(ended.exc_type, RayError):
+            tell_of_iterators(ended)
+
     threading.excepthook = tell_others
+    sys.unraisablehook = tell_of_others
 
 
 _started = threading.Event()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from maccap.runtime.process_memory import trim_heap
 from pipeline.chunk import Chunk
+from pipeline.execution.budget import Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.stage_errors import at_chunk, telling
 from pipeline.stages.resources import StageResources
@@ -24,6 +25,13 @@ class CaptionInProcess:
         import torch
 
         return torch.cuda.is_available()
+
+    @property
+    def size(self) -> Size:
+        """This machine, all of which is paid for."""
+        import torch
+
+        return Size(machines=1, gpus=torch.cuda.device_count())
 
     def caption(
         self, stages: CaptionStages, work: Iterable[ShardWork], note_read: NoteRead

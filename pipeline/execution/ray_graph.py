@@ -29,6 +29,7 @@ from ray.exceptions import (
 )
 
 from pipeline.chunk import Chunk
+from pipeline.execution.budget import Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
 from pipeline.execution.stage_errors import LESS_MEMORY, at_chunk, telling
@@ -55,6 +56,10 @@ class CaptionOnRay:
     @property
     def has_gpu(self) -> bool:
         return self._cluster.has_gpu
+
+    @property
+    def size(self) -> Size:
+        return self._cluster.size
 
     def caption(
         self, stages: CaptionStages, work: Iterable[ShardWork], note_read: Callable[[int], object]

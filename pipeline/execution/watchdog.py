@@ -24,19 +24,35 @@ def until_stalled(
     """`items`, as they come. Raises RunError with what `doing` says where none comes for `seconds`, and
     `quiet` tells as many seconds without other progress.
 
-    They are taken in a thread of their own: nothing in Ray Data's iteration can be told to give up.
+    They are taken in a thread of their own: nothing in Ray Data's iteration can be told to give up. Once
+    nobody asks for more, no item after the next one is made.
     """
     coming: queue.SimpleQueue[Item | BaseException] = queue.SimpleQueue()
+    ended = threading.Event()
 
     def take() -> None:
         try:
             for item in items:
+                if ended.is_set():
+                    return
                 coming.put(item)
             coming.put(_End())
         except BaseException as error:
             coming.put(error)
 
     threading.Thread(target=take, daemon=True, name="results").start()
+    try:
+        yield from _waited_for(coming, seconds, doing, quiet)
+    finally:
+        ended.set()
+
+
+def _waited_for(
+    coming: "queue.SimpleQueue[Item | BaseException]",
+    seconds: float,
+    doing: Callable[[], str],
+    quiet: Callable[[], float],
+) -> Iterator[Item]:
     wait = seconds
     while True:
         try:

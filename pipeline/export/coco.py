@@ -98,6 +98,11 @@ def _number(rule: NameRule, row: dict[str, Any]) -> int | None:
     return int(name) if name is not None and name.isdecimal() and len(name) < 19 else None
 
 
+def _is_number(value: object) -> bool:
+    """Of 64 bits, as numbers are held here."""
+    return type(value) is int and abs(value) < 2**63
+
+
 class _ListedImages:
     """The `images` of a COCO JSON, found by their names."""
 
@@ -107,7 +112,7 @@ class _ListedImages:
         try:
             with open_stream(*locate(path)) as stream:
                 for key, entry in JsonStream(io.TextIOWrapper(stream, "utf-8-sig")).elements():
-                    if key == "images" and isinstance(entry, dict) and isinstance(entry.get("id"), int):
+                    if key == "images" and isinstance(entry, dict) and _is_number(entry.get("id")):
                         self._numbers.append(entry["id"])
                         names.append(tuple(entry[k] for k in ("file_name", "coco_url", "id") if k in entry))
         except (OSError, ValueError, RecursionError, ImportError) as error:

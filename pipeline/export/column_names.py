@@ -3,6 +3,7 @@
 Names and types are those of the published files: UCSC-VLAA/Recap-DataComp-1B, and laion/laion-coco.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,10 @@ class KnownColumns:
 
 
 def url_of(image_id: str, metadata: dict[str, Any]) -> str | None:
-    """The image's web address: the sample's own field, or what its id ends with."""
+    """The image's web address: the sample's own field, or that with which its id ends."""
     own = next((metadata[name] for name in _URL_FIELDS if isinstance(metadata.get(name), str)), None)
-    at = max(image_id.find("https://"), image_id.find("http://"))
-    return own or (image_id[at:] if at >= 0 else None)
+    at = re.search("https?://", image_id)  # the first: an archive's address has another in it
+    return own or (image_id[at.start() :] if at else None)
 
 
 _RECAP = pa.schema(
@@ -49,14 +50,14 @@ _RECAP = pa.schema(
 
 
 def _recap(example: Example) -> dict[str, Any]:
-    """Lengths are in words."""
+    """Lengths are in words. `re_` is what the run made, also where the image's own caption is exported."""
     fields, metadata = example.fields, fields_of(example.fields.get("metadata"))
-    made, own = fields.get("caption"), fields.get("original_caption")
+    made, own = example.made_caption, fields.get("original_caption")
     return {
         "url": url_of(example.image_id, metadata),
         "re_caption": made,
         "org_caption": own,
-        "sha256": _text(metadata.get("sha256")),
+        "sha256": fields.get("sha256") or _text(metadata.get("sha256")),
         "key": _text(metadata.get("key")) or example.image_id,
         "re_clip_score": fields.get("clip_score"),
         "org_clip_score": fields.get("original_clip_score"),
@@ -89,7 +90,7 @@ def _laion_coco(example: Example) -> dict[str, Any]:
     return {
         "URL": url_of(example.image_id, metadata),
         "TEXT": fields.get("original_caption"),
-        "top_caption": fields.get("caption"),
+        "top_caption": example.made_caption,
         "all_captions": [one["text"] for one in candidates],
         "all_similarities": [one["clip_score"] for one in candidates],
         "WIDTH": fields.get("width"),

@@ -6,20 +6,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
 
-_QUERY = "SELECT maccap_row FROM rows WHERE (\n{}\n)"
+_ROW = "maccap_row"
+_QUERY = "SELECT {} FROM rows WHERE (\n{}\n)"
 
 
 class Condition:
     """Of the columns in `schema`. Raises UserError, with DuckDB's words and the names of the columns,
-    for one that is wrong, or that is about more than one row.
+    for one that is wrong, or that is about more than one row. A score that is no number is null.
     """
 
     def __init__(self, text: str, schema: pa.Schema) -> None:
+        if not text.strip():
+            raise UserError(
+                "--where is empty. Write a condition, such as 'clip_score > 0.25', or leave it out."
+            )
         self.text, self._schema = text, schema
         self._database = _database()
         self.columns = self._used()
@@ -31,9 +37,9 @@ class Condition:
 
         chosen = np.zeros(len(rows), np.bool_)
         numbers = pa.array(np.arange(len(rows)))
-        self._database.register("rows", rows.append_column("maccap_row", numbers))
+        self._database.register("rows", _without_nan(rows).append_column(_ROW, numbers))
         try:
-            found = self._database.execute(_QUERY.format(self.text)).fetchnumpy()["maccap_row"]
+            found = self._database.execute(_QUERY.format(_ROW, self.text)).fetchnumpy()[_ROW]
         except duckdb.Error as error:
             raise self._wrong(str(error)) from None
         chosen[np.asarray(found, np.int64)] = True
@@ -41,7 +47,7 @@ class Condition:
 
     def _used(self) -> frozenset[str]:
         """The columns it names, by what DuckDB parsed."""
-        query = _QUERY.format(self.text)
+        query = _QUERY.format("null", self.text)
         ((parsed,),) = self._database.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
         syntax = json.loads(parsed)
         if syntax["error"]:
@@ -54,6 +60,8 @@ class Condition:
                 raise self._wrong("a condition is about one row: it has no SELECT, FROM or COLUMNS in it")
             if node.get("class") == "COLUMN_REF":
                 names |= {name.lower() for name in node["column_names"]}
+        if _ROW in names:
+            raise self._wrong(f"{_ROW} is no column of the table")
         return frozenset(name for name in self._schema.names if name.lower() in names)
 
     def _wrong(self, message: str) -> UserError:
@@ -68,6 +76,14 @@ def _database() -> Any:
     database = duckdb.connect(config={"enable_external_access": "false", "threads": 1})
     database.execute("SET python_enable_replacements = false; SET lock_configuration = true")
     return database
+
+
+def _without_nan(rows: pa.Table) -> pa.Table:
+    """DuckDB takes NaN for more than any number."""
+    for place, name in enumerate(rows.column_names):
+        if pa.types.is_floating(rows[place].type):
+            rows = rows.set_column(place, name, pc.if_else(pc.is_nan(rows[place]), None, rows[place]))
+    return rows
 
 
 def _is_plain(node: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from pipeline.export.format import Example, Format, Notes
@@ -15,12 +15,15 @@ class CsvRows(Format):
     """A line for each caption of an image. Ids, captions and metadata come from the archive, and a
     spreadsheet takes a cell that begins with `=`, `+`, `-`, `@` or a control character for a formula,
     which may send data away: such a text gets a `'` in front. How many did is told; JSON lines and
-    Parquet have them as they are.
+    Parquet have them as they are. Of a caption beside the best, the score is its own, and flags are unknown.
     """
 
     name = "csv"
     about = "a line per caption; text that a spreadsheet would take for a formula gets a ' in front"
     ending = "csv"
+
+    def files_of(self, split: str) -> str:
+        return f"{split}-*.csv"
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> Notes:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
@@ -28,9 +31,8 @@ class CsvRows(Format):
         lines.writeheader()
         quoted = 0
         for example in examples:
-            for caption in example.captions or (example.caption,):
-                cells = {name: _cell(value) for name, value in example.fields.items()}
-                cells |= {"caption": caption} if "caption" in cells else {}
+            for fields in _lines(example):
+                cells = {name: _cell(value) for name, value in fields.items()}
                 formulas = {
                     n: f"'{v}" for n, v in cells.items() if isinstance(v, str) and v.startswith(_FORMULA)
                 }
@@ -38,6 +40,14 @@ class CsvRows(Format):
                 quoted += len(formulas)
         text.detach()
         return {"cells that begin as a formula does, now with a ' in front": quoted} if quoted else {}
+
+
+def _lines(example: Example) -> Iterator[dict[str, Any]]:
+    """The fields of each caption, the best first."""
+    yield example.fields
+    for caption, score in zip(example.captions[1:], example.scores[1:], strict=True):
+        own = {"caption": caption, "clip_score": score, "flags": None}
+        yield {name: own.get(name, value) for name, value in example.fields.items()}
 
 
 def _cell(value: Any) -> Any:

@@ -1,24 +1,34 @@
 """The data set card of an export: README.md, with the front matter that Hugging Face's hub reads."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import yaml
 
 from maccap import __version__
-from pipeline.export.format import Written
+from pipeline.export.format import Format
+from pipeline.export.options import ExportOptions
+from pipeline.run.facts import RunFacts
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = ((10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))
 _NAMES = {"float": "float32", "double": "float64"}
 
 
-def dataset_card(written: Written, schema: pa.Schema) -> str:
-    """Markdown. It names no place on the machine that made it; licences are left to fill in."""
-    front = yaml.safe_dump(_front_matter(written, schema), sort_keys=False, allow_unicode=True)
-    facts, options = written.table.facts, written.options
-    split = "\n".join(f"| {name} | {count:,} |" for name, count in written.examples.items())
+def dataset_card(
+    form: Format, options: ExportOptions, facts: RunFacts, examples: Mapping[str, int]
+) -> str | None:
+    """Markdown, None where `datasets` does not load the format; `examples` are counted by split. It names
+    no place on the machine that made it; licences are left to fill in.
+    """
+    there = [name for name, count in examples.items() if count]
+    files = {name: pattern for name in there if (pattern := form.files_of(name))}
+    if not files:
+        return None
+    front = _front_matter(files, form.schema, sum(examples.values()))
+    split = "\n".join(f"| {name} | {count:,} |" for name, count in examples.items())
     settings = {
         "model": facts.model.rstrip("/").rpartition("/")[2],
         "model fingerprint": facts.model_fingerprint,
@@ -31,7 +41,7 @@ def dataset_card(written: Written, schema: pa.Schema) -> str:
     }
     rows = "\n".join(f"| {name} | {_code(value)} |" for name, value in settings.items() if value is not None)
     return f"""---
-{front}---
+{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---
 # (name of this data set)
 
 **The captions and answers in this data set are machine-made.** A model wrote them from the images alone, and
@@ -59,16 +69,17 @@ MacCap {facts.version} ([method](https://arxiv.org/abs/2401.02347)), exported by
 """
 
 
-def _front_matter(written: Written, schema: pa.Schema) -> dict[str, Any]:
-    splits = [{"name": name, "num_examples": count} for name, count in written.examples.items()]
-    files = [{"split": name, "path": f"data/{name}-*"} for name in written.examples]
+def _front_matter(files: Mapping[str, str], schema: pa.Schema | None, images: int) -> dict[str, Any]:
+    """`configs` name the files of each split: `datasets` itself knows but a few names of splits."""
+    patterns = [{"split": name, "path": pattern} for name, pattern in files.items()]
+    features = {"dataset_info": {"features": [_feature(field) for field in schema]}} if schema else {}
     return {
         "license": "unknown",
         "annotations_creators": ["machine-generated"],
         "task_categories": ["image-to-text", "text-to-image"],
-        "size_categories": [_size(sum(written.examples.values()))],
-        "configs": [{"config_name": "default", "data_files": files}],
-        "dataset_info": {"features": [_feature(field) for field in schema], "splits": splits},
+        "size_categories": [_size(images)],
+        "configs": [{"config_name": "default", "data_files": patterns}],
+        **features,
     }
 
 
@@ -77,14 +88,16 @@ def _size(images: int) -> str:
 
 
 def _feature(field: pa.Field) -> dict[str, Any]:
-    if field.name == "image":
+    if field.name == "image" and pa.types.is_struct(field.type):  # and no score head of that name
         return {"name": "image", "dtype": "image"}
-    if pa.types.is_list(field.type) and not pa.types.is_nested(field.type.value_type):
-        return {"name": field.name, "list": _dtype(field.type.value_type)}
     if pa.types.is_list(field.type):
-        fields = [{"name": one.name, "dtype": _dtype(one.type)} for one in field.type.value_type]
-        return {"name": field.name, "list": fields}
-    return {"name": field.name, "dtype": _dtype(field.type)}
+        return {"name": field.name, "list": _described(field.type.value_type)}
+    key = "struct" if pa.types.is_struct(field.type) else "dtype"
+    return {"name": field.name, key: _described(field.type)}
+
+
+def _described(kind: pa.DataType) -> str | list[dict[str, Any]]:
+    return [_feature(field) for field in kind] if pa.types.is_struct(kind) else _dtype(kind)
 
 
 def _dtype(kind: pa.DataType) -> str:

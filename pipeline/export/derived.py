@@ -1,4 +1,4 @@
-"""Columns that a condition may use beside the table's own, made of the caption and its score."""
+"""Columns that a condition may use beside the table's own, of the caption that is exported and its score."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.export.exported_caption import CAPTIONS, exported_captions
 from pipeline.quality.duplicates import normalised_hashes
 from pipeline.quality.flags import flags_of
 from pipeline.quality.hash_counts import HashCounts
@@ -24,7 +25,8 @@ DERIVED = pa.schema(
 OF_ALL_ROWS = frozenset({"copies", "first_of_copies", "score_rank"})
 """Those for which the whole table is read once before."""
 
-READS = {name: "clip_score" if name == "score_rank" else "caption" for name in DERIVED.names}
+READS = {name: frozenset({"clip_score"}) if name == "score_rank" else CAPTIONS for name in DERIVED.names}
+"""The table's columns that each is made of, of those that there are."""
 
 
 class Derived:
@@ -41,7 +43,7 @@ class Derived:
         hashes, scores = [], []
         for table in tables:
             if {"copies", "first_of_copies"}.intersection(names):
-                hashes.append(normalised_hashes(table["caption"].to_pylist()))
+                hashes.append(normalised_hashes(exported_captions(table)))
             if "score_rank" in names:
                 scores.append(_scores(table))
         self._copies = HashCounts(hashes)
@@ -49,7 +51,7 @@ class Derived:
 
     def columns(self, table: pa.Table) -> dict[str, pa.Array]:
         """Of the next file; null where there is no caption."""
-        texts = table["caption"].to_pylist() if "caption" in table.column_names else [None] * len(table)
+        texts = exported_captions(table)
         if {"copies", "first_of_copies"}.intersection(self._names):
             hashes = normalised_hashes(texts)
         found: dict[str, pa.Array] = {}

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -11,21 +12,23 @@ from pydantic import Field
 
 from maccap import __version__
 from maccap.config import Config
-from pipeline.export.format import Format, Written
+from pipeline.export.dataset_card import dataset_card
+from pipeline.export.format import Format
 from pipeline.export.options import ExportOptions
 from pipeline.export.parts import Part, plan_parts
 from pipeline.export.registry import build_format
 from pipeline.export.run_table import RunTable
 from pipeline.export.second_look import SECOND_LOOK, write_second_look
 from pipeline.export.selection import LEFT_OUT, Selection, select
-from pipeline.export.source_images import CHANGED, shards_as_captioned
+from pipeline.export.source_images import CHANGED, check_outside, shards_as_captioned
+from pipeline.export.whole_file import remove_temporaries
 from pipeline.export.write_part import PARTS, PartResult, PartWriter
 from pipeline.run.progress import shown
 from pipeline.run.record import Facts, RunRecord
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder, reading, writing
 from pipeline.storage.redact import printable, redacted
-from pipeline.storage.urls import absolute
+from pipeline.storage.urls import absolute, parent
 
 EXPORT_FILE = "export.json"
 
@@ -47,6 +50,7 @@ class ExportFacts(Facts, ExportOptions):
 class ExportSummary(Config):
     """What a finished export says of itself: `summary.json`, and the command's last line. Of `rows` in the
     table, `examples` were written; the others were `left_out`, or their images are not there (`lost`).
+    The table of a run that is `unfinished` lacks rows.
     """
 
     output: str
@@ -59,6 +63,7 @@ class ExportSummary(Config):
     first_lost: dict[str, list[str]] = Field(default_factory=dict)
     notes: dict[str, int] = Field(default_factory=dict)
     below: int | None = None
+    unfinished: bool = False
     seconds: float = 0.0
 
 
@@ -107,6 +112,7 @@ def export_run(
     """
     start = time.monotonic()
     table = RunTable.open(run)
+    check_outside(output, table.facts.source)
     record = RunRecord(absolute(output).rstrip("/"), EXPORT_FILE, ExportFacts, "run's export")
     record.recorded()  # a folder of something else is refused before the table is read
     form = build_format(options, table)
@@ -128,7 +134,7 @@ def export_run(
         kept = {result.part for result in done}
         for result in _write(writer, [part for part in parts if part.id not in kept], local):
             progress.add(result)
-    summary = _summary(record.top.url, selection, options, progress.done)
+    summary = _summary(record.top.url, table, selection, options, progress.done)
     if not any(summary.examples.values()):
         raise RunError(
             f"no image of the run could be read: {_counted(summary.lost)}. Put SOURCE back in place."
@@ -137,9 +143,9 @@ def export_run(
         below = write_second_look(table, options.below, record.top.url)
         summary = summary.model_copy(update={"below": below})
     with writing(record.top.url):
-        for name, data in form.beside(Written(table, options, summary.examples)).items():
-            record.top.write(name, data)
-        Folder(f"{record.top.url}/{PARTS}").remove_all()
+        if card := dataset_card(form, options, table.facts, summary.examples):
+            record.top.write("README.md", card.encode())
+        _clean_up(record.top.url, form, parts)
     summary = summary.model_copy(update={"seconds": round(time.monotonic() - start, 2)})
     record.finish(summary.model_dump(exclude_none=True))
     return summary
@@ -150,6 +156,8 @@ def told(summary: ExportSummary) -> Iterator[str]:
     count, rows = sum(summary.examples.values()), summary.rows
     splits = ", ".join(f"{count:,} {name}" for name, count in summary.examples.items())
     yield f"{count:,} of {rows:,} rows in {summary.output} as {summary.format}: {splits}"
+    if summary.unfinished:
+        yield "the run is not finished: the rows that it lacks are not in this export"
     if summary.left_out:
         yield f"left out: {_counted(summary.left_out)}"
     for why, count in summary.lost.items():
@@ -166,8 +174,8 @@ def _planned(
     table: RunTable, selection: Selection, form: Format, options: ExportOptions, run: str
 ) -> list[Part]:
     if not selection.chosen:
-        why = _counted(selection.left_out)
-        raise UserError(f"RUN {run} has no row to export: of {selection.rows:,} rows {why}.")
+        why = f": of {selection.rows:,} rows {_counted(selection.left_out)}" if selection.rows else " yet"
+        raise UserError(f"RUN {run} has no row to export{why}.")
 
     def rows(columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         for name, split in selection.rows_of.items():
@@ -200,8 +208,21 @@ def _write(writer: PartWriter, parts: Sequence[Part], local: bool) -> Iterator[P
     yield from written_on_ray(writer, parts)
 
 
+def _clean_up(output: str, form: Format, parts: Sequence[Part]) -> None:
+    """Remove what an interrupted command left, once nothing is left to write, and what is known of parts."""
+    with suppress(OSError):  # another command that exports the same may still write there
+        Folder(f"{output}/{PARTS}").remove_all()
+    names = (form.file_name(part.place) for part in parts)
+    for folder in {"", parent(SECOND_LOOK), *map(parent, names)}:
+        remove_temporaries(f"{output}/{folder}")
+
+
 def _summary(
-    output: str, selection: Selection, options: ExportOptions, results: Sequence[PartResult]
+    output: str,
+    table: RunTable,
+    selection: Selection,
+    options: ExportOptions,
+    results: Sequence[PartResult],
 ) -> ExportSummary:
     examples = Counter[str]({_name(split): 0 for split in selection.splits})
     lost, notes, first = Counter[str](), Counter[str](), dict[str, list[str]]()
@@ -221,6 +242,7 @@ def _summary(
         lost=dict(lost),
         first_lost=first,
         notes=dict(notes),
+        unfinished=not table.is_finished,
     )
 
 

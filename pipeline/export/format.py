@@ -24,13 +24,16 @@ _EXTENSIONS = {"JPEG": "jpg", "TIFF": "tif", "JPEG 2000": "jp2", "JPEG XL": "jxl
 @dataclass(frozen=True)
 class Example:
     """A row of the run's table. `fields` are its columns by name, with the caption that is exported
-    in `caption`; `captions` are the best candidates, where several were asked for; `image` is the
-    file as it lies in the source.
+    in `caption`, which is the image's own where the run made none (`is_own`); `captions` are the best
+    candidates, where several were asked for, with their `scores`; `image` is the file as it lies in the
+    source.
     """
 
     fields: dict[str, Any]
     captions: Sequence[str] = ()
+    scores: Sequence[float | None] = ()
     image: bytes | None = None
+    is_own: bool = False
 
     @property
     def image_id(self) -> str:
@@ -39,6 +42,11 @@ class Example:
     @property
     def caption(self) -> str | None:
         return self.fields.get("caption")
+
+    @property
+    def made_caption(self) -> str | None:
+        """What the run made, which may be nothing where the image had a caption."""
+        return None if self.is_own else self.caption
 
     @property
     def extension(self) -> str:
@@ -68,15 +76,6 @@ class Place:
         return f"{self.split or 'train'}-{self.number:05d}-of-{self.total:05d}"
 
 
-@dataclass(frozen=True)
-class Written:
-    """An export when all its files are there; `examples` are counted by split."""
-
-    table: RunTable
-    options: ExportOptions
-    examples: dict[str, int]
-
-
 class Format(ABC):
     """One is built for an export and travels to where its files are written. It raises UserError for
     a run, or for options, that it cannot write.
@@ -96,6 +95,8 @@ class Format(ABC):
     """Rows per file, where none is asked for; None for a format that is one file."""
     shard_names: dict[str, str] | None = None
     """What the file of each shard is called, by the shard's stem, where each has one of its own."""
+    schema: pa.Schema | None = None
+    """Of the records in its files, where they load as one."""
 
     def __init__(self, options: ExportOptions, table: RunTable) -> None:
         self.several = options.captions != 1
@@ -113,6 +114,12 @@ class Format(ABC):
         """A relative path."""
         return f"{place.name}.{self.ending}"
 
+    def files_of(self, split: str) -> str | None:
+        """A pattern that a split's files match and no others, where Hugging Face's `datasets` loads them: it
+        then finds every split by the card of the export (`dataset_card.py`), whatever its name.
+        """
+        return None
+
     def write_part(self, examples: Iterable[Example], place: Place, folder: str) -> Notes:
         """Write one file into the folder or URL, whole or not at all. Raises RunError."""
         with whole_file(f"{folder}/{self.file_name(place)}") as file:
@@ -121,10 +128,6 @@ class Format(ABC):
     @abstractmethod
     def write(self, examples: Iterable[Example], file: BinaryIO) -> Notes | None:
         """Write one file's content; holds few examples at a time."""
-
-    def beside(self, written: Written) -> dict[str, bytes]:
-        """Small files that belong to the export as a whole, by name."""
-        return {}
 
 
 def json_line(record: dict[str, Any]) -> bytes:

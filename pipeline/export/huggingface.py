@@ -6,8 +6,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.export.dataset_card import dataset_card
-from pipeline.export.format import Example, Format, Place, Written, table_schema
+from pipeline.export.format import Example, Format, Place, table_schema
 from pipeline.export.options import ExportOptions
 from pipeline.export.parquet import write_parquet
 from pipeline.export.run_table import RunTable
@@ -35,11 +34,11 @@ class HuggingFace(Format):
     def file_name(self, place: Place) -> str:
         return f"data/{super().file_name(place)}"
 
+    def files_of(self, split: str) -> str:
+        return f"data/{split}-*.parquet"
+
     def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
         write_parquet(file, self.schema, _rows(examples))
-
-    def beside(self, written: Written) -> dict[str, bytes]:
-        return {"README.md": dataset_card(written, self.schema).encode()}
 
 
 def _rows(examples: Iterable[Example]) -> Iterator[dict[str, Any]]:

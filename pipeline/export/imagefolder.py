@@ -1,6 +1,7 @@
 """A folder of images with a `metadata.jsonl`, as Hugging Face's imagefolder reads it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import BinaryIO
 
 from pipeline.export.format import Example, Format, Notes, Place, json_line
@@ -22,6 +23,9 @@ class ImageFolderFiles(Format):
     def file_name(self, place: Place) -> str:
         return f"{place.split or 'train'}/{place.number:05d}/metadata.jsonl"
 
+    def files_of(self, split: str) -> str:
+        return f"{split}/**"
+
     def write_part(self, examples: Iterable[Example], place: Place, folder: str) -> Notes:
         name = self.file_name(place)
         images = Folder(f"{folder}/{name.rpartition('/')[0]}")
@@ -42,4 +46,4 @@ def _written(examples: Iterable[Example], folder: Folder) -> Iterable[Example]:
         name = f"{number:05d}_{flat_name(example.image_id)}.{example.extension}"
         with writing(folder.url):
             folder.write(name, example.image)
-        yield Example({"file_name": name, **example.fields}, example.captions)
+        yield replace(example, fields={"file_name": name, **example.fields}, image=None)

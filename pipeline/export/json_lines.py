@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from pipeline.export.format import Example, Format, json_line
+from pipeline.export.format import Example, Format, json_line, table_schema
+from pipeline.export.options import ExportOptions
+from pipeline.export.run_table import RunTable
 
 
 class JsonLines(Format):
@@ -12,6 +14,13 @@ class JsonLines(Format):
     name = "jsonl"
     about = "an object per line and image"
     ending = "jsonl"
+
+    def __init__(self, options: ExportOptions, table: RunTable) -> None:
+        super().__init__(options, table)
+        self.schema = table_schema(table, self.columns, self.several)  # a file may have nulls alone
+
+    def files_of(self, split: str) -> str:
+        return f"{split}-*.jsonl"
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
         for example in examples:

@@ -35,6 +35,9 @@ class ParquetTable(Format):
     def reads(self, column: str) -> bool:
         return column != "error"
 
+    def files_of(self, split: str) -> str:
+        return f"{split}-*.parquet"
+
     def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
         row = self._names.row if self._names else Example.record
         write_parquet(file, self.schema, (row(example) for example in examples))

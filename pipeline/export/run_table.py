@@ -14,7 +14,7 @@ from pipeline.run.run_folder import CAPTIONS, RunFolder
 from pipeline.sources import Shard
 from pipeline.sources.webdataset import WebDatasetTars
 from pipeline.storage.errors import UserError
-from pipeline.storage.folder import Folder
+from pipeline.storage.folder import Folder, reading
 from pipeline.storage.redact import describe, printable
 from pipeline.storage.urls import absolute
 
@@ -36,7 +36,7 @@ class CaptionFiles:
                 fields = [field for field in self.schema if field.name in columns]
                 read = file.read(columns=[field.name for field in fields if field.name in there])
                 arrays = [
-                    read[field.name].cast(field.type)
+                    _cast(read[field.name], field.type)
                     if field.name in there
                     else pa.nulls(file.metadata.num_rows, field.type)
                     for field in fields
@@ -56,6 +56,7 @@ class RunTable:
     files: CaptionFiles
     names: list[str]
     shards: dict[str, Shard]  # by the stem of their files
+    is_finished: bool = True
 
     @classmethod
     def open(cls, run: str) -> "RunTable":
@@ -69,9 +70,10 @@ class RunTable:
         if not names:
             raise UserError(f"RUN {run} holds no {CAPTIONS}/*.parquet yet. Caption first.")
         shards = {shard_file_stem(shard.id): shard for shard in folder.planned() or []}
-        return cls(
-            facts, CaptionFiles(folder.captions.url, _schema(folder.captions, names[0], facts)), names, shards
-        )
+        with reading(folder.top.url):
+            is_finished = folder.finished() is not None
+        files = CaptionFiles(folder.captions.url, _schema(folder.captions, names[0], facts))
+        return cls(facts, files, names, shards, is_finished)
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -84,11 +86,21 @@ class RunTable:
 
 
 def _schema(captions: Folder, name: str, facts: RunFacts) -> pa.Schema:
-    """The first file's columns and those that the run's stages make now, without CLIP's features."""
+    """The first file's columns and those that the run's stages make now, without CLIP's features. Scores of
+    heads, a map that few trainers load, are a struct with a field for each.
+    """
     try:
         with captions.open(name) as file:
             first = pq.read_schema(file).remove_metadata()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"RUN: {captions.url}/{printable(name)} cannot be read: {describe(error)}") from None
     later = [field for field in facts.table_schema() if field.name not in first.names]
-    return pa.schema([field for field in [*first, *later] if not is_half(field.type)])
+    scores = pa.struct([(head, pa.float32()) for head in facts.score_heads])
+    fields = [pa.field(one.name, scores) if pa.types.is_map(one.type) else one for one in [*first, *later]]
+    return pa.schema([one for one in fields if not is_half(one.type) and one.type != pa.struct([])])
+
+
+def _cast(column: pa.ChunkedArray, to: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_map(column.type):
+        return pa.array(column.to_pylist(maps_as_pydicts="lossy"), to)
+    return column.cast(to)

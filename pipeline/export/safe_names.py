@@ -3,11 +3,12 @@ folder that it is written to.
 """
 
 import re
+import unicodedata
 
 from pipeline.sources.unique import digest
 
-_LONGEST = 120  # bytes of UTF-8; a file name may have 255
-_ODD = re.compile(r"[^\w~#@=+,()\[\] -]")
+_LONGEST = 200  # bytes of UTF-8; a file name may have 255, with a number, an ending, and a temporary name's
+_HARMLESS = frozenset("_~#@=+,()[] -'&%!;")
 _EDGES = " "
 
 
@@ -30,11 +31,16 @@ def flat_name(image_id: str) -> str:
 def safe_path(shard: str) -> str:
     """A shard's id, such as `b/scenes-000.tar`, as a relative path that keeps its dots."""
     parts = [part.strip() for part in re.split(r"[/\\]", shard) if part.strip(". ")]
-    return "/".join(".".join(map(_safe, part.lstrip(".").split("."))) for part in parts) or "shard"
+    return "/".join(_short(".".join(map(_safe, part.lstrip(".").split(".")))) for part in parts) or "shard"
 
 
 def _safe(part: str) -> str:
-    return _short(_ODD.sub("_", part).strip(_EDGES) or "_")
+    return _short("".join(one if _is_harmless(one) else "_" for one in part).strip(_EDGES) or "_")
+
+
+def _is_harmless(character: str) -> bool:
+    """Letters and digits of any script, and the marks that combine with them."""
+    return character.isalnum() or character in _HARMLESS or unicodedata.category(character)[0] == "M"
 
 
 def _short(name: str) -> str:

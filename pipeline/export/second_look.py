@@ -28,8 +28,9 @@ def write_second_look(table: RunTable, below: float, output: str) -> int:
             key = parse_file_name(name)
             shard = table.shards.get(key[0]) if key else None
             rows = table.files.read(name, _COLUMNS)
-            scores = rows["clip_score"].to_numpy(zero_copy_only=False).astype(np.float64)
-            for row in rows.take(np.flatnonzero(scores < below)).to_pylist():
+            scores = rows["clip_score"].to_numpy(zero_copy_only=False)
+            low = scores < scores.dtype.type(below)  # as exact as scores are, and so as --where compares
+            for row in rows.take(np.flatnonzero(low)).to_pylist():
                 file.write(json.dumps(_entry(row, shard)).encode() + b"\n")
                 listed += 1
     return listed

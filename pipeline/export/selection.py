@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.chunk import CHUNK_KEY
 from pipeline.export.condition import Condition
 from pipeline.export.derived import DERIVED, OF_ALL_ROWS, READS, Derived
+from pipeline.export.exported_caption import exported_captions
 from pipeline.export.options import ExportOptions
 from pipeline.export.run_table import RunTable
 from pipeline.sources.unique import digest
@@ -55,7 +56,7 @@ def select(
     condition, wanted = _condition(table, options.where)
     derived = Derived(wanted, _read_once(table, wanted, note))
     columns = {"image_id", "error", "caption", "original_caption", "answers"}
-    columns |= (condition.columns - wanted if condition else set()) | {READS[name] for name in wanted}
+    columns |= (condition.columns - wanted if condition else set()) | _read_for(wanted)
     selection = Selection(list(options.split) or [None])
     bounds = np.cumsum(list(options.split.values()))[:-1]  # between one split and the next
     seen = hashlib.sha256()
@@ -96,28 +97,29 @@ def _condition(table: RunTable, where: str | None) -> tuple[Condition | None, fr
     if where is None:
         return None, frozenset()
     own = [one for one in table.files.schema if one.name not in DERIVED.names]  # older runs have no flags
-    derived = [one for one in DERIVED if READS[one.name] in table.columns]
+    derived = [one for one in DERIVED if READS[one.name] & table.columns]
     condition = Condition(where, pa.schema([*own, *derived]))
     return condition, condition.columns & set(DERIVED.names)
 
 
+def _read_for(derived: frozenset[str]) -> frozenset[str]:
+    return frozenset().union(*(READS[name] for name in derived))
+
+
 def _read_once(table: RunTable, wanted: frozenset[str], note: Callable[[int], object]) -> Iterator[pa.Table]:
     """The columns that those of all rows are told by."""
-    columns = {READS[name] for name in wanted & OF_ALL_ROWS}
+    columns = _read_for(wanted & OF_ALL_ROWS)
     rows = 0
     for name in table.names if columns else ():
-        read = table.files.read(name, columns)
+        read = table.files.read(name, columns | {"error"})
         rows += len(read)
         note(rows)
         yield read
 
 
 def _has_text(rows: pa.Table) -> NDArray[np.bool_]:
-    """Where there is a caption, of the run or, where that made none, the image's own; or an answer."""
-    found = np.zeros(len(rows), np.bool_)
-    for name in {"caption", "original_caption", "answers"} & set(rows.column_names):
-        values = rows[name].to_pylist()
-        found |= np.array(
-            [bool(value) and (name == "answers" or bool(value.strip())) for value in values], np.bool_
-        )
+    """Where there is a caption or an answer."""
+    found = np.array([bool(text and text.strip()) for text in exported_captions(rows)], np.bool_)
+    if "answers" in rows.column_names:
+        found |= np.array([bool(answers) for answers in rows["answers"].to_pylist()], np.bool_)
     return found

@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.export.run_table import RunTable
-from pipeline.run.pinned_plan import compared
-from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_shard
+from pipeline.inspect.unchanged_shards import unchanged_shards
+from pipeline.sources import Sample, Shard, read_shard
 from pipeline.sources.loading import loading_ahead
+from pipeline.sources.registry import source_of
 from pipeline.sources.unique import digest
 from pipeline.storage.errors import CredentialsError, UserError
-from pipeline.storage.redact import printable
+from pipeline.storage.redact import printable, redacted
+from pipeline.storage.urls import absolute, scheme, split_list
 
 GONE, CHANGED, UNREADABLE = "gone", "in a shard that is gone or has changed", "unreadable"
 """Why an image is not in an export."""
@@ -38,17 +41,30 @@ def shards_as_captioned(table: RunTable) -> dict[str, Shard]:
     """The shards of the run's source that are what the run was planned on, by the stem of their
     files. Raises UserError where the source is gone, or holds no images.
     """
-    facts = table.facts
-    pinned = list(table.shards.values())
-    plan = plan_source(facts.source, SourceOptions.of(facts), pinned)
-    if plan.from_features:
+    planned = list(table.shards.values())
+    if any("image" not in source_of(shard).columns for shard in planned[:1]):
         raise UserError(
-            f"SOURCE {facts.source} of this run is another run, whose features it captioned: it holds no "
-            "images. Choose a format without images, or --captions-only."
+            f"SOURCE {table.facts.source} of this run is another run, whose features it captioned: it "
+            "holds no images. Choose a format without images, or --captions-only."
         )
-    now, changes = compared(pinned, plan.shards)
-    there = {shard.id: shard for shard in now if shard.id not in {*changes.changed, *changes.appeared}}
+    there = unchanged_shards(table.facts, planned)
     return {stem: there[shard.id] for stem, shard in table.shards.items() if shard.id in there}
+
+
+def check_outside(output: str, source: str) -> None:
+    """Raises UserError for an export among the images that were captioned: it would be taken for more."""
+    for folder in map(_place, split_list(source)):
+        if f"{_place(output)}/".startswith(f"{folder}/"):
+            raise UserError(
+                f"OUTPUT {redacted(output)} lies in the run's SOURCE {redacted(folder)}, and changes what "
+                "that holds. Choose a folder outside."
+            )
+
+
+def _place(location: str) -> str:
+    """A path or URL by which one that lies in another can be told."""
+    url = absolute(location).rstrip("/")
+    return url if scheme(url) else str(Path(url).resolve())
 
 
 def with_images(

@@ -1,5 +1,6 @@
 """VQA's results: a question's id and an answer each."""
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -15,7 +16,9 @@ from pipeline.storage.errors import UserError
 
 
 class VqaResults(Format):
-    """An id of digits is a number, as in VQAv2; a question that was not answered has the answer ""."""
+    """An id that is written as a number is one, as in VQAv2; a question that was not answered has the
+    answer "".
+    """
 
     name = "vqa"
     about = "VQA's results, of a run that asked: question_id and answer"
@@ -37,7 +40,8 @@ class VqaResults(Format):
         """Raises UserError where a question's id comes twice, as if every image was asked it."""
         seen = array("Q")
         for row in rows(["answers"]):
-            seen.extend(int.from_bytes(digest(str(one["question_id"])), "big") for one in row["answers"])
+            ids = (str(one["question_id"]) for one in row["answers"] or ())
+            seen.extend(int.from_bytes(digest(question), "big") for question in ids)
         if len(np.unique(np.array(seen, np.uint64))) < len(seen):
             raise UserError(
                 "the run asked several images under one question's id, and VQA's results name the question "
@@ -45,11 +49,12 @@ class VqaResults(Format):
             )
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
-        answers = (one for example in examples for one in example.fields["answers"])
+        answers = (one for example in examples for one in example.fields["answers"] or ())
         entries = ({"question_id": _id(one["question_id"]), "answer": one["answer"] or ""} for one in answers)
         write_array(file, entries)
 
 
 def _id(question: object) -> int | str:
+    """A number only where it says the same as the text: `007` is another question than `7`."""
     text = str(question)
-    return int(text) if text.isdecimal() and text.isascii() else text
+    return int(text) if re.fullmatch("0|[1-9][0-9]{0,17}", text) else text

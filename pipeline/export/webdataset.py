@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from pipeline.export.format import Example, Format, Place, json_line
+from pipeline.export.format import Example, Format, Notes, Place, json_line
 from pipeline.export.options import ExportOptions
 from pipeline.export.run_table import RunTable
 from pipeline.export.safe_names import safe_key, safe_path
@@ -14,10 +14,13 @@ from pipeline.sources.unique import UniqueIds
 from pipeline.sources.webdataset import tar_stem
 from pipeline.storage.redact import printable
 
+_OTHER_KEYS = "keys differ from the source's, which have dots or what is not safe in a name, or are very long"
+
 
 class WebDataset(Format):
     """Of a source of tars, a tar for each, under its name and with its keys: the two can be read side by
-    side, which is what captions alone are for. A dot in a key, which would end it, becomes `_`.
+    side, which is what captions alone are for. A dot in a key, which would end it, becomes `_`; keys that
+    are not the source's are counted.
     """
 
     name = "webdataset"
@@ -41,17 +44,23 @@ class WebDataset(Format):
             return super().file_name(place)
         return f"{place.split or 'train'}/{place.shard}.tar"
 
-    def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
-        keys = UniqueIds()
+    def files_of(self, split: str) -> str:
+        return f"{split}/**/*.tar" if self.shard_names else f"{split}-*.tar"
+
+    def write(self, examples: Iterable[Example], file: BinaryIO) -> Notes:
+        keys, others = UniqueIds(), 0
         with tarfile.open(fileobj=file, mode="w|") as tar:
             for example in examples:
-                key = keys.unique(safe_key(self._key(example)))
+                own = self._key(example)
+                key = keys.unique(safe_key(own))
+                others += key != own
                 if example.image is not None:
                     _add(tar, f"{key}.{example.extension}", example.image)
                 if example.caption is not None:
                     _add(tar, f"{key}.txt", example.caption.encode())
                 record = {**example.record(), "metadata": fields_of(example.fields.get("metadata"))}
                 _add(tar, f"{key}.json", json_line(record))
+        return {_OTHER_KEYS: others} if others and self.shard_names else {}
 
     def _key(self, example: Example) -> str:
         """The image's id in its tar."""

@@ -1,6 +1,7 @@
 """A large file that appears whole or not at all, written as it is made: it is never held in memory."""
 
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.storage.files import is_local, locate
-from pipeline.storage.folder import writing
+from pipeline.storage.folder import Folder, writing
 from pipeline.storage.retries import storage
+
+_TEMPORARY = re.compile(r"\.(.+\.)?[0-9a-f]{32}\.tmp")  # of `whole_file` and of `Folder.write`
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def whole_file(url: str) -> Iterator[BinaryIO]:
         if is_local(filesystem):
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+            temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
         else:
             temporary = Path(tempfile.gettempdir()) / f"maccap-{uuid.uuid4().hex}.tmp"
         try:
@@ -41,3 +44,11 @@ def whole_file(url: str) -> Iterator[BinaryIO]:
                 storage(filesystem.put_file, str(temporary), path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(url: str) -> None:
+    """Clear what killed writers left half written in a folder that nobody should write any more."""
+    folder = Folder(url)
+    for name in folder.names() if is_local(locate(url)[0]) else ():
+        if _TEMPORARY.fullmatch(name):
+            folder.remove(name)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
+from pipeline.export.exported_caption import exported_caption
 from pipeline.export.format import Example, Format
 from pipeline.export.parts import FileRows, Part
 from pipeline.export.run_table import CaptionFiles
@@ -14,6 +15,7 @@ from pipeline.sources import shard_from_json
 from pipeline.sources.unique import digest
 from pipeline.storage.errors import RunError
 from pipeline.storage.folder import Folder, writing
+from pipeline.storage.redact import redacted
 
 PARTS = ".parts"
 """The folder in an export that is not finished, with a result for each file that is."""
@@ -55,10 +57,18 @@ class PartWriter:
         result = PartResult(part.id, part.place.split)
         lost = LostImages()
         examples = self._counted(self._examples(part, lost), result)
-        result.notes = dict(self.format.write_part(examples, part.place, self.output))
-        result.lost, result.first_lost = dict(lost.counts), lost.first
-        with writing(self.output):
-            Folder(f"{self.output}/{PARTS}").write(f"{part.id}.json", result.to_json().encode())
+        try:
+            result.notes = dict(self.format.write_part(examples, part.place, self.output))
+            result.lost, result.first_lost = dict(lost.counts), lost.first
+            with writing(self.output):
+                Folder(f"{self.output}/{PARTS}").write(f"{part.id}.json", result.to_json().encode())
+        except RunError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            raise RunError(
+                f"what is written in {redacted(self.output)} was removed meanwhile: another command exports "
+                "the same there, and has finished. Start the same command again: it resumes."
+            ) from error
         return result
 
     def _examples(self, part: Part, lost: LostImages) -> Iterator[Example]:
@@ -84,11 +94,14 @@ class PartWriter:
         yield from table.take(file.rows()).to_pylist()
 
     def _example(self, row: dict[str, Any], image: bytes | None) -> Example:
-        captions = best_captions(row, self.captions) if self.captions != 1 else []
-        if "caption" in row and row["caption"] is None:  # the run left the image its own
-            row["caption"] = row.get("original_caption")
+        best = best_captions(row, self.captions) if self.captions != 1 else {}
+        made = row.get("caption")
+        if "caption" in row:
+            row["caption"] = exported_caption(made, row.get("original_caption"))
         kept = set(self.format.columns)
-        return Example({name: value for name, value in row.items() if name in kept}, captions, image)
+        fields = {name: value for name, value in row.items() if name in kept}
+        is_own = row.get("caption") != made
+        return Example(fields, list(best), list(best.values()), image, is_own)
 
     @staticmethod
     def _counted(examples: Iterator[Example], result: PartResult) -> Iterator[Example]:
@@ -97,9 +110,12 @@ class PartWriter:
             yield example
 
 
-def best_captions(row: dict[str, Any], most: int | None) -> list[str]:
-    """The row's caption and the other candidates from the best on, each once; at most so many."""
+def best_captions(row: dict[str, Any], most: int | None) -> dict[str, float | None]:
+    """The row's caption and the other candidates from the best on, with their scores; at most so many."""
     candidates = sorted(row.get("candidates") or (), key=lambda one: -(one["clip_score"] or 0.0))
-    first = row.get("caption") or row.get("original_caption")
-    texts = dict.fromkeys(text for text in (first, *(one["text"] for one in candidates)) if text)
-    return list(texts)[:most]
+    first = exported_caption(row.get("caption"), row.get("original_caption"))
+    best = {first: row.get("clip_score")} if first else {}
+    for one in candidates:
+        if one["text"]:
+            best.setdefault(one["text"], one["clip_score"])
+    return dict(islice(best.items(), most))

@@ -22,8 +22,8 @@ def normalised(caption: str) -> str:
 
 
 def normalised_hashes(captions: Sequence[str | None]) -> Hashes:
-    """What `Copies.copies_of` looks up."""
-    return text_hashes(None if caption is None else normalised(caption) for caption in captions)
+    """What `Copies.copies_of` looks up. A caption without words, such as "!!!", stands for itself."""
+    return text_hashes(None if caption is None else normalised(caption) or caption for caption in captions)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Images that are there more than once, to the byte or to the eye, by the hashes of stage `hashes`."""
+"""Images that are there more than once, to the byte or to the eye, by the hashes of stage `hashes`.
+
+Images of one even colour, whichever it is, have the same perceptual hash, with one bit set: they are
+compared by their bytes alone.
+"""
 
 from collections.abc import Sequence
 
@@ -15,11 +19,13 @@ class ImageCopies:
     """Takes the hashes of all images, file by file, and then tells how many are duplicates. Images are near
     where at most `most_bits` of their perceptual hashes' 64 bits differ, 3 at most.
 
-    Holds 16 bytes a row; a total takes about 80 bytes for each row for a while.
+    `flat` counts the images of one even colour. Holds 16 bytes a row; a total takes about 80 bytes for each
+    row for a while.
     """
 
     def __init__(self, most_bits: int = MOST_BITS) -> None:
         self._most_bits = most_bits
+        self.flat = 0
         self._exact: list[Hashes] = []
         self._near: list[Hashes] = []
         self._examples = FrequentExamples()
@@ -30,6 +36,9 @@ class ImageCopies:
     ) -> None:
         """Columns of the caption table. Rows without hashes count for nothing."""
         near = perceptual_hashes(phashes)
+        is_flat = np.bitwise_count(near) == 1
+        self.flat += int(np.count_nonzero(is_flat))
+        near[is_flat] = NONE
         self._exact.append(text_hashes(sha256s))
         self._near.append(near)
         pairs = zip(near.tolist(), image_ids, strict=True)
@@ -38,7 +47,7 @@ class ImageCopies:
 
     def totals(self) -> DuplicateTotals:
         groups, exact = self._groups(), HashCounts(self._exact)
-        return DuplicateTotals(groups.hashes.rows, exact.copies, groups.copies)
+        return DuplicateTotals(exact.rows, exact.copies, groups.copies)
 
     def largest(self, number: int = 20) -> list[Group]:
         """The largest groups of near-duplicates, each with the id of an image."""

@@ -21,13 +21,14 @@ _TWICE = 10
 
 
 class Unasked(NamedTuple):
-    """How many `questions`, about how many `images`, have no row; the ids of the `first` of them in the file.
-    `twice`: some of the names with questions that two rows have.
+    """How many `questions`, about how many `images`, have no row; the ids of the `first` of them in the file,
+    and the names of their images. `twice`: some of the names with questions that two rows have.
     """
 
     questions: int
     images: int
     first: tuple[str, ...]
+    first_images: tuple[str, ...]
     twice: tuple[str, ...]
 
 
@@ -38,7 +39,7 @@ def find_unasked(store: QuestionStore, names: Iterable[Sequence[str | None]]) ->
     Memory is that of one partition of the store; the disk holds 8 bytes per row. Raises RunError.
     """
     questions = images = 0
-    first: list[tuple[int, str]] = []
+    first: list[tuple[int, str, str]] = []
     twice: list[str] = []
     with TemporaryDirectory(prefix="maccap-names-") as temporary, writing(temporary):
         rows = Partitions(Path(temporary) / "rows", store.facts.partitions)
@@ -51,7 +52,9 @@ def find_unasked(store: QuestionStore, names: Iterable[Sequence[str | None]]) ->
             first = nsmallest(_FIRST, first + found.first)
             twice = (twice + found.twice)[:_TWICE]
             pa.default_memory_pool().release_unused()  # else it keeps more with every partition
-    return Unasked(questions, images, tuple(question_id for _, question_id in first), tuple(twice))
+    ids = tuple(question_id for _, question_id, _ in first)
+    about = tuple(dict.fromkeys(image for _, _, image in first))
+    return Unasked(questions, images, ids, about, tuple(twice))
 
 
 class _OfPartition(NamedTuple):
@@ -59,7 +62,7 @@ class _OfPartition(NamedTuple):
 
     questions: int
     images: int
-    first: list[tuple[int, str]]
+    first: list[tuple[int, str, str]]
     twice: list[str]
 
 
@@ -71,11 +74,12 @@ def _unasked_of(store: QuestionStore, partition: int, rows: Partitions) -> _OfPa
     missing = np.flatnonzero(counts[of_row] == 0)
     places = asked["place"].to_numpy()[missing]
     earliest = np.argsort(places)[:_FIRST]
-    ids = asked["question_id"].take(missing[earliest]).to_pylist()
+    chosen = asked.select(["question_id", "image"]).take(missing[earliest])
+    ids, names = (column.to_pylist() for column in chosen.columns)
     return _OfPartition(
         questions=len(missing),
         images=int((counts == 0).sum()),
-        first=list(zip(places[earliest].tolist(), ids, strict=True)),
+        first=list(zip(places[earliest].tolist(), ids, names, strict=True)),
         twice=asked["image"].take(begins[counts > 1][:_TWICE]).to_pylist(),
     )
 

@@ -16,6 +16,10 @@ class AnswerCounts:
         self.by_question: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.dropped = False
 
+    @property
+    def answered(self) -> int:
+        return self.asked - self.unanswered
+
     def add(self, pairs: Iterable[tuple[str | None, str | None]]) -> None:
         """Pairs of a question and its answer, None for one without."""
         for question, answer in pairs:

@@ -21,9 +21,10 @@ class Histogram:
     """Counts values from `low` to `high` in bins of `width`; what lies beyond, in the end bins."""
 
     def __init__(self, low: float, high: float, width: float) -> None:
-        self.low, self.width = low, width
+        self.low, self.high, self.width = low, high, width
         self.bins: NDArray[np.int64] = np.zeros(round((high - low) / width) + 1, np.int64)
         self._sum = 0.0
+        self._least, self._most = np.inf, -np.inf
 
     def add(self, values: NDArray[Any]) -> None:
         """Values that are no number are passed over."""
@@ -33,6 +34,8 @@ class Histogram:
         places = np.clip(places, 0, len(self.bins) - 1).astype(np.int64)
         self.bins += np.bincount(places, minlength=len(self.bins))
         self._sum += float(values.sum())
+        self._least = min(self._least, float(values.min(initial=np.inf)))
+        self._most = max(self._most, float(values.max(initial=-np.inf)))
 
     @property
     def count(self) -> int:
@@ -42,11 +45,18 @@ class Histogram:
     def mean(self) -> float | None:
         return self._sum / self.count if self.count else None
 
-    def quantile(self, fraction: float) -> float | None:
-        """The lower edge of the bin that `fraction` of the values lie in or below."""
+    def quantile(self, fraction: float) -> float:
+        """The middle of the bin that `fraction` of the values lie in or below; infinite where that is an end
+        bin, and holds what lies beyond; NaN where there are no values.
+        """
         if not self.count:
-            return None
-        return self.low + self.width * self._bin_at(fraction)
+            return np.nan
+        place = self._bin_at(fraction)
+        if place == 0 and self._least < self.low:
+            return -np.inf
+        if place == len(self.bins) - 1 and self._most >= self.high + self.width:
+            return np.inf
+        return self.low + self.width * (place + 0.5)
 
     def bars(self, at_most: int) -> list[Bar]:
         """The bins joined to bars of a round width; those at the ends hold what lies beyond, too."""

@@ -55,7 +55,7 @@ class Numbers:
     errors: int = 0
     words: Histogram = field(default_factory=lambda: Histogram(0, 500, 1))
     scores: Histogram = field(default_factory=lambda: Histogram(-1, 1, 0.001))
-    logprobs: Histogram = field(default_factory=lambda: Histogram(-25, 0, 0.01))
+    logprobs: Histogram = field(default_factory=lambda: Histogram(-25, 0, 0.001))
     original_scores: Histogram = field(default_factory=lambda: Histogram(-1, 1, 0.001))
     own_captions: int = 0
     vocabulary: WordCounts = field(default_factory=WordCounts)

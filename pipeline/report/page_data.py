@@ -32,8 +32,8 @@ def page_data(
     remarks = [*work.remarks]
     if numbers.unreadable:
         remarks.append(
-            f"{len(numbers.unreadable):,} files of the table could not be read and are not counted, such as "
-            f"{numbers.unreadable[0]}. maccap verify says what to do."
+            "Files of the table that could not be read, and are not counted: "
+            f"{len(numbers.unreadable):,}, such as {numbers.unreadable[0]}. maccap verify says what to do."
         )
     return {
         "title": shown(url).rstrip("/").rsplit("/", 1)[-1],
@@ -76,8 +76,9 @@ def _headline(numbers: Numbers, throughput: Throughput | None, state: RunState) 
         about = percent(numbers.captioned, numbers.rows)
         found.append(Headline(f"{numbers.captioned:,}", "captions", about))
     if numbers.answers.asked:
-        answered = numbers.answers.asked - numbers.answers.unanswered
-        found.append(Headline(f"{answered:,}", "answers", f"to {numbers.answers.asked:,} questions"))
+        found.append(
+            Headline(f"{numbers.answers.answered:,}", "answers", f"to {numbers.answers.asked:,} questions")
+        )
     found.append(Headline(f"{numbers.errors:,}", "errors", percent(numbers.errors, numbers.rows)))
     if (mean := numbers.scores.mean) is not None:
         found.append(Headline(f"{mean:.3f}", "mean CLIP score", "cosine with the image"))
@@ -86,7 +87,7 @@ def _headline(numbers: Numbers, throughput: Throughput | None, state: RunState) 
     if numbers.captioned:
         copies = numbers.duplicates.near
         distinct = percent(numbers.captioned - copies, numbers.captioned)
-        found.append(Headline(distinct, "distinct captions", f"{copies:,} repeat another's words"))
+        found.append(Headline(distinct, "distinct captions", f"{copies:,} with another's words"))
     if numbers.own_captions:
         found.append(Headline(f"{numbers.own_captions:,}", "original captions", "came with images"))
     if throughput is not None:

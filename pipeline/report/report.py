@@ -89,7 +89,8 @@ def write_report(
     if facts is None:
         raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
     evaluation = find_evaluation(run_folder.top, config.evaluation)
-    state = state_of(run_folder, facts)
+    planned = run_folder.planned() or []
+    state = state_of(run_folder, facts, planned)
     progress = ReportProgress()
     with report_folder(target) as new, show(progress):
         numbers = read_numbers(run_folder.captions, config.images, config.seed, progress.note_rows)
@@ -98,6 +99,7 @@ def write_report(
         work = add_images(
             list(rows.values()),
             facts,
+            planned,
             lambda name, data: (new / name).write_bytes(data),
             config.regions,
             config.model,

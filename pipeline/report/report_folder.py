@@ -20,8 +20,8 @@ def report_folder(target: Path) -> Iterator[Path]:
     """A new folder to write the report in; at the end of the block it becomes `target`. Raises UserError
     where something else is there, or nothing can be written; what is there then stays.
     """
-    _check(target)
     try:
+        _check(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:

@@ -1,7 +1,7 @@
 """The images of the rows that the page shows: thumbnails, and where CLIP looked."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.inspect.looked import where_it_looked
 from pipeline.report.chosen_rows import ShownRow
 from pipeline.report.looked import as_json, load_extractor, model_of
-from pipeline.report.source_images import source_images
+from pipeline.report.source_images import Wanted, shards_with_images, source_images
 from pipeline.report.thumbnails import WHOLE, to_webp, view_of
 from pipeline.run.facts import RunFacts
+from pipeline.sources import Shard
 from pipeline.stages.decoding.decode_image import DecodedImage, DecodeLimits
 from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.storage.errors import UserError
@@ -37,14 +38,15 @@ class ImageWork:
 def add_images(
     rows: Sequence[ShownRow],
     facts: RunFacts,
+    planned: Sequence[Shard],
     write: Callable[[str, bytes], object],
     with_regions: bool = True,
     model: str | None = None,
     tell: Callable[[int, int], object] = lambda done, wanted: None,
 ) -> ImageWork:
     """Give rows their thumbnails, which `write` takes by name, and with the run's model (now at `model`)
-    where it looked. Raises UserError for a `model` that is not the run's; what else is gone, the source
-    or the run's own model, is a remark.
+    where it looked. `planned` are the shards that the run was planned on. Raises UserError for a `model`
+    that is not the run's; what else is gone, images or the run's own model, is a remark.
     """
     work = ImageWork()
     limits = facts.stage_settings(WHOLE).limits
@@ -57,7 +59,8 @@ def add_images(
             wanted[shard][index] = row.fields["image_id"]
     decoder = IsolatedDecoder(WHOLE, limits)
     try:
-        images = source_images(facts, wanted)
+        shards = shards_with_images(facts, planned)
+        images = source_images(shards, wanted, facts.max_bytes)
         while some := list(islice(images, _BATCH)):
             shown = [by_place[shard, index] for shard, index, _ in some]
             files = [memoryview(image) for _, _, image in some]
@@ -70,6 +73,7 @@ def add_images(
             if look is not None:
                 work.looked += look.add(shown, files)
             tell(work.pictured, sum(map(len, wanted.values())))
+        work.remarks += _not_shown(wanted, shards, work.pictured)
     except UserError as error:
         work.remarks.append(f"Images are not shown: {error}")
     finally:
@@ -77,6 +81,19 @@ def add_images(
         if look is not None:
             look.close()
     return work
+
+
+def _not_shown(wanted: Wanted, shards: Collection[str], pictured: int) -> Iterator[str]:
+    """How many images the page lacks, a line for each reason."""
+    total = sum(map(len, wanted.values()))
+    changed = sum(len(ids) for shard, ids in wanted.items() if shard not in shards)
+    reasons = {
+        "their shard is gone or has changed since (--accept-changed captions it anew)": changed,
+        "they are gone from their place or cannot be read": total - changed - pictured,
+    }
+    for why, count in reasons.items():
+        if count:
+            yield f"Images that are not shown, as {why}: {count:,} of {total:,}"
 
 
 class _Look:

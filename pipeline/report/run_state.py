@@ -1,6 +1,6 @@
 """How far the run is, and what it was made with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.caption import Summary
@@ -9,6 +9,7 @@ from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.facts import RunFacts
 from pipeline.run.progress import Progress
 from pipeline.run.run_folder import RunFolder
+from pipeline.sources import Shard
 from pipeline.storage.redact import shown
 
 
@@ -28,9 +29,9 @@ class RunState:
         return self.summary is not None
 
 
-def state_of(folder: RunFolder, facts: RunFacts) -> RunState:
-    """Raises UserError where the run's plan is lost."""
-    summary, planned = folder.finished_summary(Summary), folder.planned() or []
+def state_of(folder: RunFolder, facts: RunFacts, planned: Sequence[Shard]) -> RunState:
+    """Of a run that was planned on these shards."""
+    summary = folder.finished_summary(Summary)
     if summary is not None:
         return RunState(summary, summary.shards, summary.shards, summary.rows)
     written = folder.written()

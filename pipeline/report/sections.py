@@ -1,16 +1,17 @@
 """What the page says of all rows, in the order in which it says it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
+from pipeline.quality.duplicates import Group
 from pipeline.report.blocks import Bars, Block, Cards, Columns, Section, Table
 from pipeline.report.chosen_rows import ShownRow
-from pipeline.report.histogram import Bar, Histogram
+from pipeline.report.distribution import distribution
 from pipeline.report.lowest_keys import Place
 from pipeline.report.numbers import Numbers
 from pipeline.report.throughput import Throughput
 
-_BARS, _WORDS, _GROUPS, _QUESTIONS, _ANSWERS = 40, 24, 12, 8, 12
+_WORDS, _GROUPS, _QUESTIONS, _ANSWERS = 24, 12, 8, 12
 _LONGEST = 300  # characters of a text in a table
 
 _FLAGS = {
@@ -64,20 +65,20 @@ def _over_time(throughput: Throughput | None) -> Iterator[Block]:
 
 
 def _captions(numbers: Numbers) -> Iterator[Block]:
-    yield from _distribution(
+    yield from distribution(
         "CLIP score",
         "Cosine of caption and image in CLIP's space.",
         numbers.scores,
         2,
     )
-    yield from _distribution("Words per caption", "Words by white space.", numbers.words, 0)
-    yield from _distribution(
+    yield from distribution("Words per caption", "Words by white space.", numbers.words, 0)
+    yield from distribution(
         "Log-probability per word",
         "Of the language model, for the candidate that was chosen: its log-probability over its words.",
         numbers.logprobs,
         2,
     )
-    yield from _distribution(
+    yield from distribution(
         "CLIP score of original captions",
         "Cosine with the image of the captions that images came with.",
         numbers.original_scores,
@@ -96,37 +97,13 @@ def _captions(numbers: Numbers) -> Iterator[Block]:
         )
 
 
-def _distribution(title: str, about: str, histogram: Histogram, digits: int) -> Iterator[Block]:
-    bars = histogram.bars(_BARS)
-    mean, low, middle, high = histogram.mean, *(histogram.quantile(part) for part in (0.05, 0.5, 0.95))
-    if mean is None or low is None or middle is None or high is None:
-        return
-    yield Columns(
-        title,
-        f"{about} Mean {mean:.{digits + 1}f}, median {middle:.{digits}f}; nine tenths lie between "
-        f"{low:.{digits}f} and {high:.{digits}f}. The first and last bar hold what lies beyond, too.",
-        "captions",
-        [_range(bar, digits) for bar in bars],
-        [bar.values for bar in bars],
-        (f"{bars[0].low:.{digits}f}", f"{bars[-1].high - (digits == 0):.{digits}f}"),
-    )
-
-
-def _range(bar: Bar, digits: int) -> str:
-    """The values that a bar stands for; whole numbers where there are no `digits`."""
-    if digits:
-        return f"{bar.low:.{digits + 1}f} to {bar.high:.{digits + 1}f}"
-    last = bar.high - 1
-    return f"{bar.low:.0f}" if bar.low == last else f"{bar.low:.0f} to {last:.0f}"
-
-
 def _quality(numbers: Numbers) -> Iterator[Block]:
     if not numbers.captioned:
         return
     counted = dict.fromkeys(_FLAGS, 0) | dict(numbers.flags.most_common())
     yield Table(
         "Flags",
-        f"{numbers.flagged:,} of {numbers.captioned:,} captions have a flag.",
+        f"Captions with a flag: {numbers.flagged:,} of {numbers.captioned:,}.",
         ("flag", "what it says", "captions", "of all"),
         [
             (flag, _FLAGS.get(flag, ""), count, percent(count, numbers.captioned))
@@ -136,33 +113,42 @@ def _quality(numbers: Numbers) -> Iterator[Block]:
     totals, groups = numbers.duplicates, numbers.copies.largest(_GROUPS)
     yield Table(
         "Most frequent captions",
-        f"{totals.exact:,} captions repeat an earlier one to the letter, and {totals.near:,} "
+        f"Copies of an earlier caption: {totals.exact:,} to the letter, and {totals.near:,} "
         f"({percent(totals.near, totals.rows)}) but for case, punctuation, articles and the order of words.",
         ("caption", "images", "of all"),
-        [(_cut(group.example or "…"), group.count, percent(group.count, totals.rows)) for group in groups],
+        _groups(groups, totals.rows, "all other captions"),
     )
 
 
 def _image_copies(numbers: Numbers) -> Iterator[Block]:
     copies = numbers.image_copies
-    totals, crowded = copies.totals(), copies.crowded
+    totals, groups = copies.totals(), copies.largest(_GROUPS)
     yield Table(
         "Images that are there more than once",
-        f"{totals.exact:,} images repeat an earlier one to the byte, and {totals.near:,} "
+        f"Copies of an earlier image: {totals.exact:,} to the byte, and {totals.near:,} "
         f"({percent(totals.near, totals.rows)}) to the eye: at most 3 bits of their perceptual hashes differ."
-        + (f" {crowded:,} hashes were compared with some of their like alone." if crowded else ""),
+        + (f" Of one even colour, and compared by their bytes alone: {copies.flat:,}." if copies.flat else "")
+        + (f" Compared with some of their like alone: {copies.crowded:,} hashes." if copies.crowded else ""),
         ("one of them", "images", "of all"),
-        [
-            (_cut(group.example or "…"), group.count, percent(group.count, totals.rows))
-            for group in copies.largest(_GROUPS)
-        ],
+        _groups(groups, totals.rows, "all other images"),
     )
+
+
+def _groups(groups: Sequence[Group], rows: int, others: str) -> list[tuple[str, int, str]]:
+    """Lines of a table: the groups, and then the rows that are in none of them."""
+    counts = [(_cut(group.example or "…"), group.count) for group in groups]
+    rest = rows - sum(group.count for group in groups)
+    if groups and rest > 0:
+        counts.append((others, rest))
+    return [(what, count, percent(count, rows)) for what, count in counts]
 
 
 def _errors(numbers: Numbers) -> Iterator[Block]:
     kinds = numbers.error_kinds
     if not kinds.counts:
         return
+    frequent = kinds.counts.most_common(_GROUPS)
+    rest = numbers.errors - sum(count for _, count in frequent)
     yield Table(
         "Errors by kind",
         f"{numbers.errors:,} of {numbers.rows:,} images could not be captioned or asked "
@@ -174,8 +160,9 @@ def _errors(numbers: Numbers) -> Iterator[Block]:
                 count,
                 "\n".join(f"{_cut(name, 80)}: {_cut(error, 160)}" for name, error in kinds.examples[kind]),
             )
-            for kind, count in kinds.counts.most_common(_GROUPS)
-        ],
+            for kind, count in frequent
+        ]
+        + ([("all other kinds", rest, "")] if rest else []),
     )
 
 
@@ -200,13 +187,14 @@ def _answers(numbers: Numbers) -> Iterator[Block]:
     frequent = answers.answers.most_common(_WORDS)
     yield Bars(
         "Most frequent answers",
-        f"{answers.asked:,} questions were asked; {answers.unanswered:,} have no answer."
+        f"Questions asked: {answers.asked:,}; without an answer: {answers.unanswered:,}."
         + (" Rare answers were dropped while counting." if answers.dropped else ""),
         "answers",
         [_cut(answer, 60) for answer, _ in frequent],
         [count for _, count in frequent],
     )
     questions = answers.frequent_questions(_QUESTIONS)
+    rest = answers.answered - sum(counts.total() for _, counts in questions)
     if len(answers.by_question) > 1 and questions:
         yield Table(
             "Questions asked of many images",
@@ -219,7 +207,8 @@ def _answers(numbers: Numbers) -> Iterator[Block]:
                     ",  ".join(f"{_cut(a, 40)} ({n:,})" for a, n in counts.most_common(_ANSWERS)),
                 )
                 for question, counts in questions
-            ],
+            ]
+            + ([("all other questions", rest, "")] if rest else []),
         )
 
 

@@ -1,30 +1,38 @@
 """The images of some rows, one after another, from the source that the run read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from pipeline.inspect.unchanged_shards import unchanged_shards
 from pipeline.run.facts import RunFacts
-from pipeline.sources import ChunkLimits, Sample, Shard, SourceOptions, chunk_samples, plan_source, read_shard
+from pipeline.sources import ChunkLimits, Sample, Shard, chunk_samples, read_shard
 from pipeline.sources.registry import source_of
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable, redacted
 
 _LIMITS = {"rows": 16, "bytes": 64 << 20}  # what is in memory at once
 
+Wanted = Mapping[str, Mapping[int, str]]
+"""Image ids by index by shard, both as the table has them."""
+
+
+def shards_with_images(facts: RunFacts, planned: Sequence[Shard]) -> dict[str, Shard]:
+    """The shards, by their names in the table, that are what the run was planned on. Raises UserError where
+    SOURCE is gone, or has no images.
+    """
+    if any("image" not in source_of(shard).columns for shard in planned[:1]):
+        raise UserError(f"SOURCE {redacted(facts.source)} is a run that keeps features, and has no images")
+    return {printable(name): shard for name, shard in unchanged_shards(facts, planned).items()}
+
 
 def source_images(
-    facts: RunFacts, wanted: Mapping[str, Mapping[int, str]]
+    shards: Mapping[str, Shard], wanted: Wanted, max_bytes: int
 ) -> Iterator[tuple[str, int, bytes]]:
-    """Shard, index and file of each wanted image that is still in its place. `wanted` are image ids by
-    index by shard. Raises UserError where SOURCE is gone, or has no images.
-    """
-    shards = plan_source(facts.source, SourceOptions.of(facts)).shards
-    if any("image" not in source_of(shard).columns for shard in shards[:1]):
-        raise UserError(f"SOURCE {redacted(facts.source)} is a run that keeps features, and has no images")
-    for shard in shards:
-        if ids := wanted.get(printable(shard.id)):
-            for index, image in _images_of(shard, ids, facts.max_bytes):
-                yield printable(shard.id), index, image
+    """Shard, index and file of each wanted image of `shards` that is still in its place."""
+    for name, ids in wanted.items():
+        if shard := shards.get(name):
+            for index, image in _images_of(shard, ids, max_bytes):
+                yield name, index, image
 
 
 def _images_of(shard: Shard, ids: Mapping[int, str], max_bytes: int) -> Iterator[tuple[int, bytes]]:

@@ -1,9 +1,9 @@
 """What decides a caption table: the facts in `run.json`, and in the footer of every file of the table."""
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from maccap.config import AskConfig, DecodingConfig, PromptConfig
 from maccap.image.preprocessing import PixelSpec
@@ -19,6 +19,11 @@ from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.redact import redacted
 
 _OF_0_1_0 = ("decode", "features", "candidates", "rerank")
+
+
+def _as_asked(found: Any) -> Any:
+    """Version 0.3.0 put questions as they were written."""
+    return {"capitalise": False, **found} if isinstance(found, dict) else found
 
 
 class RunFacts(Facts, SourceOptions):
@@ -45,7 +50,7 @@ class RunFacts(Facts, SourceOptions):
     existing_caption: str | None = None
     only_missing: bool = False
     only_below: float | None = None
-    asking: AskConfig | None = None
+    asking: Annotated[AskConfig | None, BeforeValidator(_as_asked)] = None
     questions: tuple[str, ...] = ()
     questions_file: str | None = None
     questions_fingerprint: str | None = None

@@ -28,11 +28,14 @@ _SHARDS, _ROWS = 15, 200  # that tell by which name the file knows the archive's
 
 
 class UnaskedQuestions(Config):
-    """Questions whose image is not in the archive: how many, about how many images, and the first ids."""
+    """Questions whose image is not in the archive: how many, about how many images, the first ids and
+    the names of their images.
+    """
 
     questions: int
     images: int
     first: tuple[str, ...]
+    first_images: tuple[str, ...] = ()
 
 
 def survey_questions(
@@ -94,7 +97,7 @@ def unasked_questions(folder: RunFolder, store: QuestionStore) -> UnaskedQuestio
         )
     if found.questions == store.facts.questions:
         raise UserError(f"no question is about an image of SOURCE by its {store.facts.rule}. {choose}")
-    return UnaskedQuestions(questions=found.questions, images=found.images, first=found.first)
+    return UnaskedQuestions(**{name: getattr(found, name) for name in UnaskedQuestions.model_fields})
 
 
 class _EveryMillion:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -133,16 +133,17 @@ def _unchanged(file: ScoreHeadFile) -> ScoreHead:
     return head
 
 
-def _layers(where: str, tensors: dict[str, NDArray[np.float32]]) -> list[Layer]:
+def _layers(where: str, tensors: dict[str, NDArray[Any]]) -> list[Layer]:
     weights = sorted((name for name in tensors if re.fullmatch(r"(.*\.)?weight", name)), key=_in_order)
     known = {*weights, *(name.removesuffix("weight") + "bias" for name in weights)}
     if not weights or (foreign := sorted(tensors.keys() - known)):
         what = f"tensor {foreign[0]!r} is no" if weights else "it has no"
         raise UserError(f"{where}: {what} weight or bias of a linear layer")
+    numbers = {name: _as_float32(where, name, tensor) for name, tensor in tensors.items()}
     layers: list[Layer] = []
     for name in weights:
-        weight = tensors[name].astype(np.float32)
-        bias = tensors.get(name.removesuffix("weight") + "bias", np.zeros(len(weight))).astype(np.float32)
+        weight = numbers[name]
+        bias = numbers.get(name.removesuffix("weight") + "bias", np.zeros(weight.shape[:1], np.float32))
         if weight.ndim != 2 or bias.shape != weight.shape[:1]:
             raise UserError(f"{where}: {name} is {weight.shape} and its bias {bias.shape}, no linear layer")
         if layers and weight.shape[1] != len(layers[-1][1]):
@@ -153,6 +154,13 @@ def _layers(where: str, tensors: dict[str, NDArray[np.float32]]) -> list[Layer]:
     if len(layers[-1][1]) != 1:
         raise UserError(f"{where} gives {len(layers[-1][1])} numbers for an image, and a score is one")
     return layers
+
+
+def _as_float32(where: str, name: str, tensor: NDArray[Any]) -> NDArray[np.float32]:
+    if tensor.dtype.kind != "f":
+        raise UserError(f"{where}: {name} is of {tensor.dtype}, and a head's numbers are floating-point")
+    with np.errstate(over="ignore"):  # what is infinite then is refused
+        return tensor.astype(np.float32)
 
 
 def _in_order(name: str) -> tuple[list[int], str]:

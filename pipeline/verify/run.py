@@ -35,7 +35,7 @@ class Verification:
 
     run: str
     shards: int = 0
-    shards_done: int = 0
+    shards_checked: int = 0
     chunks: int = 0
     rows: int = 0
     errors: int = 0
@@ -44,7 +44,7 @@ class Verification:
     started: float = field(default_factory=time.monotonic)
 
     def add(self, report: ShardReport) -> None:
-        self.shards_done += 1
+        self.shards_checked += 1
         self.chunks += report.files
         self.rows += report.rows
         self.errors += report.errors
@@ -56,9 +56,8 @@ class Verification:
         return {**shown, "seconds": round(time.monotonic() - self.started, 2)}
 
     def line(self) -> str:
-        return (
-            f"{self.rows:,} rows  {self.shards_done:,} of {self.shards:,} shards  {self.problems:,} problems"
-        )
+        shards = f"{self.shards_checked:,} of {self.shards:,} shards"
+        return f"{self.rows:,} rows  {shards}  {self.problems:,} problems"
 
 
 def verify_run(

@@ -382,6 +382,30 @@ def test_a_run_that_was_begun_without_flags_resumes_without(tmp_path: Path, smal
         main(source, str(output), model=model, chunk_rows=2, local=True, flags=True)
 
 
+def test_a_dry_run_tells_and_writes_nothing_and_a_stopped_run_says_what_is_left(
+    tmp_path: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "a.tar", 3)
+    source, output = str(tmp_path / "a.tar"), tmp_path / "run"
+    options = {"model": str(small_bundle), "chunk_rows": 2, "local": True}
+    main(source, str(output), dry_run=True, **options)
+    told = capsys.readouterr().out.splitlines()
+    assert json.loads(told[-1])["facts"]["chunk_rows"] == 2
+    assert "shards_left: 1" in told
+    assert not output.exists()
+    main(source, str(output), stop_after="0.001s", **options)
+    stopped = capsys.readouterr()
+    summary = json.loads(stopped.out.splitlines()[-1])
+    assert "(--stop-after 0.001s)" in summary["stopped"]
+    assert (summary["rows"], summary["shards_left"]) == (0, 1)
+    assert "left: in 1 of 1 shards. The same command resumes" in stopped.err
+    assert not (output / "_SUCCESS").exists()
+    main(source, str(output), **options)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["rows"] == 3
+    with pytest.raises(UserError, match="--max-cost needs a price"):
+        main(source, str(output), max_cost=5.0, **options)
+
+
 def test_a_prompt_is_recorded_and_no_prompt_leaves_no_trace(tmp_path: Path, small_bundle: Path) -> None:
     write_shard(tmp_path / "a.tar", 2)
 

@@ -36,7 +36,7 @@ def test_verify_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, small_bund
     (line,) = whole.stdout.splitlines()
     facts_said = json.loads(line)
     assert facts_said["ok"] is True
-    assert [facts_said[name] for name in ("shards_done", "chunks", "rows", "problems")] == [1, 2, 3, 0]
+    assert [facts_said[name] for name in ("shards_checked", "chunks", "rows", "problems")] == [1, 2, 3, 0]
     assert "is whole" in whole.stderr
 
     first, last = sorted((output / "captions").iterdir())

@@ -39,6 +39,12 @@ def features() -> Tensor:
     return torch.randn(IMAGES, 5, 32)
 
 
+def test_a_question_begins_with_a_capital() -> None:
+    assert AskConfig().prompt(" is it \n raining?") == "Question: Is it raining? Short answer:"
+    assert AskConfig(capitalise=False).prompt("is it raining?") == "Question: is it raining? Short answer:"
+    assert AskConfig().prompt("") == "Question:  Short answer:"
+
+
 def assert_same(ours: list[Answer], theirs: list[Answer]) -> None:
     assert [answer[:2] for answer in ours] == [answer[:2] for answer in theirs]
     assert [a.logprob for a in ours] == pytest.approx([a.logprob for a in theirs], abs=1e-3)

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import shutil
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from maccap import __version__
-from pipeline.caption import caption_archive, open_bundle, run_facts
+from pipeline.caption import Summary, caption_archive, open_bundle, run_facts
 from pipeline.chunk import shard_file_stem
+from pipeline.execution.budget import Budget
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
 from pipeline.run.completed_chunks import unfinished
@@ -18,6 +20,7 @@ from pipeline.run.selection import Selection
 from pipeline.sources import plan_source
 from pipeline.storage.errors import UserError
 from tests.images import write_shard
+from tests.tables import file_hashes
 
 CONFIG = CaptionJobConfig(chunk_rows=2)
 
@@ -119,6 +122,31 @@ def test_a_partition_leaves_what_others_are_writing(tmp_path: Path, source: str,
     folder.begin(facts, {shard_file_stem("s-1.tar")})
     left = {path.name for path in (output / "captions").glob(".*.tmp")}
     assert left == {name for name in names if name.startswith(".s-0-")}
+
+
+def test_a_run_whose_time_is_spent_ends_with_whole_files_and_resumes(
+    tmp_path: Path, source: str, small_bundle: Path
+) -> None:
+    whole, output = tmp_path / "whole", tmp_path / "run"
+
+    def caption(budget: Budget | None, output: Path = output) -> Summary:
+        return caption_archive(source, str(output), str(small_bundle), CONFIG, local=True, budget=budget)
+
+    looks = itertools.count()
+    all_done = caption(Budget("5s", clock=lambda: next(looks)), whole)
+    assert all_done.stopped is None  # the fifth look would be at the last of four files
+
+    looks = itertools.count()
+    stopped = caption(Budget("3s", clock=lambda: next(looks)))
+    assert (stopped.stopped, stopped.chunks) == ("3 s passed (--stop-after 3s)", 2)
+    assert (stopped.rows, stopped.new_rows, stopped.shards_left) == (4, 4, 2)
+    assert len(file_hashes(output)) == 2
+    assert file_hashes(output).items() < file_hashes(whole).items()
+    assert not [path for path in output.rglob("*") if path.name in ("_SUCCESS", "summary.json")]
+    done = caption(None)
+    assert (done.stopped, done.rows, done.new_rows) == (None, 6, 2)
+    assert file_hashes(output) == file_hashes(whole)
+    assert (output / "_SUCCESS").exists()
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,23 @@ def test_reading_that_stopped_is_one() -> None:
         next(until_stalled(stuck(), 0.2, str, lambda: next(quiet)))
     assert list(quiet) == []
     never.set()
+
+
+def test_once_nobody_asks_for_more_one_item_is_still_made_and_then_no_other() -> None:
+    asked, closed = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+            asked.wait()
+            yield 2
+            raise AssertionError
+        finally:
+            closed.set()
+
+    taken = until_stalled(items(), 60, str)
+    assert next(taken) == 1
+    taken.close()  # type: ignore[attr-defined]
+    del taken
+    asked.set()
+    assert closed.wait(60)

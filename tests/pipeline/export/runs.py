@@ -49,6 +49,7 @@ def write_run(
     source: Path | str,
     fields: Callable[[Row], Row] = captioned,
     asks: bool = False,
+    finished: bool = True,
     **facts: Any,
 ) -> str:
     """A run over `source` in which each row is what `fields` makes of its id, shard and index."""
@@ -57,7 +58,8 @@ def write_run(
     (folder / "captions").mkdir(parents=True)
     (folder / "run.json").write_text(known.model_dump_json())
     (folder / "plan.parquet").write_bytes(plan_file(plan))
-    stages = STAGES if asks or "existing_caption" in facts else stages_of(("caption",))
+    more = asks or {"existing_caption", "score_heads"} & facts.keys()
+    stages = STAGES if more else stages_of(("caption",))
     schema = table_schema(stages)
     write = CaptionWriter(str(folder / "captions"), {}, schema)
     for shard in plan:
@@ -69,6 +71,8 @@ def write_run(
         for position, start in enumerate(range(0, len(rows) or 1, ROWS_PER_FILE)):
             part = pa.Table.from_pylist(rows[start : start + ROWS_PER_FILE], schema)
             write(Chunk(shard.id, position, start + ROWS_PER_FILE >= len(rows), part))
+    for name, content in {"summary.json": "{}", "_SUCCESS": ""}.items() if finished else ():
+        (folder / name).write_text(content)
     return str(folder)
 
 

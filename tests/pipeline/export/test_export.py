@@ -35,7 +35,7 @@ def test_an_export_says_what_it_is(run: str, tmp_path: Path) -> None:
     assert (stored["rows"], stored["examples"]) == (12, {"train": 11})
     assert stored["left_out"] == {"with an error": 1}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "_SUCCESS", "export.json", "summary.json", "train-00000-of-00001.jsonl",
+        "README.md", "_SUCCESS", "export.json", "summary.json", "train-00000-of-00001.jsonl",
     ]  # fmt: skip
     assert list(told(summary)) == [
         f"11 of 12 rows in {tmp_path}/out as jsonl: 11 train",
@@ -67,14 +67,44 @@ def test_an_interrupted_export_goes_on(run: str, tmp_path: Path, monkeypatch: py
             export(run, tmp_path / "out", "jsonl", per_file=3)
     before = _files(tmp_path / "out")
     assert not (tmp_path / "out/_SUCCESS").exists()
+    (tmp_path / "out" / f".{'0' * 32}.tmp").write_text("what a kill leaves")
     resumed = export(run, tmp_path / "out", "jsonl", per_file=3)
     kept = [name for name in before if name.endswith(".jsonl")]
     assert len(kept) == 2
     assert {name: _files(tmp_path / "out")[name] for name in kept} == {name: before[name] for name in kept}
     assert resumed.examples == whole.examples
-    assert not (tmp_path / "out/.parts").exists()
+    assert not list((tmp_path / "out").glob(".*"))
     for path in (tmp_path / "whole").glob("*.jsonl"):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_of_two_at_once_one_says_that_the_other_was(
+    run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = JsonLines.write_part
+
+    def after_another(form: JsonLines, examples: Iterable[Example], place: Place, folder: str) -> Notes:
+        monkeypatch.undo()
+        export(run, tmp_path / "out", "jsonl")
+        return write(form, examples, place, folder)
+
+    monkeypatch.setattr(JsonLines, "write_part", after_another)
+    with pytest.raises(RunError, match="another command exports the same there, and has finished"):
+        export(run, tmp_path / "out", "jsonl")
+    assert export(run, tmp_path / "out", "jsonl").examples == {"train": 11}
+
+
+def test_an_export_among_the_images_is_refused(run: str, archive: Path, tmp_path: Path) -> None:
+    for output in (archive / "out", tmp_path / ".." / archive.parent / "tars/out"):
+        with pytest.raises(UserError, match=r"OUTPUT .* lies in the run's SOURCE .*/tars, and"):
+            export(run, output, "jsonl")
+    export(run, archive / "../beside", "jsonl")
+
+
+def test_a_run_without_rows(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tars(tmp_path / "in", 1, 0))
+    with pytest.raises(UserError, match="has no row to export yet"):
+        export(run, tmp_path / "out", "jsonl")
 
 
 def test_a_folder_of_something_else_is_refused(run: str, tmp_path: Path) -> None:
@@ -97,11 +127,13 @@ def test_a_folder_of_something_else_is_refused(run: str, tmp_path: Path) -> None
 
 
 def test_a_run_that_has_gone_on_is_another(tmp_path: Path, archive: Path) -> None:
-    run = write_run(tmp_path / "run", archive)
+    run = write_run(tmp_path / "run", archive, finished=False)
     (last, *_) = sorted((tmp_path / "run/captions").iterdir(), reverse=True)
     content = last.read_bytes()
     last.unlink()
-    assert export(run, tmp_path / "out", "jsonl").examples == {"train": 10}
+    summary = export(run, tmp_path / "out", "jsonl")
+    assert (summary.examples, summary.unfinished) == ({"train": 10}, True)
+    assert "the run is not finished: the rows that it lacks are not in this export" in told(summary)
     last.write_bytes(content)
     with pytest.raises(UserError, match="rows: was"):
         export(run, tmp_path / "out", "jsonl")
@@ -128,6 +160,12 @@ def test_low_captions_are_listed_whatever_else_is_exported(run: str, archive: Pa
         "clip_score": 0.0,
         "url": str(archive / "part-000.tar"),
     }
+
+
+def test_a_caption_is_kept_or_low(run: str, tmp_path: Path) -> None:
+    """A score of 0.3 in single precision is above 0.3 in double."""
+    summary = export(run, tmp_path / "out", "jsonl", where="clip_score >= 0.3", below=0.3)
+    assert (summary.examples, summary.below) == ({"train": 5}, 6)
 
 
 def test_images_of_a_folder_are_listed_by_their_path(tmp_path: Path) -> None:

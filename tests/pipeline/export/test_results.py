@@ -50,6 +50,14 @@ def test_coco_with_the_images_listed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_number_too_large_for_an_image(tmp_path: Path) -> None:
+    run = _run(tmp_path, ["one.jpg"])
+    images = [{"id": 2**63, "file_name": "one.jpg"}, {"id": True, "file_name": "two.jpg"}]
+    (tmp_path / "images.json").write_text(json.dumps({"images": images}))
+    with pytest.raises(UserError, match="has no `images` with an `id`"):
+        export(run, tmp_path / "out", "coco", images=str(tmp_path / "images.json"))
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -87,6 +95,13 @@ def test_vqa(tmp_path: Path) -> None:
         {"question_id": 3, "answer": ""},
         {"question_id": "q4", "answer": "answer q4"},
     ]
+
+
+def test_ids_that_are_no_numbers_stay_apart(tmp_path: Path) -> None:
+    ids = ["7", "007", "9" * 5000, "0"]
+    export(_asked([ids, []], tmp_path), tmp_path / "out", "vqa")
+    entries = json.loads((tmp_path / "out/vqa_results.json").read_text())
+    assert [one["question_id"] for one in entries] == [7, "007", "9" * 5000, 0]
 
 
 def test_questions_to_every_image_are_no_vqa_results(tmp_path: Path) -> None:

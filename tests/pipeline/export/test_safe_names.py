@@ -25,8 +25,13 @@ def test_hostile_ids(image_id: str, tmp_path: Path) -> None:
 
 def test_plain_ids_are_kept() -> None:
     assert safe_key("photos/00001") == "photos/00001"
+    for kept in ("it's 50% & more!;", "नमस्ते", "cafe\u0301", "x" * 200):
+        assert safe_key(kept) == kept
     assert safe_path("b/scenes-{000}.v2.tar") == "b/scenes-_000_.v2.tar"
 
 
 def test_long_names_stay_apart() -> None:
     assert flat_name("x" * 500) != flat_name("x" * 501)
+    long = "a" * 120 + "." + "b" * 120
+    assert len(safe_path(long)) == 200
+    assert safe_path(long) != safe_path(long + ".c")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.export.options import ExportOptions, parse_captions, parse_split
+from pipeline.export.options import ExportOptions, checked_below, parse_captions, parse_split
 from pipeline.export.run_table import RunTable
 from pipeline.export.selection import LEFT_OUT, select, split_place
 from pipeline.storage.errors import UserError
@@ -24,6 +24,18 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunTable:
 
     folder = tmp_path_factory.mktemp("selection")
     return RunTable.open(write_run(folder / "run", tars(folder / "in", 1), fields))
+
+
+@pytest.fixture(scope="module")
+def odd_table(tmp_path_factory: pytest.TempPathFactory) -> RunTable:
+    folder = tmp_path_factory.mktemp("odd")
+    run = write_run(
+        folder / "run",
+        tars(folder / "in", 1),
+        lambda row: {**captioned(row), **OF_THEIR_OWN[row["index"]]},
+        existing_caption="txt",
+    )
+    return RunTable.open(run)
 
 
 def _chosen(table: RunTable, where: str) -> list[int]:
@@ -46,15 +58,45 @@ def _chosen(table: RunTable, where: str) -> list[int]:
         ("candidates[1].text = 'it is worse' and index < 2 -- the first", [0, 1]),
         ("CAPTION like '%cat%' or width is null", [2, 3, 4]),
         ("error is not null", []),
+        ("true", [0, 1, 2, 3, 4]),
     ],
 )
 def test_conditions(table: RunTable, where: str, chosen: list[int]) -> None:
     assert _chosen(table, where) == chosen
 
 
+OF_THEIR_OWN: tuple[Row, ...] = (
+    {"caption": None, "original_caption": "a dog by the sea"},
+    {"caption": " ", "original_caption": "a cat"},
+    {"caption": "!!!", "clip_score": float("nan")},
+    {"caption": "😀"},
+    {"caption": None, "original_caption": "a dog by the sea", "error": "damaged image"},
+    {"caption": "A dog by the sea."},
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "chosen"),
+    [
+        ("words >= 3 and len(flags) = 0", [0, 5]),
+        ("copies = 2", [0, 5]),
+        ("first_of_copies", [0, 1, 2, 3]),
+        ("characters = 5", [1]),
+        ("clip_score > 0.25", [3, 5]),
+        ("score_rank is null", [2]),
+    ],
+)
+def test_captions_that_images_kept_and_those_without_words(
+    odd_table: RunTable, where: str, chosen: list[int]
+) -> None:
+    assert _chosen(odd_table, where) == chosen
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [
+        ("", "--where is empty. Write a condition"),
+        ("maccap_row < 1", "maccap_row is no column"),
         (
             "colour = 'red'",
             'Referenced column "colour" not found.*\nThe columns are image_id, .* words, char',
@@ -98,7 +140,13 @@ def test_fractions_of_many_images() -> None:
     assert sum(place < 0.02 for place in places) == pytest.approx(200, abs=45)
 
 
-@pytest.mark.parametrize("text", ["train", "train=0.9", "a=0.5,a=0.5", "../x=1", "a=nan,b=1", "a=-1,b=2"])
+MANY = ",".join(f"s{number}=0.005" for number in range(200))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["train", "train=0.9", "a=0.5,a=0.5", "../x=1", "a=nan,b=1", "a=-1,b=2", "All=1", "a=0.5,A=0.5", MANY],
+)
 def test_splits_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="--split"):
         parse_split(text)
@@ -109,4 +157,7 @@ def test_options_as_they_are_written() -> None:
     assert (parse_captions("all"), parse_captions("3")) == (None, 3)
     with pytest.raises(UserError, match="--captions 0"):
         parse_captions("0")
+    for score in ("nan", "inf"):
+        with pytest.raises(UserError, match=f"--below {score}"):
+            checked_below(float(score))
     assert json.loads(ExportOptions(format="csv").model_dump_json())["captions"] == 1

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.export.column_names import url_of
 from pipeline.storage.errors import UserError
 from tests.pipeline.export.runs import Row, captioned, export, tars, write_run
 from tests.tables import table_of
@@ -22,7 +23,7 @@ METADATA = json.dumps({"url": "https://a.example/x.jpg", "sha256": "ab", "key": 
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> str:
     def fields(row: Row) -> Row:
         known = {"metadata": METADATA, "original_caption": "alt text here", "original_clip_score": 0.25}
-        return {**captioned(row), **known, "caption": HOSTILE[row["index"]]}
+        return {**captioned(row), **known, "caption": HOSTILE[row["index"]], "flags": ["short"]}
 
     folder = tmp_path_factory.mktemp("tables")
     source = tars(folder / "in", 1, len(HOSTILE))
@@ -60,6 +61,17 @@ def test_csv_has_a_line_per_caption(run: str, tmp_path: Path) -> None:
     assert len(lines) == 22
 
 
+def test_csv_has_the_score_of_each_caption(hostile_run: str, tmp_path: Path) -> None:
+    export(hostile_run, tmp_path / "out", "csv", captions=None, where="index = 5")
+    with (tmp_path / "out/train-00000-of-00001.csv").open(newline="") as file:
+        lines = [(row["caption"], float(row["clip_score"]), row["flags"]) for row in csv.DictReader(file)]
+    texts = (HOSTILE[5], f"a picture of {_rows(hostile_run)[5]['image_id']}", "it is bad", "it is worse")
+    scores = pytest.approx([0.5, 0.5, 0.4, 0.3])
+    assert tuple(text for text, _, _ in lines) == texts
+    assert [score for _, score, _ in lines] == scores
+    assert [flags for _, _, flags in lines] == ['["short"]', "", "", ""]
+
+
 def test_parquet(hostile_run: str, tmp_path: Path) -> None:
     export(hostile_run, tmp_path / "out", "parquet", per_file=4)
     files = sorted((tmp_path / "out").glob("*.parquet"))
@@ -87,6 +99,22 @@ def test_the_columns_of_recap(hostile_run: str, tmp_path: Path) -> None:
         "re_gpt4v_score": None,
         "org_gpt4v_score": None,
     }
+
+
+def test_the_columns_of_recap_where_an_image_kept_its_caption(archive: Path, tmp_path: Path) -> None:
+    def own(row: Row) -> Row:
+        return {"original_caption": "its own", "sha256": "cd", "metadata": METADATA}
+
+    run = write_run(tmp_path / "run", archive, own, existing_caption="txt", only_missing=True)
+    export(run, tmp_path / "out", "parquet", columns="recap")
+    (row, *_) = pq.read_table(tmp_path / "out/train-00000-of-00001.parquet").to_pylist()
+    assert (row["org_caption"], row["org_length"], row["sha256"]) == ("its own", 2, "cd")
+    assert (row["re_caption"], row["re_length"]) == (None, None)
+
+
+def test_the_address_of_an_archived_image() -> None:
+    address = "https://web.archive.org/web/2020/http://a.example/x.jpg"
+    assert url_of(f"list/{address}", {}) == address
 
 
 def test_the_columns_of_laion_coco(hostile_run: str, run: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.export.whole_file import whole_file
+from pipeline.export.whole_file import remove_temporaries, whole_file
 from pipeline.storage.errors import RunError
 from pipeline.storage.files import locate
 from tests.faulty_proxy import FaultyProxy
@@ -17,6 +17,14 @@ def test_on_a_disk(tmp_path: Path) -> None:
     with pytest.raises(TypeError), whole_file(f"{tmp_path}/a/b.txt") as file:
         file.write("no bytes")  # type: ignore[arg-type]
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "a").iterdir()] == [("b.txt", b"one")]
+
+
+def test_what_killed_writers_left(tmp_path: Path) -> None:
+    hexadecimal = "0123456789abcdef" * 2
+    for name in (f".{hexadecimal}.tmp", f".a.jpg.{hexadecimal}.tmp", ".mine.tmp", f"{hexadecimal}.tmp"):
+        (tmp_path / name).touch()
+    remove_temporaries(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.tmp", f"{hexadecimal}.tmp"]
 
 
 def test_behind_a_url(s3: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_keys_of_hostile_names_stay_in_the_tar(tmp_path: Path) -> None:
         "é" * 150 + ".jpg",
     )
     write_tar(tmp_path / "in/a.tar", [(name, encoded(picture(n))) for n, name in enumerate(names)])
-    export(write_run(tmp_path / "run", tmp_path / "in"), tmp_path / "out", "webdataset")
+    summary = export(write_run(tmp_path / "run", tmp_path / "in"), tmp_path / "out", "webdataset")
     samples = _samples([tmp_path / "out/train/a.tar"])
     assert {json.loads(sample["json"])["image_id"] for sample in samples} == set(
         _captions(str(tmp_path / "run"))
@@ -93,6 +93,9 @@ def test_keys_of_hostile_names_stay_in_the_tar(tmp_path: Path) -> None:
     keys = [sample["__key__"] for sample in samples]
     assert len(set(keys)) == len(names)
     assert not [key for key in keys if key.startswith("/") or ".." in key or "\n" in key]
+    (note,) = summary.notes.items()
+    assert note[0].startswith("keys differ from the source's")
+    assert note[1] == 7  # of IMG_1.2 and IMG_1_2 the second, too
 
 
 def test_imagefolder(run: str, tmp_path: Path, datasets: Any) -> None:
@@ -118,13 +121,40 @@ def test_huggingface(run: str, tmp_path: Path, datasets: Any) -> None:
     assert (tmp_path / "out/data/train-00000-of-00002.parquet").exists()
 
 
+@pytest.fixture(scope="module")
+def scored_run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """12 JPEGs with scores of two heads: `datasets` takes tars whose samples have the same members alone."""
+
+    def scored(row: dict[str, Any]) -> dict[str, Any]:
+        return {**captioned(row), "scores": [("image", 0.5), ("a b", 1.5)]}
+
+    folder = tmp_path_factory.mktemp("scored")
+    members = [(f"{number:04d}.jpg", encoded(picture(number), "JPEG")) for number in range(12)]
+    write_tar(folder / "in/a.tar", members)
+    return write_run(folder / "run", folder / "in", scored, score_heads={"image": "x", "a b": "y"})
+
+
+@pytest.mark.parametrize("form", ["webdataset", "imagefolder", "huggingface", "parquet", "jsonl", "csv"])
+def test_splits_of_any_name_and_scores_are_loaded(
+    scored_run: str, tmp_path: Path, datasets: Any, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    split = {"holdout": 0.3, "val": 0.3, "dev": 0.399, "empty": 0.001}
+    summary = export(scored_run, tmp_path / "out", form, split=split, below=0.3)
+    loaded = datasets.load_dataset(str(tmp_path / "out"))
+    assert {"empty": 0, **{name: len(rows) for name, rows in loaded.items()}} == summary.examples
+    assert not caplog.records
+    first = loaded["dev"][0]
+    scores = first["json"]["scores"] if form == "webdataset" else first["scores"]
+    assert (json.loads(scores) if form == "csv" else scores) == {"image": 0.5, "a b": 1.5}
+
+
 def test_the_card_says_that_captions_are_machine_made(run: str, tmp_path: Path) -> None:
     export(run, tmp_path / "out", "huggingface", where="caption <> '`| <b>' -- |")
     card = (tmp_path / "out/README.md").read_text()
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["annotations_creators"] == ["machine-generated"]
     assert front["license"] == "unknown"
-    assert front["dataset_info"]["splits"][0]["num_examples"] == 11
+    assert "| train | 11 |" in card
     assert "machine-made" in card
     assert "(fill in" in card
     assert str(tmp_path) not in card

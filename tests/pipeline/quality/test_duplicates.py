@@ -69,3 +69,7 @@ def test_examples_of_what_is_frequent_stay_among_many_that_are_not() -> None:
     assert examples.get(100) is None
     examples.add([(2, "x" * 1000)])
     assert examples.get(2) == "x" * 300
+
+
+def test_captions_without_a_word_are_compared_as_they_are() -> None:
+    assert len(set(normalised_hashes(["!!!", "😀", "😀"]).tolist())) == 2

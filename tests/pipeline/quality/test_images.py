@@ -6,13 +6,14 @@ import pytest
 from pipeline.quality.duplicates import DuplicateTotals, Group
 from pipeline.quality.images import ImageCopies, perceptual_hashes
 from pipeline.quality.near_hashes import near_groups
+from pipeline.stages.hashes import perceptual_hash
 
-BLACK, NEAR, CHAINED = "8000000000000000", "8000000000000007", "8000000000000038"
+PHOTO, NEAR, CHAINED = "8000000000f00000", "8000000000f00007", "8000000000f00038"
 
 
 def test_images_are_compared_by_their_bytes_and_their_look() -> None:
     copies = ImageCopies()
-    copies.add(["a", "a", None, "b"], [BLACK, BLACK, None, NEAR], ["1", "2", "broken", "3"])
+    copies.add(["a", "a", None, "b"], [PHOTO, PHOTO, None, NEAR], ["1", "2", "broken", "3"])
     copies.add(["c", "d"], ["0123456789abcdef", CHAINED], ["4", "5"])
     assert copies.totals() == DuplicateTotals(rows=5, exact=1, near=3)  # the chain is one group
     assert copies.largest() == [Group(4, "1")]
@@ -22,8 +23,18 @@ def test_images_are_compared_by_their_bytes_and_their_look() -> None:
 def test_without_a_tolerance_only_equal_hashes_are_near() -> None:
     copies = ImageCopies(most_bits=0)
     assert copies.totals() == DuplicateTotals(0, 0, 0)
-    copies.add(list("abc"), [BLACK, BLACK, NEAR], list("123"))
+    copies.add(list("abc"), [PHOTO, PHOTO, NEAR], list("123"))
     assert copies.totals() == DuplicateTotals(3, 0, 1)
+
+
+def test_images_of_one_even_colour_are_compared_by_their_bytes_alone() -> None:
+    colours = [np.full((64, 64, 3), colour, np.uint8) for colour in ((0, 0, 0), (255, 255, 255), (255, 0, 0))]
+    hashes = [f"{perceptual_hash(pixels):016x}" for pixels in colours]
+    assert len(set(hashes)) == 1
+    copies = ImageCopies()
+    copies.add(["black", "white", "red", "red", "photo"], [*hashes, hashes[-1], PHOTO], list("12345"))
+    assert copies.totals() == DuplicateTotals(rows=5, exact=1, near=0)
+    assert (copies.largest(), copies.flat) == ([], 4)
 
 
 def test_near_hashes_are_found_wherever_their_bits_differ() -> None:
@@ -49,6 +60,6 @@ def test_what_is_too_much_alike_to_compare_all_of_is_counted() -> None:
 
 def test_hashes_that_are_none_and_a_tolerance_that_is_too_wide_are_errors() -> None:
     with pytest.raises(ValueError, match="at most 3 bits, not 4"):
-        near_groups(perceptual_hashes([BLACK]), 4)
+        near_groups(perceptual_hashes([PHOTO]), 4)
     with pytest.raises(ValueError, match="hexadecimal"):
         perceptual_hashes(["not a hash"])

@@ -35,13 +35,14 @@ def names(images: range) -> list[str | None]:
 
 
 def test_all_are_asked(store: QuestionStore) -> None:
-    assert find_unasked(store, batches([None, *names(range(2 * IMAGES))])) == Unasked(0, 0, (), ())
+    assert find_unasked(store, batches([None, *names(range(2 * IMAGES))])) == Unasked(0, 0, (), (), ())
 
 
 def test_the_first_in_the_file_are_listed(store: QuestionStore) -> None:
     found = find_unasked(store, batches([*names(range(0, 300)), "other", "other", None, None]))
     assert (found.questions, found.images, found.twice) == (100 * EACH, 100, ())
     assert found.first == tuple(f"q{n}" for n in range(300, 400))
+    assert found.first_images == tuple(f"i{n}" for n in range(300, 400))
     few = find_unasked(store, batches(names(range(5, IMAGES))))
     assert few.first == tuple(f"q{n + IMAGES * again}" for again in range(EACH) for n in range(5))
 

@@ -1,4 +1,4 @@
-"""histogram.py, lowest_keys.py, word_counts.py, error_kinds.py, answer_counts.py, throughput.py: bounded."""
+"""histogram.py, distribution.py, lowest_keys.py, word_counts.py, answer_counts.py, throughput.py: bounded."""
 
 import math
 from itertools import pairwise
@@ -9,9 +9,11 @@ import pytest
 
 from pipeline.report import answer_counts, word_counts
 from pipeline.report.answer_counts import AnswerCounts
+from pipeline.report.distribution import distribution
 from pipeline.report.error_kinds import OTHERS, ErrorKinds, kind_of
 from pipeline.report.histogram import Histogram
 from pipeline.report.lowest_keys import LowestKeys, Place, random_keys
+from pipeline.report.numbers import Numbers
 from pipeline.report.throughput import measure_throughput
 from pipeline.report.word_counts import WordCounts, words_per_caption
 
@@ -40,9 +42,30 @@ def test_a_value_on_an_edge_lies_in_the_bin_that_begins_there() -> None:
 
 def test_values_beyond_count_at_the_ends_and_no_values_are_no_bars() -> None:
     histogram = Histogram(0, 10, 1)
-    assert (histogram.mean, histogram.quantile(0.5), histogram.bars(5)) == (None, None, [])
+    assert (histogram.mean, histogram.bars(5)) == (None, [])
+    assert math.isnan(histogram.quantile(0.5))
     histogram.add(np.array([-5, 3, 1000, math.inf]))
     assert (histogram.bins[0], histogram.bins[-1], histogram.count) == (1, 1, 3)
+
+
+def _said(histogram: Histogram, digits: int) -> str:
+    (block,) = distribution("", "", histogram, digits)
+    return block.about.strip().split(". The first")[0]
+
+
+def test_percentiles_are_told_to_the_digit_and_beyond_the_bins_as_such() -> None:
+    numbers = Numbers(images=1)
+    numbers.logprobs.add(np.full(9, -0.303))
+    assert _said(numbers.logprobs, 2) == (
+        "Mean -0.303, median -0.30, 5th percentile -0.30, 95th percentile -0.30"
+    )
+    numbers.logprobs.add(np.full(99, -30.0))
+    assert _said(numbers.logprobs, 2).split(", ")[1] == "median -25.00 or less"
+    numbers.words.add(np.array([0, 7, 850]))
+    assert _said(numbers.words, 0) == ("Mean 285.7, median 7, 5th percentile 0, 95th percentile 500 or more")
+    numbers.words.add(np.full(9, 500.0))
+    assert _said(numbers.words, 0).split(", ")[1] == "median 500 or more"
+    assert list(distribution("", "", numbers.scores, 2)) == []
 
 
 def test_the_lowest_keys_are_found_in_any_number_of_files() -> None:
@@ -148,6 +171,7 @@ def test_pauses_are_cut_out_and_told() -> None:
     assert (found.images_per_second * found.width).sum() == pytest.approx(1000)
 
 
-def test_times_that_do_not_differ_tell_nothing() -> None:
+def test_times_within_a_second_tell_nothing() -> None:
     assert measure_throughput([], []) is None
     assert measure_throughput([5.0, 5.0], [10, 10]) is None
+    assert measure_throughput([5.0, 5.005], [500, 500], began=4.999) is None  # as a copy is

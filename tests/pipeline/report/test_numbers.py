@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from maccap.config import AskConfig
+from pipeline.report.blocks import Table
 from pipeline.report.chosen_rows import places_shown, read_rows
 from pipeline.report.gallery import gallery_json
 from pipeline.report.numbers import Numbers, read_numbers
@@ -142,5 +143,23 @@ def test_images_that_are_there_more_than_once() -> None:
     numbers.add("0.parquet", pa.table({**columns, "sha256": files, "phash": hashes}))
     (told,) = (one for one in sections(numbers, None, {}) if one.id == "images_again")
     (table,) = told.blocks
-    assert table.about.startswith("1 images repeat an earlier one to the byte, and 2 (50 %) to the eye")
-    assert table.rows == [("1", 3, "75 %")]
+    assert table.about.startswith("Copies of an earlier image: 1 to the byte, and 2 (50 %) to the eye")
+    assert table.rows == [("1", 3, "75 %"), ("all other images", 1, "25 %")]
+
+
+def test_a_table_that_is_cut_says_what_is_left() -> None:
+    letters = "abcdefghijklmnopqrst"
+    errors = [f"broken {a}{b}" for a in letters[:2] for b in letters]
+    numbers = Numbers(images=4)
+    numbers.add("0.parquet", pa.table({"image_id": errors, "error": errors}))
+    captions = [f"a {a} and {a}{b}" for a in letters for b in letters[:2]] * 2
+    numbers.add("1.parquet", pa.table({"image_id": captions, "caption": captions}))
+    rows = {
+        block.title: block.rows
+        for section in sections(numbers, None, {})
+        for block in section.blocks
+        if isinstance(block, Table)
+    }
+    assert len(rows["Errors by kind"]) == len(rows["Most frequent captions"]) == 13
+    assert rows["Errors by kind"][-1] == ("all other kinds", 28, "")
+    assert rows["Most frequent captions"][-1] == ("all other captions", 56, "70 %")

@@ -17,7 +17,7 @@ from tests.pipeline.report.made_runs import captioned, data_of, finish, write_ru
 
 def test_the_sections_say_what_there_is(report: Path) -> None:
     data = data_of(report)
-    assert [section["id"] for section in data["sections"]] == ["time", "captions", "quality", "errors"]
+    assert [section["id"] for section in data["sections"]] == ["captions", "quality", "errors"]
     headline = {number["label"]: number["value"] for number in data["headline"]}
     assert (headline["images"], headline["captions"], headline["errors"]) == ("12", "11", "1")
     assert headline["distinct captions"] == "100 %"
@@ -84,6 +84,8 @@ def test_an_older_report_is_replaced_and_nothing_else(run: Path, report: Path, t
 
 
 def test_a_users_mistakes_are_told(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot be written: .*too long"):
+        write_report(str(run), str(tmp_path / ("x" * 300)), ReportConfig())
     with pytest.raises(UserError, match="is a URL"):
         write_report(str(run), "memory://report", ReportConfig())
     with pytest.raises(UserError, match="say with FOLDER where the report goes"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from maccap.config import DecodingConfig
+from maccap.config import AskConfig, DecodingConfig
 from pipeline.chunk import Chunk
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.run_folder import RunFolder
@@ -70,6 +70,18 @@ def test_a_moved_model_and_a_newer_version_may_resume(tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path))
     folder.begin(run_facts())
     folder.begin(run_facts(model="s3://elsewhere", version="2"))
+
+
+def test_questions_of_an_older_run_were_put_as_they_were_written(tmp_path: Path) -> None:
+    folder = RunFolder(str(tmp_path / "run"))
+    folder.begin(run_facts(asking=AskConfig()))
+    path = tmp_path / "run" / "run.json"
+    written = json.loads(path.read_text())
+    assert written["asking"].pop("capitalise")
+    path.write_text(json.dumps(written))
+    with pytest.raises(UserError, match=r"asking.capitalise: was False, now True"):
+        folder.begin(run_facts(asking=AskConfig()))
+    folder.begin(run_facts(asking=AskConfig(capitalise=False)))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Heads that a user brings: their files, and the scores they give."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,10 @@ def test_a_score_does_not_depend_on_the_rows_beside_it(tmp_path: Path) -> None:
             "1.weight takes 3 numbers and gets 2",
         ),
         ({"weight": np.full((1, WIDTH), np.nan, np.float32)}, {}, "no finite number"),
+        ({"weight": np.full((1, WIDTH), 1e300)}, {}, "no finite number"),
+        ({"weight": _normal(1, WIDTH) + 1j}, {}, "weight is of complex64, and .* are floating-point"),
+        ({**LINEAR, "bias": np.ones(1, np.int64)}, {}, "bias is of int64, and .* are floating-point"),
+        ({"weight": np.array(1, np.float32)}, {}, "no linear layer"),
         (LINEAR, {"activation": "softmax"}, "activation 'softmax', known are sigmoid"),
     ],
 )
@@ -96,7 +101,7 @@ def test_a_head_of_another_kind_is_refused_by_name(
     tmp_path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str], words: str
 ) -> None:
     url = _saved(tmp_path / "head.safetensors", tensors, **metadata)
-    with pytest.raises(UserError, match=words) as error:
+    with pytest.raises(UserError, match=words) as error, warnings.catch_warnings(action="error"):
         read_score_head(url)
     assert url in str(error.value)
 

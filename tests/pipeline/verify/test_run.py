@@ -72,7 +72,7 @@ def _verify(run: Path, with_source: bool = True) -> tuple[list[str], Verificatio
 def test_a_whole_run_has_no_problems(run: Path, with_source: bool) -> None:
     problems, found = _verify(run, with_source)
     assert problems == []
-    assert (found.shards, found.shards_done, found.chunks) == (4, 4, 7)
+    assert (found.shards, found.shards_checked, found.chunks) == (4, 4, 7)
     rows = pq.read_table(run / "captions")
     assert (found.rows, found.errors) == (rows.num_rows, rows.num_rows - rows["error"].null_count)
     assert found.unread_shards == 1

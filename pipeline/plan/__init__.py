@@ -1,0 +1,1 @@
+"""What a run would do and take, told before it is begun: nothing is written into its folder."""
