@@ -30,7 +30,7 @@ demo: $(STAMP) ## caption 1,000 unseen scenes into demo/, with scores and a cont
 	@$(BIN)/maccap demo demo
 
 test: lint ## lint, then all tests, in two processes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 OLDEST := .venv-oldest
 SHORT := tests/maccap/adaptor tests/maccap/image tests/maccap/runtime tests/maccap/text tests/maccap/test_*.py \

@@ -21,7 +21,7 @@ class VqaResults(Format):
     """
 
     name = "vqa"
-    about = "VQA's results, of a run that asked: question_id and answer"
+    about = "VQA's results, of a run that asked a file's questions or the samples' own"
     ending = "json"
     needs = "answers"
     per_file = None

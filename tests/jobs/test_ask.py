@@ -146,7 +146,7 @@ def test_a_file_of_questions_is_joined_counted_and_pinned(tmp_path: Path, ask: A
             wanted = [str(int(name) * 10 + place) for place in range(3)] if int(name) % 2 == 0 else []
             assert [one["question_id"] for one in row["answers"]] == wanted
     summary = json.loads((output / "summary.json").read_text())
-    assert summary["unasked"] == {"questions": 1, "images": 1, "first": ["9990"]}
+    assert summary["unasked"] == {"questions": 1, "images": 1, "first": ["9990"], "first_images": ["999"]}
     assert summary["questions"] == 3 * IMAGES // 2
     assert "1 questions are about 1 images that are not here" in done.stderr
 

@@ -33,6 +33,8 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
     command = [str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
     command += [f"--temp-dir={home}"]  # else a local Ray started without an address joins this one
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
+    # what takes jobs: it does not start where another Ray of this machine has its usual port
+    command += [f"--dashboard-agent-listen-port={_free_port()}"]
     with log.open("wb") as output:
         variables = {**environment(), **access, "RAY_worker_niceness": "0"}
         process = subprocess.Popen(

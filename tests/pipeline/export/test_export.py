@@ -200,14 +200,14 @@ def test_parts_hold_every_row_once() -> None:
 
 def test_an_export_of_a_run_on_s3_to_s3(run: str, s3: FaultyProxy, tmp_path: Path) -> None:
     filesystem, _ = locate("s3://bucket")
-    filesystem.put(run, "bucket/run", recursive=True)
+    filesystem.put(run, "bucket/exported-run", recursive=True)
     before = file_hashes(Path(run))
-    export("s3://bucket/run", "s3://bucket/out", "webdataset", per_file=6)
+    export("s3://bucket/exported-run", "s3://bucket/export-of-it", "webdataset", per_file=6)
     export(run, tmp_path / "out", "webdataset", per_file=6)
     for path in (tmp_path / "out").glob("*.tar"):
-        assert filesystem.cat_file(f"bucket/out/{path.name}") == path.read_bytes()
-    assert filesystem.exists("bucket/out/_SUCCESS")
-    assert not filesystem.exists("bucket/out/.parts")
+        assert filesystem.cat_file(f"bucket/export-of-it/{path.name}") == path.read_bytes()
+    assert filesystem.exists("bucket/export-of-it/_SUCCESS")
+    assert not filesystem.exists("bucket/export-of-it/.parts")
     assert file_hashes(Path(run)) == before
 
 

@@ -54,9 +54,9 @@ def _copy(source: str, output: str) -> None:
 
 def test_every_row_once_through_a_storage_that_fails(s3: FaultyProxy, archive: str) -> None:
     s3.faults = Faults(slow_down=0.08, cut=0.05, late=0.1, late_seconds=0.3)
-    _copy(archive, "s3://bucket/run/captions")
+    _copy(archive, "s3://bucket/through-faults/captions")
     assert all(s3.counts[fault] for fault in ("slow_down", "cut", "late")), s3.counts
-    folder = RunFolder("s3://bucket/run")
+    folder = RunFolder("s3://bucket/through-faults")
     assert unfinished([shard.id for shard in plan_source(archive).shards], folder.written()) == []
     rows: Counter[tuple[str, str | None]] = Counter()
     for name in folder.captions.names():
