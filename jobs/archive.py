@@ -197,37 +197,19 @@ def run_archive(options: RunOptions, overrides: dict[str, Any], budget: "Budget 
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
     selection = Selection.parse(options.shards, options.partition)
     model = options.model or str(built_in_bundle_path())
+    arguments = (
+        *(options.source, options.output, model, settings, options.retry_errors, selection),
+        *(options.accept_changed, say, options.local, budget),
+    )
     if options.dry_run:
         from pipeline.plan.dry_run import dry_run
 
-        found = dry_run(
-            options.source,
-            options.output,
-            model,
-            settings,
-            options.retry_errors,
-            selection,
-            options.accept_changed,
-            say,
-            options.local,
-            budget,
-        )
+        found = dry_run(*arguments)
         answer(found.as_yaml(), end="")
         answer(found.model_dump_json())
         return
     try:
-        summary = caption_archive(
-            options.source,
-            options.output,
-            model,
-            settings,
-            options.retry_errors,
-            selection,
-            options.accept_changed,
-            say,
-            options.local,
-            budget,
-        )
+        summary = caption_archive(*arguments)
     except KeyboardInterrupt:
         kept = f"stopped. What is written in {options.output} stays; the same command resumes."
         raise KeyboardInterrupt(kept) from None

@@ -7,7 +7,7 @@ from maccap.bundle import Bundle
 from maccap.config import ClipSource
 from maccap.fingerprint import fingerprint
 from maccap.image.preprocessing import load_pixel_spec, local_folder
-from pipeline.evaluate.images import run_facts
+from pipeline.run.run_folder import existing_run
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
 
@@ -40,7 +40,7 @@ def load_clip(run: str, source: ClipSource | None, device: str) -> "FrozenClip":
 
 def reranker_of(run: str) -> ClipSource:
     """The CLIP of the run's bundle, a folder where the bundle carries it. Raises UserError."""
-    model = run_facts(run).model
+    model = existing_run(run)[1].model
     try:
         bundle = Bundle.open(model)
     except (OSError, ValueError, ImportError) as error:

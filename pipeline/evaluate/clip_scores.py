@@ -14,10 +14,11 @@ from maccap.config import ClipSource
 from pipeline.chunk import valid_rows
 from pipeline.evaluate.captions import Captions, Row, table_columns
 from pipeline.evaluate.clip_choice import check_clip, is_reranker, load_clip
-from pipeline.evaluate.images import read_images, run_facts
+from pipeline.evaluate.images import read_images
 from pipeline.evaluate.metric import Array, Outcome, Remark, ratio
 from pipeline.formats.array_columns import read_half, read_pixels
 from pipeline.inspect.caption_table import read_captions
+from pipeline.run.run_folder import existing_run
 from pipeline.stages.decode import DecodeStage
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _features(
     """Ids and CLIP features [R, D] of the images that can be read and decoded, as the run decoded them."""
     import torch
 
-    decode = DecodeStage(clip.pixels, run_facts(run).stage_settings(clip.pixels).limits)
+    _, facts = existing_run(run)
+    decode = DecodeStage(clip.pixels, facts.stage_settings(clip.pixels).limits)
     try:
         for images in read_images(run, rows):
             decoded = decode(images)

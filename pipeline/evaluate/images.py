@@ -6,22 +6,11 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from pipeline.evaluate.captions import Row
-from pipeline.run.facts import RunFacts
-from pipeline.run.run_folder import RunFolder
+from pipeline.run.run_folder import existing_run
 from pipeline.sources import ChunkLimits, SourceOptions, chunk_samples, plan_source, read_shard
-from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
-from pipeline.storage.urls import absolute
 
 _AT_ONCE = ChunkLimits().bytes // 4
-
-
-def run_facts(run: str) -> RunFacts:
-    """What `run.json` records. Raises UserError where it is not there."""
-    facts = RunFolder(absolute(run)).recorded()
-    if facts is None:
-        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
-    return facts
 
 
 def read_images(run: str, rows: Sequence[Row], batch: int = 64) -> Iterator[pa.Table]:
@@ -30,7 +19,7 @@ def read_images(run: str, rows: Sequence[Row], batch: int = 64) -> Iterator[pa.T
 
     Other samples of a shard are passed over without loading. Raises UserError where the source is gone.
     """
-    facts = run_facts(run)
+    _, facts = existing_run(run)
     wanted = defaultdict[str, set[str]](set)
     for row in rows:
         wanted[row.shard].add(row.image_id)

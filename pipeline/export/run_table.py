@@ -10,13 +10,12 @@ import pyarrow.parquet as pq
 from pipeline.chunk import CHUNK_KEY, file_name, parse_file_name, shard_file_stem
 from pipeline.formats.array_columns import is_half
 from pipeline.run.facts import RunFacts
-from pipeline.run.run_folder import CAPTIONS, RunFolder
+from pipeline.run.run_folder import CAPTIONS, existing_run
 from pipeline.sources import Shard
 from pipeline.sources.webdataset import WebDatasetTars
 from pipeline.storage.errors import UserError
 from pipeline.storage.folder import Folder, reading
 from pipeline.storage.redact import describe, printable
-from pipeline.storage.urls import absolute
 
 
 class CaptionFiles:
@@ -61,10 +60,7 @@ class RunTable:
     @classmethod
     def open(cls, run: str) -> "RunTable":
         """Raises UserError where there is no run, or none of its rows is written yet."""
-        folder = RunFolder(absolute(run).rstrip("/"))
-        facts = folder.recorded()
-        if facts is None:
-            raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption` or `maccap ask`.")
+        folder, facts = existing_run(run)
         keys = sorted(key for name in folder.captions.names() if (key := parse_file_name(name)))
         names = [file_name(*key) for key in keys]
         if not names:

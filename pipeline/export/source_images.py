@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.export.run_table import RunTable
-from pipeline.inspect.unchanged_shards import unchanged_shards
+from pipeline.inspect.unchanged_shards import hold_images, unchanged_shards
 from pipeline.sources import Sample, Shard, read_shard
 from pipeline.sources.loading import loading_ahead
-from pipeline.sources.registry import source_of
 from pipeline.sources.unique import digest
 from pipeline.storage.errors import CredentialsError, UserError
 from pipeline.storage.redact import printable, redacted
@@ -42,7 +41,7 @@ def shards_as_captioned(table: RunTable) -> dict[str, Shard]:
     files. Raises UserError where the source is gone, or holds no images.
     """
     planned = list(table.shards.values())
-    if any("image" not in source_of(shard).columns for shard in planned[:1]):
+    if not hold_images(planned):
         raise UserError(
             f"SOURCE {table.facts.source} of this run is another run, whose features it captioned: it "
             "holds no images. Choose a format without images, or --captions-only."

@@ -15,11 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.inspect.caption_table import read_captions
-from pipeline.run.run_folder import RunFolder
+from pipeline.run.run_folder import existing_run
 from pipeline.sources import ChunkLimits, Shard, SourceOptions, chunk_samples, plan_source, read_shard
-from pipeline.storage.errors import CredentialsError, UserError
+from pipeline.storage.errors import CredentialsError
 from pipeline.storage.redact import printable
-from pipeline.storage.urls import absolute
 
 _COLUMNS = ("image_id", "shard", "index", "caption", "error", "metadata")
 
@@ -67,9 +66,7 @@ def source_rows(run: str, examples: list[Example]) -> dict[str, pa.Table]:
 
     One that is no longer in its place is left out. Raises UserError where the run or its source is gone.
     """
-    facts = RunFolder(absolute(run)).recorded()
-    if facts is None:
-        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
+    _, facts = existing_run(run)
     wanted: dict[str, dict[int, str]] = defaultdict(dict)
     for example in examples:
         wanted[example.shard][example.index] = example.image_id

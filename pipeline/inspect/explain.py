@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from maccap.bundle import Bundle
 from maccap.image.preprocessing import PixelSpec
 from pipeline.formats.array_columns import read_pixels
 from pipeline.inspect.caption_table import read_captions
 from pipeline.inspect.examples import Example, source_rows
 from pipeline.inspect.looked import Looked, where_it_looked
+from pipeline.inspect.run_model import model_of
+from pipeline.inspect.unchanged_shards import hold_images
 from pipeline.run.facts import RunFacts
-from pipeline.run.run_folder import RunFolder
+from pipeline.run.run_folder import existing_run
 from pipeline.sources import Shard
-from pipeline.sources.registry import source_of
 from pipeline.stages.decoding.decode_image import DecodeLimits, UndecodableError
 from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.stages.features import FeatureStage
@@ -29,7 +29,6 @@ from pipeline.stages.steps import steps_of
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
-from pipeline.storage.urls import absolute
 
 SIDE = 384  # of the whole image, in pixels
 
@@ -66,13 +65,10 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
 
     Raises UserError where the run has no such row, or its model is not there or is another.
     """
-    url = absolute(run).rstrip("/")
-    folder = RunFolder(url)
-    facts = folder.recorded()
-    if facts is None:
-        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
+    folder, facts = existing_run(run)
+    url = folder.top.url
     row = _row(url, image_id)
-    bundle = _bundle(facts, model)
+    bundle = model_of(facts, model)
     decoding = facts.decoding.model_dump()
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
     source = source_rows(url, [example]).get(image_id)
@@ -87,7 +83,7 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
 
 
 def _absent(facts: RunFacts, planned: Sequence[Shard]) -> str:
-    if any("image" not in source_of(shard).columns for shard in planned[:1]):
+    if not hold_images(planned):
         return f"SOURCE {facts.source} is a run that keeps features, and has no images"
     return f"SOURCE {facts.source} no longer has this image in its place"
 
@@ -105,24 +101,6 @@ def _first_ids(run: str) -> Iterator[str]:
     for table in read_captions(run, ["image_id"]):
         yield from table["image_id"].slice(0, 3).to_pylist()
         return
-
-
-def _bundle(facts: RunFacts, model: str | None) -> Bundle:
-    place = absolute(model) if model else facts.model
-    try:
-        bundle = Bundle.open(place)
-        found = bundle.fingerprint
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(
-            f"the run's model {place} cannot be opened: {describe(error)}. "
-            "Say where it lies now with --model."
-        ) from None
-    if found != facts.model_fingerprint:
-        raise UserError(
-            f"model {place} is another than the run's (fingerprint {found[:12]}, the run has "
-            f"{facts.model_fingerprint[:12]}). Name the run's own with --model."
-        )
-    return bundle
 
 
 def _captioned_again(

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from pipeline.run.facts import RunFacts
 from pipeline.run.pinned_plan import compared
 from pipeline.sources import Shard, SourceOptions, plan_source
+from pipeline.sources.registry import source_of
+
+
+def hold_images(planned: Sequence[Shard]) -> bool:
+    """Whether a run's shards have images, and not the features that another run kept."""
+    return all("image" in source_of(shard).columns for shard in planned[:1])
 
 
 def unchanged_shards(facts: RunFacts, planned: Sequence[Shard]) -> dict[str, Shard]:

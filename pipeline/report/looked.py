@@ -7,30 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maccap.bundle import Bundle
-from pipeline.caption import open_bundle
 from pipeline.inspect.looked import Looked
 from pipeline.run.facts import RunFacts
 from pipeline.stages.torch_runtime import TorchRuntime
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
-from pipeline.storage.urls import absolute
 
 if TYPE_CHECKING:
     from maccap.image.features import FeatureExtractor
 
 _REGIONS = 10  # drawn of an image at most
 _LEVELS = "0123456789abcdef"
-
-
-def model_of(facts: RunFacts, model: str | None) -> Bundle:
-    """The run's bundle, at `model` if that is given. Raises UserError where it is gone or another."""
-    bundle = open_bundle(absolute(model) if model else facts.model)
-    if bundle.fingerprint != facts.model_fingerprint:
-        raise UserError(
-            f"model {bundle.folder} is another than the run's (fingerprint {bundle.fingerprint[:12]}, the "
-            f"run has {facts.model_fingerprint[:12]}). Name the run's own with --model."
-        )
-    return bundle
 
 
 def load_extractor(bundle: Bundle, facts: RunFacts) -> "FeatureExtractor":

@@ -18,7 +18,7 @@ from pipeline.report.row_images import IMAGES, add_images
 from pipeline.report.run_state import state_of
 from pipeline.report.throughput import Throughput, measure_throughput, written_times
 from pipeline.run.progress import Shown
-from pipeline.run.run_folder import RUN_FILE, RunFolder
+from pipeline.run.run_folder import RUN_FILE, RunFolder, existing_run
 from pipeline.storage.errors import UserError
 from pipeline.storage.folder import reading
 from pipeline.storage.redact import redacted
@@ -83,11 +83,8 @@ def write_report(
     entered as a context with how far it is. Raises UserError and RunError.
     """
     start = time.monotonic()
-    run_folder = RunFolder(absolute(run).rstrip("/"))
-    target = _target(run_folder.top.url, folder)
-    facts = run_folder.recorded()
-    if facts is None:
-        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption`.")
+    target = _target(absolute(run).rstrip("/"), folder)
+    run_folder, facts = existing_run(run)
     evaluation = find_evaluation(run_folder.top, config.evaluation)
     planned = run_folder.planned() or []
     state = state_of(run_folder, facts, planned)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from pipeline.inspect.unchanged_shards import unchanged_shards
+from pipeline.inspect.unchanged_shards import hold_images, unchanged_shards
 from pipeline.run.facts import RunFacts
 from pipeline.sources import ChunkLimits, Sample, Shard, chunk_samples, read_shard
-from pipeline.sources.registry import source_of
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable, redacted
 
@@ -20,7 +19,7 @@ def shards_with_images(facts: RunFacts, planned: Sequence[Shard]) -> dict[str, S
     """The shards, by their names in the table, that are what the run was planned on. Raises UserError where
     SOURCE is gone, or has no images.
     """
-    if any("image" not in source_of(shard).columns for shard in planned[:1]):
+    if not hold_images(planned):
         raise UserError(f"SOURCE {redacted(facts.source)} is a run that keeps features, and has no images")
     return {printable(name): shard for name, shard in unchanged_shards(facts, planned).items()}
 

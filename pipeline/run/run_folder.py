@@ -31,6 +31,7 @@ from pipeline.stages.write import ChunkFooter, read_footer
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder, writing
 from pipeline.storage.redact import describe
+from pipeline.storage.urls import absolute
 
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.parquet"
@@ -198,3 +199,12 @@ def _is_before_plans(raw: bytes) -> str | None:
         return str(facts["version"]) if "listing" in facts else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def existing_run(run: str) -> tuple[RunFolder, RunFacts]:
+    """The folder of a run that was begun, and what its run.json records. Raises UserError for any other."""
+    folder = RunFolder(absolute(run).rstrip("/"))
+    facts = folder.recorded()
+    if facts is None:
+        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption` or `maccap ask`.")
+    return folder, facts

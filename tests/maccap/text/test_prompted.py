@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from transformers import MistralConfig, MistralForCausalLM
 
 from maccap.config import DecodingConfig
 from maccap.text.decoding import decode
@@ -13,6 +12,7 @@ from maccap.text.huggingface_engine import HuggingFaceEngine
 from maccap.text.language_model import FrozenLanguageModel
 from maccap.text.prompted import ReadPrefixes
 from maccap.text.text_logprobs import text_logprobs
+from tests.maccap.text.test_kv_cache import mistral
 
 ROWS = [2, 0, 2, 4, 1]  # some of the prefixes, one of them twice
 TEXTS = [[5], [6, 7, 8]]
@@ -66,16 +66,6 @@ def test_a_prefix_is_read_alike_in_any_company(lm: FrozenLanguageModel, prefixes
 def test_a_model_with_a_cache_of_its_own_reads_each_prompt_whole(
     make_lm: Callable[..., FrozenLanguageModel], prefixes: Tensor
 ) -> None:
-    torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=len(make_lm("opt").tokenizer),
-        hidden_size=48,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        sliding_window=4,
-    )
-    engine = HuggingFaceEngine(FrozenLanguageModel(MistralForCausalLM(config), make_lm("opt").tokenizer))
+    engine = HuggingFaceEngine(FrozenLanguageModel(mistral(), make_lm("opt").tokenizer))
     assert engine.read(prefixes) is prefixes
     assert isinstance(HuggingFaceEngine(make_lm("opt")).read(prefixes), ReadPrefixes)

@@ -1,5 +1,5 @@
-"""Also for explanation_page.py, looked.py, drawing.py and examples.py: explanations of runs whose images
-changed or went.
+"""Also for explanation_page.py, looked.py, run_model.py, drawing.py and examples.py: explanations of runs
+whose images changed or went.
 """
 
 from pathlib import Path
