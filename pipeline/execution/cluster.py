@@ -20,6 +20,7 @@ from pipeline.execution.budget import Size
 from pipeline.execution.join_ray import check_joinable
 from pipeline.execution.local_ray import prepare_local_ray, why_not_started
 from pipeline.execution.own_processes import end_marked, kill_marked, marked
+from pipeline.execution.watchdog import still_taking
 from pipeline.stages.resources import Resources, check_fits
 from pipeline.stages.steps import Stages, resources_for
 from pipeline.storage.errors import RunError
@@ -94,12 +95,16 @@ def connect_to_ray() -> bool:
 def end_local_ray() -> bool:
     """Shut down the Ray that was started here, if any, and end those of its processes that outlive that.
 
-    Returns whether Ray let go of this process too; where not, it would hang as it exits.
+    Returns whether Ray let go of this process too; where not, it would hang as it exits, or crash.
     """
     _hush_threads()
+    abandoned = still_taking()  # Ray Data goes on in threads that nothing can end, and crashes without Ray
     if not _started.is_set():
-        return True
+        return not abandoned
     _started.clear()
+    if abandoned:
+        kill_marked()
+        return False
     # in a thread, since it waits forever where Ray hangs
     shutdown = threading.Thread(target=ray.shutdown, daemon=True)
     shutdown.start()

@@ -3,12 +3,21 @@
 import math
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pipeline.storage.errors import RunError
 
 Item = TypeVar("Item")
+
+
+_taking: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
+
+
+def still_taking() -> bool:
+    """Whether items that nobody waits for any more are being made."""
+    return any(thread.is_alive() for thread in _taking)
 
 
 class _End(Exception):  # noqa: N818, no error
@@ -40,7 +49,9 @@ def until_stalled(
         except BaseException as error:
             coming.put(error)
 
-    threading.Thread(target=take, daemon=True, name="results").start()
+    taking = threading.Thread(target=take, daemon=True, name="results")
+    _taking.add(taking)
+    taking.start()
     try:
         yield from _waited_for(coming, seconds, doing, quiet)
     finally:
