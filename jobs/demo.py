@@ -29,7 +29,7 @@ def main(
     """Render unseen scenes, caption them, score the captions, and draw a sheet and a page of them."""
     from jobs.extras import require
     from maccap.bundle import built_in_bundle_path
-    from pipeline.caption import open_bundle
+    from pipeline.prepare import open_bundle
 
     bundle = model or str(built_in_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed

@@ -13,8 +13,8 @@ from pipeline.analyze.partials import folded
 from pipeline.analyze.stages import STAGES, STATISTICS, AnalysisStages
 from pipeline.analyze.statistics import Statistics
 from pipeline.analyze.verdicts import verdicts
-from pipeline.caption import open_bundle, run_facts
 from pipeline.execution.caption_stages import ShardWork
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.pinned_plan import compared
 from pipeline.run.progress import Progress, shown

@@ -13,7 +13,7 @@ from pipeline.benchmark.report import Growth, Measured, Report
 from pipeline.benchmark.setup import Setup
 from pipeline.benchmark.stages_alone import stages_alone
 from pipeline.benchmark.through_ray import RayProcess
-from pipeline.caption import open_bundle
+from pipeline.prepare import open_bundle
 from pipeline.stages.torch_runtime import Precision
 
 Say = Callable[[str], None]

@@ -19,11 +19,11 @@ from maccap.bundle import built_in_bundle_path
 from maccap.config import Config
 from maccap.image.preprocessing import PixelSpec
 from maccap.runtime.process_memory import resident_mb
-from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import spread, valid_rows
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
 from pipeline.execution.ray_graph import caption_on_ray
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder

@@ -7,17 +7,13 @@ Each operator maps one row to one row, and a row is a whole chunk. Image bytes a
 store; the driver sees results alone.
 """
 
-import logging
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+from ray.data import TaskPoolStrategy
 from ray.exceptions import (
     ObjectStoreFullError,
     OutOfDiskError,
@@ -32,11 +28,12 @@ from pipeline.chunk import Chunk
 from pipeline.execution.budget import Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
+from pipeline.execution.ray_operators import StageActor, actor_pool, configure_ray_data, short_tasks
 from pipeline.execution.stage_errors import LESS_MEMORY, at_chunk, telling
 from pipeline.execution.watchdog import until_stalled
 from pipeline.execution.worker_activity import WorkerActivity
 from pipeline.run.run_periodically import run_periodically
-from pipeline.stages.resources import Resources, StageResources, TaskResources
+from pipeline.stages.resources import Resources
 from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Stages, Step
 from pipeline.stages.torch_runtime import is_device_lost
@@ -95,16 +92,18 @@ def _results(
     shards = shard_rows(work)
     if shards is None:
         return
-    chunks = shards.map_batches(partial(_read, activity, stages), **_task(resources.read))
+    chunks = shards.map_batches(partial(_read, activity, stages), **short_tasks(resources.read))
     for step in stages.steps():
         asked = resources.of(step.stage.name)
         if step.stage.has_weights:
             on_rows = partial(_on_rows, activity, step, partial(stages.build, step, asked))
-            chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **actor_pool(asked))
+            pool = actor_pool(asked)
+            chunks = chunks.map_batches(StageActor, fn_constructor_args=(on_rows,), **pool)
         else:
             apply = partial(_apply, activity, step, stages.build(step, asked))
-            chunks = chunks.map_batches(apply, **_task(asked))
-    yield from results_of(chunks.map_batches(partial(_write, activity, stages), **_task(resources.write)))
+            chunks = chunks.map_batches(apply, **short_tasks(asked))
+    chunks = chunks.map_batches(partial(_write, activity, stages), **short_tasks(resources.write))
+    yield from results_of(chunks)
 
 
 def shard_rows(work: Iterable[ShardWork]) -> ray.data.Dataset | None:
@@ -151,34 +150,6 @@ def results_of(rows: ray.data.Dataset) -> Iterator[str]:
         raise RunError(f"Ray failed: {_last_message(error)}{_fix(error)}") from error
 
 
-class StageActor:
-    """What `build` returns, on Ray rows.
-
-    A stage that cannot be built fails with its first chunk: of an actor that dies as it starts, Ray buries
-    the cause, and prints tracebacks on stdout.
-    """
-
-    def __init__(self, build: Callable[[], Callable[[pa.Table], pa.Table]]) -> None:
-        self.stage: Callable[[pa.Table], pa.Table] | Exception
-        # before torch is imported: a thread that waits for its fellows by spinning takes a core from other
-        # stages. On two cores, at real sizes, this made a run a third faster.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        try:
-            self.stage = build()
-        except Exception as error:
-            self.stage = error
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        if isinstance(self.stage, Exception):
-            raise self.stage
-        try:
-            return self.stage(rows)
-        except RuntimeError as error:
-            if is_device_lost(error):  # Ray starts another actor, and gives it the chunk
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise
-
-
 def _on_rows(
     activity: WorkerActivity, step: Step, build: Callable[[], Stage]
 ) -> Callable[[pa.Table], pa.Table]:
@@ -217,39 +188,6 @@ def _write(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> p
         with activity.working("write", chunk.file_name):
             results.append(write(chunk).to_json())
     return pa.table({"result": results})
-
-
-def _task(resources: TaskResources) -> dict[str, Any]:
-    return {
-        **_ONE_CHUNK,
-        "compute": TaskPoolStrategy(),
-        "num_cpus": resources.num_cpus,
-    }
-
-
-def actor_pool(resources: StageResources) -> dict[str, Any]:
-    """Arguments of `map_batches` for a stage in actors."""
-    return {
-        **_ONE_CHUNK,
-        "compute": ActorPoolStrategy(size=resources.actors),
-        "num_cpus": resources.num_cpus,
-        "num_gpus": resources.num_gpus,
-    }
-
-
-_ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True}
-
-
-def configure_ray_data() -> None:
-    """Let chunks leave tasks one by one, and keep Ray Data's own bars and tracebacks off the console."""
-    context = DataContext.get_current()
-    # a block is full as soon as it holds a chunk: chunks leave a reading task one by one, not at its end
-    context.target_max_block_size = 1
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.raise_original_map_exception = True  # Ray's wrapper loses its cause on the way to the driver
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # what it prints of errors, RunError says
 
 
 def _cause(error: RayTaskError) -> str:

@@ -8,7 +8,8 @@ import pyarrow as pa
 from ray.data import TaskPoolStrategy
 
 from pipeline.execution.cluster import connect_to_ray
-from pipeline.execution.ray_graph import configure_ray_data, results_of, shard_rows
+from pipeline.execution.ray_graph import results_of, shard_rows
+from pipeline.execution.ray_operators import configure_ray_data
 from pipeline.execution.stage_errors import telling
 from pipeline.export.parts import Part
 from pipeline.export.write_part import PartResult, PartWriter

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from maccap.config import Config
-from pipeline.caption import prepare_run
 from pipeline.execution.budget import Budget
 from pipeline.plan.left import what_is_left
 from pipeline.plan.this_machine import ThisMachine, cluster_address
+from pipeline.prepare import prepare_run
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import CAPTIONS
 from pipeline.run.selection import Selection

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.caption import PreparedRun, as_planned, within_limit
 from pipeline.chunk import chunk_file_name, shard_file_stem
+from pipeline.prepare import PreparedRun, as_planned, within_limit
 from pipeline.run.completed_chunks import ShardProgress, WrittenChunks, unfinished
 from pipeline.run.pinned_plan import PlanChanges
 from pipeline.run.selection import ALL, Selection

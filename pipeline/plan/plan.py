@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from maccap.config import Config
-from pipeline.caption import PreparedRun, prepare_run
 from pipeline.execution.budget import Prices, Size
 from pipeline.plan.counting import count_rows
 from pipeline.plan.estimate import (
@@ -21,6 +20,7 @@ from pipeline.plan.left import Left, what_is_left
 from pipeline.plan.measure import Measured, SampleImages, look, measure
 from pipeline.plan.sampling import sample_images
 from pipeline.plan.this_machine import ThisMachine
+from pipeline.prepare import PreparedRun, prepare_run
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.progress import duration
 from pipeline.run.question_store import prepare_store

@@ -45,7 +45,8 @@ def encode_on_ray(
     """As `encode_locally`, by actors. Raises RunError."""
     import ray
 
-    from pipeline.execution.ray_graph import StageActor, actor_pool, configure_ray_data, results_of
+    from pipeline.execution.ray_graph import results_of
+    from pipeline.execution.ray_operators import StageActor, actor_pool, configure_ray_data
 
     configure_ray_data()
     chunks = cache.chunks()

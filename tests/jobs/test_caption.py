@@ -19,10 +19,10 @@ from safetensors.numpy import save_file
 
 from jobs.caption import main
 from jobs.cli import run_command
-from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.quality.flags import flags_of
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder

@@ -154,7 +154,8 @@ import json, os, time
 from pipeline.execution.cluster import connect_to_ray, end_local_ray  # before Ray, as the command does
 import ray
 from pipeline.storage.errors import RunError
-from pipeline.execution.ray_graph import configure_ray_data, results_of
+from pipeline.execution.ray_graph import results_of
+from pipeline.execution.ray_operators import configure_ray_data
 from pipeline.execution.watchdog import until_stalled
 
 def stuck(row):

@@ -10,10 +10,10 @@ from PIL import Image
 
 from jobs.sheet import main, write_sheet
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
-from pipeline.caption import open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
 from pipeline.inspect.examples import load_images, pick_examples, reference
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source

@@ -1,3 +1,5 @@
+"""A run as a whole; also for prepare.py."""
+
 import itertools
 import json
 import os
@@ -8,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from maccap import __version__
-from pipeline.caption import Summary, caption_archive, open_bundle, run_facts
+from pipeline.caption import Summary, caption_archive
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.budget import Budget
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder

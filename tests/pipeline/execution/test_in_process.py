@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from maccap.captioner import Captioner
-from pipeline.caption import open_bundle, run_facts
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process, captioned_chunks
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source

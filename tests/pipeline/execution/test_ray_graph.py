@@ -1,4 +1,4 @@
-"""Also for cluster.py and worker_activity.py, without Ray; whole runs on it are in
+"""Also for cluster.py, ray_operators.py and worker_activity.py, without Ray; whole runs on it are in
 tests/jobs/test_caption.py.
 """
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import Chunk
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source, read_chunks

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.caption import open_bundle, run_facts
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder

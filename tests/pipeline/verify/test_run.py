@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.caption import caption_archive, open_bundle, run_facts
+from pipeline.caption import caption_archive
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
+from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
