@@ -18,6 +18,15 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _as_before(config: Config, told: dict[str, Any], name: str, before: object) -> dict[str, Any]:
+    """What is `told` of `config`, without a setting that earlier versions did not have where it is as they
+    did it: fingerprints, footers and bundles stay what they were.
+    """
+    if told.get(name) == before == type(config).model_fields[name].default:
+        del told[name]
+    return told
+
+
 class ClipSource(Config):
     """A CLIP as open_clip names it (`ViT-B-32-quickgelu` + `openai`), or a folder, also of the bundle."""
 
@@ -41,6 +50,21 @@ class RegionConfig(Config):
         "the global feature alone",
     )
     patch_weight: float = Field(default=1.0, description="of a region, beside the global feature")
+    text: Literal["repeat", "phrases"] = Field(
+        default="repeat",
+        description="what training reads in their place. repeat: the caption each time, as the authors do; "
+        "phrases: the caption and one of its parts",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _as_before(self, dump(self), "text", "repeat")
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        if self.text == "phrases" and self.weighting == "none":
+            raise ValueError("text: phrases is for images with regions, and weighting: none has none")
+        return self
 
 
 class AdaptorConfig(Config):
@@ -100,13 +124,7 @@ class DecodingConfig(Config):
 
     @model_serializer(mode="wrap")
     def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Fingerprints, footers and bundles stay what they were: what earlier versions did not have is left
-        out where it is as they did it.
-        """
-        told: dict[str, Any] = dump(self)
-        if self.length_penalty == 1.0 == type(self).model_fields["length_penalty"].default:
-            told.pop("length_penalty", None)
-        return told
+        return _as_before(self, dump(self), "length_penalty", 1.0)
 
     @property
     def draws(self) -> int:

@@ -12,7 +12,7 @@ had happened.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from maccap.adaptor.length_bucketing import BatchPlan
 from maccap.adaptor.loss import CaptionLoss, caption_loss
 from maccap.adaptor.noise import add_noise
 from maccap.adaptor.schedule import warmup_cosine
+from maccap.adaptor.text_regions import Phrases, TextFeatures, region_draws
 from maccap.config import TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.keyed_random import normals
@@ -47,22 +48,12 @@ def text_features(clip: FrozenClip, captions: Sequence[str], batch: int = 512) -
     return features[[distinct[caption] for caption in captions]]
 
 
-class TextFeatures(Protocol):
-    """Features [M, D] of captions, unit length, half or single precision, on the CPU: a Tensor, or what reads
-    the wanted rows from a file.
-    """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Tensor, /) -> Tensor:
-        """Those of `rows` [R]: [R, D]."""
-
-
 class TrainingText(NamedTuple):
     """M captions as training reads them."""
 
     tokens: CaptionTokens
     features: TextFeatures
+    phrases: Phrases | None = None  # parts that regions read beside the caption; None: the caption alone
 
 
 class Figures(NamedTuple):
@@ -75,7 +66,8 @@ class Figures(NamedTuple):
 class AdaptorTrainer:
     """Trains `adaptor` in place to write captions back from their text features.
 
-    A feature is repeated `regions` times, each copy with noise of its own, as an image's regions will be.
+    A feature is repeated `regions` times, each copy with noise of its own, as an image's regions will be;
+    with `text.phrases` each copy has one of the caption's parts added.
     Where torch.distributed runs, every process makes a trainer of the same arguments and takes its `rank`'s
     share of each batch; gradients are summed over all `world` of them.
 
@@ -184,13 +176,26 @@ class AdaptorTrainer:
         """Of captions `rows`; their noise belongs to the `occasion` and their `positions` there."""
         device = self.lm.device
         ids, mask = text.tokens.batch(rows)
-        clean = text.features[torch.from_numpy(rows)].to(device, torch.float32)
-        clean = clean[:, None].expand(-1, self._regions, -1)
+        clean = self.regions_of(text, rows, occasion, positions).to(device)
         shape = tuple(clean.shape[1:])
         eps = np.stack([normals(self.config.seed, occasion, int(position), shape) for position in positions])
         noisy = add_noise(clean, torch.from_numpy(eps).to(device), self._variance)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bfloat16), _attention(device):
             return caption_loss(self.lm, model(noisy), ids.to(device), mask.to(device))
+
+    def regions_of(
+        self,
+        text: TrainingText,
+        rows: NDArray[np.integer],
+        occasion: str,
+        positions: NDArray[np.integer],
+    ) -> Tensor:
+        """What the adaptor reads of captions `rows`, before noise: [B, N, D], float32."""
+        captions = text.features[torch.from_numpy(rows)].float()
+        if text.phrases is None:
+            return captions[:, None].expand(-1, self._regions, -1)
+        draws = region_draws(self.config.seed, occasion, positions, self._regions)
+        return text.phrases.regions(captions, rows, draws)
 
     def _gradients_stay_here(self, more_follow: bool) -> AbstractContextManager[None]:
         if more_follow and isinstance(self._model, DistributedDataParallel):

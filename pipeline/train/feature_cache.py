@@ -177,7 +177,7 @@ class FeatureCache:
 
 
 class CachedFeatures:
-    """Rows of the cache, read when they are asked for (`maccap.adaptor.training.TextFeatures`)."""
+    """Rows of the cache, read when they are asked for (`maccap.adaptor.text_regions.TextFeatures`)."""
 
     def __init__(self, chunks: list[NDArray[np.float16]], chunk_rows: int, rows: NDArray[np.int64]) -> None:
         self._chunks, self._chunk_rows, self._rows = chunks, chunk_rows, rows

@@ -3,10 +3,12 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from maccap.adaptor.text_regions import distinct_phrases
 from maccap.bundle import write_bundle
 from maccap.config import BundleConfig, Config
 from pipeline.run.progress import shown
@@ -87,13 +89,16 @@ def train_bundle(
     division = _divide(captions.texts, facts)
     config.check(machine.workers)
     folder.begin(facts)
-    cache, encoded = _features(captions, towers, facts, config, machine)
+    cache, encoded = _features(captions.texts, facts.captions, towers, facts, config, machine)
+    parts = None
+    if facts.regions.text == "phrases":
+        parts = _phrases(captions, towers, facts, config, machine)
 
     from pipeline.train.checkpoint import Checkpoints
     from pipeline.train.work import TrainingWork
 
     work = TrainingWork(
-        output, facts, towers, cache, config.evaluate_every, config.checkpoint_every, config.samples
+        output, facts, towers, cache, parts, config.evaluate_every, config.checkpoint_every, config.samples
     )
     checkpoints = Checkpoints(output, facts.run)
     progress = TrainProgress(facts.training.steps, facts.training.batch)
@@ -138,14 +143,31 @@ def _divide(texts: Sequence[str], facts: TrainFacts) -> Division:
     return division
 
 
-def _features(
+def _phrases(
     captions: CaptionSet, towers: Towers, facts: TrainFacts, config: TrainJobConfig, machine: TrainMachine
+) -> FeatureCache:
+    """The complete feature cache of the captions' parts. Raises UserError, RunError."""
+    texts = distinct_phrases(captions.texts)
+    if not texts:
+        raise UserError("regions.text: phrases, but no caption has parts to tell apart; leave it out")
+    fingerprint = blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
+    cache, _ = _features(texts, fingerprint, towers, facts, config, machine)
+    return cache
+
+
+def _features(
+    texts: Sequence[str],
+    fingerprint: str,
+    towers: Towers,
+    facts: TrainFacts,
+    config: TrainJobConfig,
+    machine: TrainMachine,
 ) -> tuple[FeatureCache, int]:
-    """The complete feature cache, and how many captions are new in it. Raises UserError, RunError."""
+    """The complete feature cache of `texts`, and how many are new in it. Raises UserError, RunError."""
     place = absolute(config.cache) if config.cache else default_cache()
-    cache = FeatureCache.within(place, facts.captions, facts.clip_fingerprint, len(captions.texts))
+    cache = FeatureCache.within(place, fingerprint, facts.clip_fingerprint, len(texts))
     try:
-        if spoilt := cache.begin(captions.texts):
+        if spoilt := cache.begin(texts):
             names = ", ".join(spoilt[:3]) + (" and more" if spoilt[3:] else "")
             print(
                 f"{len(spoilt)} files in the cache {redacted(cache.url)} are damaged, or of a version that "
@@ -161,12 +183,12 @@ def _features(
         ) from None
     chunks, missing = cache.chunks(), cache.missing()
     to_encode = sum(len(chunks[position]) for position in missing)
-    there = len(captions.texts) - to_encode
-    progress = EncodeProgress(len(captions.texts), done=there, done_before=there)
+    there = len(texts) - to_encode
+    progress = EncodeProgress(len(texts), done=there, done_before=there)
     try:
         if missing:
             with shown(progress):
-                for count in machine.encode(towers, cache, captions.texts):
+                for count in machine.encode(towers, cache, texts):
                     progress.add(count)
         cache.finish()
     except OSError as error:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.text_regions import Phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.sampler import CandidateSampler
 from maccap.text.huggingface_engine import HuggingFaceEngine
@@ -22,12 +24,13 @@ from pipeline.train.towers import Towers
 
 @dataclass(frozen=True)
 class TrainingWork:
-    """One run. Its `cache` is complete."""
+    """One run. Its caches are complete."""
 
     output: str
     facts: TrainFacts
     towers: Towers
     cache: FeatureCache
+    phrases: FeatureCache | None  # of the captions' parts, where regions read them
     evaluate_every: int
     checkpoint_every: int
     samples: int
@@ -46,14 +49,20 @@ class Trainee:
         captions = [texts[row] for row in division.training]
         most = facts.training.max_tokens
         self.held_out = TrainingText(
-            CaptionTokens(self.lm, self.held_out_captions, most), features.of(division.held_out)
+            CaptionTokens(self.lm, self.held_out_captions, most),
+            features.of(division.held_out),
+            _phrases(work, self.held_out_captions),
         )
         try:
             self.adaptor = _first_adaptor(work, features.dim, self.lm).to(device)
             self.trainer = AdaptorTrainer(
                 self.adaptor,
                 self.lm,
-                TrainingText(CaptionTokens(self.lm, captions, most), features.of(division.training)),
+                TrainingText(
+                    CaptionTokens(self.lm, captions, most),
+                    features.of(division.training),
+                    _phrases(work, captions),
+                ),
                 regions=facts.regions.count,
                 noise_variance=facts.noise_variance,
                 config=facts.training,
@@ -77,17 +86,25 @@ class Trainee:
         captions = self.held_out_captions[: self._work.samples]
         if not captions:
             return []
-        features = self.held_out.features[torch.arange(len(captions))].float()
+        rows = np.arange(len(captions))
+        regions = self.trainer.regions_of(self.held_out, rows, "samples", rows)
         decoding = facts.decoding.model_copy(
             update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
         )
         sampler = CandidateSampler(self.adaptor, HuggingFaceEngine(self.lm), facts.captioning_noise)
-        regions = features[:, None].expand(-1, facts.regions.count, -1)
         written = sampler(regions, captions, facts.training.seed, decoding)
         return [
             Reconstruction(caption=caption, written=candidates[0].text)
             for caption, candidates in zip(captions, written, strict=True)
         ]
+
+
+def _phrases(work: TrainingWork, captions: list[str]) -> Phrases | None:
+    """The parts of `captions`, with their features. Raises RunError."""
+    cache = work.phrases
+    if cache is None:
+        return None
+    return phrases_of(captions, cache.texts(), cache.features(), work.facts.regions.patch_weight)
 
 
 def _first_adaptor(work: TrainingWork, clip_dim: int, lm: FrozenLanguageModel) -> Adaptor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.text_regions import distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import DecodingConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
@@ -118,3 +119,18 @@ def test_what_does_not_fit_is_refused(make_trainer: MakeTrainer, features: torch
             noise_variance=VARIANCE,
             config=trainer.config,
         )
+
+
+def test_regions_that_read_parts_are_learnt_and_resumed(
+    make_trainer: MakeTrainer, features: torch.Tensor
+) -> None:
+    texts = distinct_phrases(CAPTIONS)
+    parts = F.normalize(torch.randn(len(texts), 32, generator=torch.Generator().manual_seed(3)), dim=-1)
+    phrases = phrases_of(CAPTIONS, texts, parts, patch_weight=1.0)
+    trainer, again = make_trainer(), make_trainer()
+    for each in (trainer, again):
+        each.text = each.text._replace(phrases=phrases)
+    losses = [trainer.train_step(step).loss for step in range(150)]
+    assert losses[-1] < 0.3 * losses[0]
+    assert [again.train_step(step).loss for step in range(3)] == losses[:3]
+    assert losses[:3] != [make_trainer().train_step(step).loss for step in range(3)]

@@ -164,6 +164,18 @@ def test_a_memory_of_training_captions_is_kept_where_it_is_asked_for(
     assert Captioner.from_pretrained(tmp_path / "bundle").caption(photos[:1])
 
 
+def test_regions_may_read_parts_of_captions(tmp_path: Path, run: Run, photos: list[Image.Image]) -> None:
+    regions = {"count": 3, "weighting": "attention", "text": "phrases"}
+    summary = run(tmp_path / "bundle", regions=regions)
+    assert summary.newly_encoded == 60  # captions; their parts are no captions
+    assert Bundle.open(tmp_path / "bundle").config.regions.text == "phrases"
+    assert Captioner.from_pretrained(tmp_path / "bundle").caption(photos[:1])
+    again = run(tmp_path / "again", regions=regions)
+    assert (again.newly_encoded, again.loss) == (0, summary.loss)
+    plain = run(tmp_path / "plain", regions={**regions, "text": "repeat"})
+    assert plain.loss != summary.loss
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
