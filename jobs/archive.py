@@ -118,6 +118,13 @@ ScoreHeads = Annotated[
         "scores; again for more of them.",
     ),
 ]
+RegionCaptions = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="A column of captions of each image's N most salient regions, each with a box around it.",
+    ),
+]
 Prompt = Annotated[
     str | None, typer.Option(help="What captions go on from, such as 'A photo of'; part of them by default.")
 ]
@@ -186,7 +193,9 @@ def named_files(score_heads: list[str] | None) -> dict[str, str] | None:
 def run_archive(options: RunOptions, overrides: dict[str, Any], budget: "Budget | None" = None) -> None:
     """Caption or ask, as config and `overrides` say, within `budget`, and tell what came of it."""
     from pipeline.run.config import load_config
+    from pipeline.run.log import run_name, start_log
 
+    start_log(run_name(options.output))
     settings = load_config(options.config, overrides)
 
     from maccap.bundle import built_in_bundle_path

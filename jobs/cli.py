@@ -19,6 +19,10 @@ COMMANDS = {
     "caption": "jobs.caption",
     "ask": "jobs.ask",
     "plan": "jobs.plan",
+    "submit": "jobs.submit",
+    "status": "jobs.status",
+    "logs": "jobs.logs",
+    "stop": "jobs.stop",
     "verify": "jobs.verify",
     "explain": "jobs.explain",
     "train": "jobs.train",
@@ -47,15 +51,21 @@ def main() -> None:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_about)
     for name, module in COMMANDS.items():
-        app.command(name)(_ends_plainly(importlib.import_module(module).main))
+        _add(app, importlib.import_module(module).main, name)
     _run(app)
 
 
 def run_command(command: Callable[..., Any]) -> None:
     """Entry point of `python -m jobs.NAME`: the same command on its own."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(_ends_plainly(command))
+    _add(app, command)
     _run(app)
+
+
+def _add(app: typer.Typer, command: Callable[..., Any], name: str | None = None) -> None:
+    """With its module's `CONTEXT_SETTINGS`, if it has any."""
+    settings = getattr(sys.modules[command.__module__], "CONTEXT_SETTINGS", None)
+    app.command(name, context_settings=settings)(_ends_plainly(command))
 
 
 def _run(app: typer.Typer) -> None:
@@ -94,9 +104,13 @@ def _about() -> None:
 
 
 def _fail(message: str, code: int) -> None:
+    from pipeline.run.log import LOG
     from pipeline.storage.redact import redacted
 
-    print(redacted(message), file=sys.stderr, flush=True)
+    if LOG.handlers:  # lines are JSON
+        LOG.error(message)
+    else:
+        print(redacted(message), file=sys.stderr, flush=True)
     sys.exit(code)
 
 

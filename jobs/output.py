@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from pipeline.run.log import LOG
+
 _stdout: TextIO | None = None
 
 
@@ -36,8 +38,11 @@ def answer(text: str, end: str = "\n") -> None:
 
 
 def say(message: str) -> None:
-    """Tell a person something, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Tell a person something, on stderr; a log store, where lines are JSON."""
+    if LOG.handlers:
+        LOG.info(message)
+    else:
+        print(message, file=sys.stderr, flush=True)
 
 
 def _copy(given: TextIO) -> TextIO:

@@ -6,12 +6,8 @@ of a run reads config and fingerprint without torch. Opening a bundle runs no co
 safetensors only, and `bundle_files.py` and `tower_config.py` list what its files and configs may be.
 """
 
-import json
-import os
-import shutil
 import tempfile
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +15,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
-from maccap.bundle_files import check_folder, check_name, check_names, is_hidden
+from maccap.bundle_cache import cached_bundle
+from maccap.bundle_files import check_folder, check_names, is_hidden
 from maccap.config import BundleConfig, ClipSource, LanguageModelSource
 from maccap.fingerprint import fingerprint
 from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, load_pixel_spec
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
 
 _CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "llm"
 _MEMORY = "memory.safetensors"
+_NO_BUNDLE = f"holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
 
 
 def built_in_bundle_path() -> Path:
@@ -232,47 +230,19 @@ def _upload(root: Path, url: str) -> None:
 
 
 def _local_copy(url: str) -> tuple[Path, bool]:
-    """The bundle as a folder here, and whether it was fetched; hidden files are not."""
+    """The bundle as a folder here, and whether it was fetched."""
     fs, path = fsspec.core.url_to_fs(url)
     if isinstance(fs, LocalFileSystem):
         return Path(path), False
-    files = {} if not fs.exists(f"{path}/{_CONFIG}") else fs.find(path, detail=True)
-    if not files:
-        raise FileNotFoundError(
-            f"{url} holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
-        )
-    relative = {name: name.removeprefix(path).lstrip("/") for name in files}
-    relative = {name: inside for name, inside in relative.items() if not is_hidden(inside)}
-    for inside in relative.values():
-        check_name(inside, f"{url}/{inside}")
-    # named by what is there now, so that a bundle written anew is fetched anew
-    state = json.dumps([url, *([name, fs.ukey(name)] for name in sorted(relative))])
-    cache = Path(os.environ.get("MACCAP_CACHE", "~/.cache/maccap")).expanduser() / "bundles"
-    folder = cache / blake2b(state.encode(), digest_size=12).hexdigest()
-    if folder.is_dir():
-        return folder, True
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}-"))
-    try:
-        for name, inside in relative.items():
-            local = partial / inside
-            local.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(name, str(local))
-        partial.rename(folder)
-    except OSError:
-        # another process of this machine was first with the same files
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    folder = cached_bundle(fs, path, url)
+    if folder is None:
+        raise FileNotFoundError(f"{url} {_NO_BUNDLE}")
     return folder, True
 
 
 def _read_config(path: Path, url: str) -> BundleConfig:
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{url} holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
-        )
+        raise FileNotFoundError(f"{url} {_NO_BUNDLE}")
     document = read_json(path)
     try:
         return BundleConfig.model_validate(document)

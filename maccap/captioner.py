@@ -14,11 +14,13 @@ from PIL import Image
 
 from maccap.answerer import Answer, Answerer
 from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
-from maccap.captions import Caption, Captions, ImageLike, ScoredCandidate
+from maccap.captions import Caption, Captions, ImageLike, RegionCaption, ScoredCandidate
 from maccap.config import AskConfig, BundleConfig, DecodingConfig, PromptConfig
 from maccap.image.as_seen import as_seen
-from maccap.image.features import FeatureExtractor
+from maccap.image.features import FeatureExtractor, RegionFeatures
 from maccap.image.preprocessing import resize_and_crop
+from maccap.image.view import view_of
+from maccap.region_captions import closest_texts, draw_region_texts, placed
 from maccap.rerank import Reranker, best
 from maccap.sampler import Candidate, CandidateSampler
 
@@ -78,9 +80,11 @@ class Captioner:
         seed: int = 0,
         decoding: DecodingConfig | None = None,
         prompt: PromptConfig | str | None = None,
+        region_captions: int = 0,
         batch_images: int = 64,
     ) -> Captions:
         """One caption per image, in order. `decoding` is the bundle's by default; each goes on from `prompt`.
+        With `region_captions`, up to so many regions of an image get one too.
 
         An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
@@ -89,14 +93,37 @@ class Captioner:
         """
         _check_images(images, ids)
         begins = PromptConfig(text=prompt) if isinstance(prompt, str) else prompt
+        decoding = decoding or self.config.decoding
         captions: list[Caption] = []
-        for seen in self._seen(images, ids, batch_images):
-            drawn = self.sampler(
-                seen.features, seen.ids, seed, decoding or self.config.decoding, prompt=begins
-            )
+        for seen in self._seen(images, ids, batch_images, region_captions):
+            drawn = self.sampler(seen.features, seen.ids, seed, decoding, prompt=begins)
             scores = self.reranker([[candidate.text for candidate in row] for row in drawn], seen.global_)
-            captions += [_best_of(row, of_row) for row, of_row in zip(drawn, scores, strict=True)]
+            regions = self._region_captions(seen, seed, decoding, begins)
+            captions += map(_caption, drawn, scores, regions)
         return Captions(captions, images)
+
+    def _region_captions(
+        self, seen: "_Seen", seed: int, decoding: DecodingConfig, prompt: PromptConfig | None
+    ) -> list[list[RegionCaption]]:
+        if not seen.regions:
+            return [[] for _ in seen.ids]
+        found = [of_image.regions for of_image in seen.regions]
+        texts = draw_region_texts(
+            self.sampler,
+            [of_image.features.half() for of_image in seen.regions],
+            [regions.patches for regions in found],
+            self.config.regions.count,
+            seen.ids,
+            seed,
+            decoding,
+            prompt=prompt,
+        )
+        closest = closest_texts(self.reranker, texts, [regions.features.half() for regions in found])
+        mode = self.features.clip.pixels.resize_mode
+        return [
+            placed(of_image, regions.patches, regions.boxes, view_of(*size, mode))
+            for of_image, regions, size in zip(closest, found, seen.sizes, strict=True)
+        ]
 
     def ask(
         self,
@@ -134,45 +161,56 @@ class Captioner:
         return answers
 
     def _seen(
-        self, images: Sequence[ImageLike], ids: Sequence[str] | None, batch_images: int
+        self, images: Sequence[ImageLike], ids: Sequence[str] | None, batch_images: int, regions: int = 0
     ) -> Iterator["_Seen"]:
         for start in range(0, len(images), batch_images):
-            pixels = np.stack([self._pixels(image) for image in images[start : start + batch_images]])
+            read = [self._pixels(image) for image in images[start : start + batch_images]]
+            pixels, sizes = np.stack([one for one, _ in read]), [size for _, size in read]
+            tokens = self.features.clip.encode_image(torch.from_numpy(pixels))
             # in half precision, as they travel between the pipeline's stages
-            global_, features = (part.half() for part in self.features(torch.from_numpy(pixels)))
+            global_, features = (part.half() for part in self.features.of_tokens(tokens))
+            found = self.features.of_regions(tokens, regions) if regions else []
             own = (
                 [_content_id(image) for image in pixels] if ids is None else ids[start : start + len(pixels)]
             )
-            yield _Seen(list(own), global_, features)
+            yield _Seen(list(own), sizes, global_, features, found)
 
-    def _pixels(self, image: ImageLike) -> NDArray[np.uint8]:
-        spec = self.features.clip.pixels
+    def _pixels(self, image: ImageLike) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """What CLIP sees of an image, and the whole image's size."""
         if isinstance(image, Image.Image):
-            return resize_and_crop(as_seen(image), spec)
+            return self._cropped(image)
         try:
             with Image.open(image) as opened:
-                return resize_and_crop(as_seen(opened), spec)
+                return self._cropped(opened)
         except FileNotFoundError:
             raise
         except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises of a damaged file
             raise ValueError(f"image {image} cannot be read: {error}") from error
 
+    def _cropped(self, image: Image.Image) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        seen = as_seen(image)
+        return resize_and_crop(seen, self.features.clip.pixels), seen.size
+
 
 class _Seen(NamedTuple):
-    """Images as CLIP saw them: `global_` [R, D], `features` [R, N, D]."""
+    """Images as CLIP saw them: width and height of each, `global_` [R, D], `features` [R, N, D], and the
+    regions that are to be captioned, if any.
+    """
 
     ids: list[str]
+    sizes: list[tuple[int, int]]
     global_: torch.Tensor
     features: torch.Tensor
+    regions: list[RegionFeatures]
 
 
-def _best_of(drawn: Sequence[Candidate], scores: Sequence[float]) -> Caption:
+def _caption(drawn: Sequence[Candidate], scores: Sequence[float], regions: list[RegionCaption]) -> Caption:
     candidates = [
         ScoredCandidate(candidate.text, score, candidate.logprob)
         for candidate, score in zip(drawn, scores, strict=True)
     ]
     winner = candidates[best(scores)]
-    return Caption(winner.text, winner.clip_score, candidates)
+    return Caption(winner.text, winner.clip_score, candidates, regions)
 
 
 def _check_images(images: Sequence[ImageLike], ids: Sequence[str] | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from maccap.image.as_seen import as_seen
+from maccap.image.view import Box
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,12 +29,26 @@ class ScoredCandidate(NamedTuple):
     logprob: float
 
 
+class RegionCaption(NamedTuple):
+    """A caption of a region, its cosine with the region in CLIP's space, and where the region lies: the patch
+    of CLIP's grid with its peak, row by row from 0, and a box around it in the image.
+    """
+
+    text: str
+    score: float
+    patch: int
+    box: Box
+
+
 class Caption(NamedTuple):
-    """The winning candidate's text and cosine, and all candidates in the order they were drawn."""
+    """The winning candidate's text and cosine, all candidates in the order they were drawn, and captions of
+    regions where they were asked for, the most salient first.
+    """
 
     text: str
     score: float
     candidates: list[ScoredCandidate]
+    regions: Sequence[RegionCaption] = ()
 
 
 class Captions(list[Caption]):
@@ -44,7 +59,8 @@ class Captions(list[Caption]):
         self._with_images = list(zip(self[:_SHOWN], images[:_SHOWN], strict=False))
 
     def to_table(self) -> "pa.Table":
-        """A row for each caption, with the columns `caption`, `clip_score` and `candidates` of a run's table.
+        """A row for each caption, with the columns `caption`, `clip_score` and `candidates` of a run's table,
+        and `region_captions` where there are any.
 
         `captions.to_table().to_pandas()` is a data frame.
         """
@@ -60,6 +76,13 @@ class Captions(list[Caption]):
                 pa.list_(candidate),
             ),
         }
+        if any(caption.regions for caption in self):
+            box = pa.list_(number, 4)
+            region = pa.struct(
+                [("text", pa.string()), ("score", number), ("patch", pa.int32()), ("box", box)]
+            )
+            regions = [[one._asdict() for one in caption.regions] for caption in self]
+            columns["region_captions"] = pa.array(regions, pa.list_(region))
         return pa.table(columns)
 
     def _repr_html_(self) -> str:

@@ -41,6 +41,7 @@ class CandidateSampler(nn.Module):
         self.engine = engine
         self.noise_variance = noise_variance
         self._batch = FittingBatch()
+        self.tokens_written = 0  # in all, by the language model
 
     @torch.no_grad()
     def forward(
@@ -84,6 +85,7 @@ class CandidateSampler(nn.Module):
         candidates: list[list[Candidate]] = [[] for _ in image_ids]
         drawn = chain.from_iterable(self._batch.over(len(jobs), size, texts_of, halve=not fixed))
         for (row, _), texts in zip(jobs, drawn, strict=True):
+            self.tokens_written += sum(len(text.token_ids) for text in texts)
             candidates[row] += [Candidate(self._text(text.token_ids, prompt), text.logprob) for text in texts]
         return candidates
 

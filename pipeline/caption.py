@@ -8,13 +8,14 @@ from typing import Any, Protocol
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from maccap.config import Config
-from pipeline.chunk import shard_file_stem
+from pipeline.chunk import chunk_file_name, shard_file_stem
 from pipeline.execution.budget import Budget, Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.prepare import as_planned, prepare_run, within_limit
 from pipeline.questions.store import QuestionStore
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.config import CaptionJobConfig
+from pipeline.run.log import log_written
 from pipeline.run.pinned_plan import PlanChanges
 from pipeline.run.progress import Progress, shown
 from pipeline.run.question_store import (
@@ -51,6 +52,7 @@ class Summary(Config):
     new_rows: int
     seconds: float
     images_per_second: float
+    measured: dict[str, Any] = Field(default_factory=dict)  # of the new rows: see Measured.facts
     left_out: dict[str, int] = Field(default_factory=dict)
     decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
     stopped: str | None = None  # by which limit
@@ -85,7 +87,7 @@ def caption_archive(
     """
     start = time.monotonic()
     budget = budget or Budget()
-    run = prepare_run(source, output, model, config, partial(_machine, local=local), say)
+    run = prepare_run(source, output, model, config, partial(_machine, local=local, say=say), say)
     folder, config, plan, pinned = run.folder, run.config, run.plan, run.pinned
     output, facts, stages, machine = run.stages.output, run.stages.facts, run.stages, run.machine
     budget.check(machine)
@@ -145,9 +147,9 @@ class CaptionMachine(Protocol):
     def size(self) -> Size: ...
 
     def caption(
-        self, stages: CaptionStages, work: Sequence[ShardWork], note_read: Callable[[int], object]
+        self, stages: CaptionStages, work: Sequence[ShardWork], progress: Progress
     ) -> Iterator[WriteResult]:
-        """Caption and write; yields each chunk's result as its file appears, and tells `note_read` now and
+        """Caption and write; yields each chunk's result as its file appears, and tells `progress` now and
         then how many rows were read. Raises RunError.
         """
 
@@ -162,23 +164,28 @@ def _caption(
     """Caption and write `work`. Returns the limit of `budget` that was reached before all of it was done."""
     if limit := budget.spent(machine):
         return limit
-    for result in machine.caption(stages, work, progress.note_read):
+    for result in machine.caption(stages, work, progress):
         progress.add(result)
+        log_written(
+            chunk_file_name(result.shard, result.position), rows=result.rows, **result.measured.facts()
+        )
         all_done = progress.shards_done == progress.shards
         all_done = all_done and progress.chunks == progress.chunks_of_done_shards
-        if not all_done and (limit := budget.spent(machine)):
+        limit = budget.spent(machine)
+        progress.note_cost(budget.cost, budget.max_cost)
+        if not all_done and limit:
             return limit  # what is under way is given up: a file is there whole or not at all
     return None
 
 
-def _machine(config: CaptionJobConfig, local: bool) -> CaptionMachine:
+def _machine(config: CaptionJobConfig, local: bool, say: Callable[[str], object]) -> CaptionMachine:
     if local:
         from pipeline.execution.in_process import CaptionInProcess
 
         return CaptionInProcess()
     from pipeline.execution.ray_graph import CaptionOnRay
 
-    return CaptionOnRay(config.resources, config.stages())
+    return CaptionOnRay(config.resources, config.stages(), config.expected_gpus, say)
 
 
 def _accept(
@@ -239,6 +246,7 @@ def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
         return None
     summary = folder.finished_summary(Summary)
     here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
+    here["measured"] = {}
     return summary.model_copy(update=here) if summary else None
 
 
@@ -257,6 +265,7 @@ def _stopped(
         new_rows=progress.rows - progress.written_before,
         seconds=round(seconds, 2),
         images_per_second=round(progress.images_per_second, 2),
+        measured=progress.measured.facts(),
         left_out=left_out,
         stopped=limit,
         shards_left=progress.shards - progress.shards_done,
@@ -295,6 +304,7 @@ def _summary(
         new_rows=progress.rows - progress.written_before,
         seconds=round(seconds, 2),
         images_per_second=round(progress.images_per_second, 2),
+        measured=progress.measured.facts(),
         left_out=left_out,
         decoded_by=dict(sorted(written.decoders.items())),
     )

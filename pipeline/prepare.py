@@ -13,6 +13,7 @@ from pipeline.execution.caption_stages import CaptionStages
 from pipeline.questions.survey import Survey
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
+from pipeline.run.grown_source import planned_with_growth_apart
 from pipeline.run.pinned_plan import PlanChanges, compared, in_planned_order
 from pipeline.run.question_store import (
     survey_questions,
@@ -106,6 +107,12 @@ def as_planned(
     if run.pinned is None:
         return run.plan.shards, PlanChanges()
     shards, changes = compared(run.pinned, run.plan.shards)
+    if accept_changed and changes.changed:
+        options = SourceOptions.of(run.config)
+        captions = run.folder.captions
+        shards, changes = planned_with_growth_apart(
+            run.source, options, run.pinned, shards, changes, captions
+        )
     if not changes:
         return in_planned_order(run.pinned, shards), changes
     only_appeared = not (changes.added or changes.changed or changes.removed)
@@ -144,6 +151,11 @@ def _check_features(source: str, bundle: Bundle, config: CaptionJobConfig) -> No
         raise UserError(
             f"SOURCE {redacted(source)} keeps features of another CLIP or other regions than this model's. "
             "Choose a model with the same ones, or caption the images."
+        )
+    if config.region_captions:
+        raise UserError(
+            f"SOURCE {redacted(source)} keeps features of images, and --region-captions needs the images: "
+            "where their regions lie is not kept."
         )
     if config.limit is not None:
         raise UserError("--limit counts images, which a run folder as SOURCE has not. Choose --shards.")
@@ -191,6 +203,7 @@ def run_facts(
         image_root=absolute(config.image_root) if config.image_root else None,
         limit=config.limit,
         keep_features=config.keep_features,
+        region_captions=config.region_captions,
         max_bytes=config.max_bytes,
         accept_truncated=config.accept_truncated,
         reduce_jpegs=config.reduce_jpegs,

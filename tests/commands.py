@@ -1,12 +1,23 @@
-"""Commands as a person runs them: processes of their own, the same wherever the tests run."""
+"""Commands as a person runs them: processes of their own, the same wherever the tests run; or in this one,
+which has imported torch already.
+"""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
+
+import pytest
+
+from jobs import ending
+from jobs.cli import main, run_command
 
 REPOSITORY = Path(__file__).parents[1]
 SCRIPTS = Path(sys.executable).parent
@@ -35,6 +46,29 @@ def run(arguments: list[str], timeout: float = 400, **variables: str) -> subproc
         text=True,
         timeout=timeout,
     )
+
+
+def run_here(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The same in this process, of a command that starts no Ray: what it returns, and what it writes to
+    `sys.stdout` and `sys.stderr`.
+    """
+    module = arguments[arguments.index("-m") + 1]
+    given = arguments[arguments.index(module) + 1 :]
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [signal.getsignal(number) for number in signals]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", [module, *given])
+        patch.setattr(ending, "_asked", threading.Event())  # else Ctrl-C would end the next one at once
+        for hooks, name in ((threading, "excepthook"), (sys, "unraisablehook")):
+            patch.setattr(hooks, name, getattr(hooks, name))  # as they are now, at the end
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main() if module == "jobs.cli" else run_command(import_module(module).main)
+        finally:
+            for number, handler in zip(signals, heeded, strict=True):
+                signal.signal(number, handler)
+    return subprocess.CompletedProcess(arguments, int(str(ended.value.code)), out.getvalue(), err.getvalue())
 
 
 def interrupted(

@@ -51,6 +51,11 @@ WORDS += ["cup", "chair", "tree", "car", "beach", "street", "desk", "sits"]
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the whole product come first: they lie at the top, and take longest."""
+    items.sort(key=lambda item: len(item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def golden() -> dict[str, Tensor]:
     """Weights, inputs and outputs of the authors' code on a tiny model."""

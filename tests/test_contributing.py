@@ -1,20 +1,24 @@
 """CONTRIBUTING.md's stage, source and engine, put into a copy of the code as a reader would, and run."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands import REPOSITORY, environment
+from tests.commands import REPOSITORY, environment, maccap, run_here
 from tests.images import encoded, picture, write_shard
 
 _BLOCK = re.compile(r"^```(python|diff)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IMAGES = 5
+
+Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,40 @@ def _run(copy: Path, module: str, *arguments: object) -> subprocess.CompletedPro
     return done
 
 
+_SERVES = """
+import json, sys
+from tests.commands import run_here
+
+for line in sys.stdin:
+    done = run_here(json.loads(line))
+    print(json.dumps([done.returncode, done.stdout, done.stderr]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def here(copy: Path) -> Iterator[Here]:
+    """Commands of the copy that start no Ray, one after another in one process."""
+    path = os.pathsep.join([str(copy), str(REPOSITORY)])  # the second for the tests alone
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVES],
+        cwd=copy,
+        env={**environment(), "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        asked, answers = server.stdin, server.stdout
+        assert asked is not None
+        assert answers is not None
+
+        def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+            command = maccap(*arguments)
+            print(json.dumps(command), file=asked, flush=True)
+            return subprocess.CompletedProcess(command, *json.loads(answers.readline()))
+
+        yield call
+
+
 def test_the_new_files_are_as_clean_as_the_rest(copy: Path) -> None:
     files = ["pipeline/stages/mean_brightness.py", "pipeline/sources/jsonl_manifest.py"]
     files += ["maccap/text/fixed_text_engine.py"]
@@ -66,7 +104,7 @@ def test_the_new_files_are_as_clean_as_the_rest(copy: Path) -> None:
 
 
 def test_a_stage_is_in_the_table_in_verify_and_survives_a_resume(
-    copy: Path, small_bundle: Path, tmp_path: Path
+    copy: Path, here: Here, small_bundle: Path, tmp_path: Path
 ) -> None:
     write_shard(tmp_path / "a.tar", IMAGES)
     write_shard(tmp_path / "b.tar", IMAGES, 100)
@@ -81,24 +119,22 @@ def test_a_stage_is_in_the_table_in_verify_and_survives_a_resume(
     files = {path.name: path.read_bytes() for path in (output / "captions").iterdir()}
     for name in sorted(files)[::2]:
         (output / "captions" / name).unlink()
-    _run(copy, "jobs.caption", source, output, *options, "--local")
+    resumed = here("caption", source, output, *options, "--local")
+    assert resumed.returncode == 0, resumed.stderr
     assert pq.read_table(output / "captions").num_rows == 2 * IMAGES
     assert {path.name for path in (output / "captions").iterdir()} == files.keys()
     assert pq.read_table(output / "captions")["brightness"].to_pylist() == pytest.approx(brightness)
-    assert json.loads(_run(copy, "jobs.verify", output).stdout.splitlines()[-1])["ok"]
+    assert json.loads(here("verify", output).stdout.splitlines()[-1])["ok"]
     assert "brightness" in json.loads((output / "run.json").read_text())["stages"]
 
 
-def test_a_run_of_other_stages_is_refused_by_name(copy: Path, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_run_of_other_stages_is_refused_by_name(here: Here, small_bundle: Path, tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", 2)
-    command = ["-m", "jobs.caption", tmp_path / "a.tar", tmp_path / "run", "--model", small_bundle, "--local"]
-    command = [sys.executable, *map(str, command)]
-    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment(), capture_output=True)
-    done = subprocess.run(
-        command, check=False, cwd=copy, env={**environment(), "PYTHONPATH": str(copy)}, capture_output=True
-    )
+    command = ["caption", tmp_path / "a.tar", tmp_path / "run", "--model", small_bundle, "--local"]
+    assert run_here(maccap(*command)).returncode == 0  # of the code as it is
+    done = here(*command)
     assert done.returncode == 2
-    assert "stages: was decode, features, candidates, rerank, flags, now" in done.stderr.decode()
+    assert "stages: was decode, features, candidates, rerank, flags, now" in done.stderr
 
 
 def test_a_stage_is_in_the_benchmark_and_in_the_documentation(copy: Path, small_bundle: Path) -> None:
@@ -130,7 +166,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert "'CLIP image tower and regions', 'mean brightness', 'adaptor'" in done.stdout
 
 
-def test_a_source_of_one_file_and_one_line(copy: Path, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_source_of_one_file_and_one_line(here: Here, small_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     entries = []
     for number in range(3):
@@ -140,20 +176,21 @@ def test_a_source_of_one_file_and_one_line(copy: Path, small_bundle: Path, tmp_p
     lines = [json.dumps(entry) for entry in entries]
     (tmp_path / "list.jsonl").write_bytes(("\n".join(lines) + "\n").encode() + b"\xff\n")
     output = tmp_path / "run"
-    done = _run(copy, "jobs.caption", tmp_path / "list.jsonl", output, "--model", small_bundle, "--local")
+    done = here("caption", tmp_path / "list.jsonl", output, "--model", small_bundle, "--local")
     assert "is taken for 1 jsonl manifest" in done.stderr
     rows = pq.read_table(output / "captions").to_pylist()
     ids = ["image 0", "image 1", "image 2", "image 0#2", "line 5", "line 6", "line 7"]
     assert [row["image_id"] for row in rows] == ids
     assert [row["error"] is None for row in rows] == [True] * 4 + [False] * 3
     assert json.loads(rows[0]["metadata"]) == {"licence": "mine"}
-    assert json.loads(_run(copy, "jobs.verify", output).stdout.splitlines()[-1])["ok"]
+    assert json.loads(here("verify", output).stdout.splitlines()[-1])["ok"]
 
 
-def test_an_engine_of_one_file_and_one_line(copy: Path, small_bundle: Path, tmp_path: Path) -> None:
+def test_an_engine_of_one_file_and_one_line(here: Here, small_bundle: Path, tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", 2)
     (tmp_path / "job.yaml").write_text("engine: fixed-text\n")
     options = ["--model", small_bundle, "--config", tmp_path / "job.yaml", "--local"]
-    _run(copy, "jobs.caption", tmp_path / "a.tar", tmp_path / "run", *options)
+    done = here("caption", tmp_path / "a.tar", tmp_path / "run", *options)
+    assert done.returncode == 0, done.stderr
     assert set(pq.read_table(tmp_path / "run" / "captions")["caption"].to_pylist()) == {"an image"}
     assert json.loads((tmp_path / "run" / "run.json").read_text())["engine"] == "fixed-text"

@@ -69,7 +69,8 @@ def app_of(name: str) -> typer.Typer:
     """The command on its own, as `python -m jobs.NAME` has it."""
     assert name in COMMANDS, f"there is no command maccap {name}"
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(importlib.import_module(COMMANDS[name]).main)
+    module = importlib.import_module(COMMANDS[name])
+    app.command(context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.main)
     return app
 
 

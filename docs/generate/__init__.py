@@ -6,6 +6,7 @@ from pathlib import Path
 from docs.generate.commands import commands
 from docs.generate.configuration import configuration
 from docs.generate.formats import formats
+from docs.generate.metrics import metrics
 from pipeline.stages.documentation import columns_table
 
 DOCS = Path(__file__).parents[1]
@@ -15,6 +16,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "commands.md": {"commands": commands},
     "configuration.md": {"configuration": configuration},
     "export.md": {"formats": formats},
+    "monitoring.md": {"metrics": metrics},
 }
 """Of each page the parts that are generated, each between its two marks."""
 

@@ -5,12 +5,16 @@ The pipeline's feature actor uses this alone; it holds a CLIP and no language mo
 
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maccap.config import RegionConfig
 from maccap.image.caption_memory import project
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.regions import combine, region_features
+from maccap.image.salient_regions import SalientRegions, salient_regions
+
+_REGION_WEIGHT = 2.0  # of a region beside the global feature, in what a caption of the region is made of
 
 
 class ImageFeatures(NamedTuple):
@@ -18,6 +22,13 @@ class ImageFeatures(NamedTuple):
 
     global_: Tensor  # [R, D], unit length: what candidates are reranked against
     features: Tensor  # [R, N, D]: global plus weighted region, what the adaptor reads (after noise)
+
+
+class RegionFeatures(NamedTuple):
+    """Regions of one image that are to be captioned, and what the adaptor reads of each (after noise)."""
+
+    regions: SalientRegions
+    features: Tensor  # [M, D]
 
 
 class FeatureExtractor(nn.Module):
@@ -53,3 +64,16 @@ class FeatureExtractor(nn.Module):
             return ImageFeatures(image.global_, seen[:, None].expand(-1, self.config.count, -1).contiguous())
         regions = region_features(image, self.config)
         return ImageFeatures(image.global_, combine(image.global_, regions, self.config.patch_weight))
+
+    def of_regions(self, image: ImageTokens, count: int) -> list[RegionFeatures]:
+        """Up to `count` regions of each image, to be captioned: the adaptor reads
+        `norm(global + 2 * region)`, N times.
+        """
+        found = salient_regions(image, count)
+        read = [
+            F.normalize(global_ + _REGION_WEIGHT * regions.features, dim=-1)
+            for global_, regions in zip(image.global_, found, strict=True)
+        ]
+        if self.memory is not None:
+            read = [project(some, self.memory, self.memory_temperature) for some in read]
+        return list(map(RegionFeatures, found, read))

@@ -71,7 +71,7 @@ def analyze(
         parts.make()
     progress = Progress(shards=len(shards), rows_known=plan.images if config.limit is None else None)
     with shown(progress):
-        for result in _results(stages, [ShardWork(shard) for shard in shards], progress.note_read, local):
+        for result in _results(stages, [ShardWork(shard) for shard in shards], progress, local):
             progress.add(result)
     statistics = folded(parts.url)
     with writing(output):
@@ -180,15 +180,15 @@ def _no_captions(which: str, source: str, fields: Sequence[str], names: Sequence
 
 
 def _results(
-    stages: AnalysisStages, work: Sequence[ShardWork], note_read: NoteRead, local: bool
+    stages: AnalysisStages, work: Sequence[ShardWork], progress: Progress, local: bool
 ) -> Iterator[WriteResult]:
     if local:
         from pipeline.execution.in_process import CaptionInProcess
 
-        return CaptionInProcess().caption(stages, work, note_read)
+        return CaptionInProcess().caption(stages, work, progress)
     from pipeline.execution.ray_graph import CaptionOnRay
 
-    return CaptionOnRay(None, STAGES).caption(stages, work, note_read)
+    return CaptionOnRay(None, STAGES).caption(stages, work, progress)
 
 
 def _write(folder: Folder, analysis: Analysis) -> None:

@@ -19,6 +19,7 @@ from maccap.bundle import built_in_bundle_path
 from maccap.config import Config
 from maccap.image.preprocessing import PixelSpec
 from maccap.runtime.process_memory import resident_mb
+from pipeline.benchmark.level_memory import object_store_mb
 from pipeline.chunk import spread, valid_rows
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
@@ -89,7 +90,7 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
                     shards=done,
                     rows_per_second=round(rate),
                     driver_mb=resident_mb(),
-                    object_store_mb=_object_store_mb(),
+                    object_store_mb=round(object_store_mb(), 1),
                 )
             )
             last, rows_before = now, rows
@@ -149,10 +150,3 @@ class ConstantCaption(Stage):
             filled = spread([values[column.name]] * len(rows), rows, total)
             samples = samples.append_column(column.name, pa.array(filled, column.type))
         return samples
-
-
-def _object_store_mb() -> float:
-    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
-
-    state = get_state_from_address()
-    return round(get_memory_info_reply(state).store_stats.object_store_bytes_used / (1 << 20), 1)

@@ -84,6 +84,15 @@ class Budget:
         self._began = self._looked = clock()
         self._cost = 0.0
 
+    @property
+    def cost(self) -> float | None:
+        """Dollars at the last look; None where there is no price."""
+        return self._cost if self._prices.known else None
+
+    @property
+    def max_cost(self) -> float | None:
+        return self._max_cost
+
     def check(self, paid: Sized) -> None:
         """Raises UserError where the price is of what is not there. Asks nothing where there is no price."""
         if self._prices.known:

@@ -4,11 +4,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from maccap.image.preprocessing import PixelSpec
 from pipeline.chunk import SOURCE_COLUMNS, Chunk
+from pipeline.execution.worker_model import folder_of_model
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import CAPTIONS, QUESTIONS, RunFacts
 from pipeline.sources import Shard, read_chunks, shard_from_json
@@ -58,7 +59,9 @@ class CaptionStages:
         return steps_of(self._stages, self.columns, self.facts.requests)
 
     def build(self, step: Step, resources: StageResources) -> Stage:
-        """A stage, its weights loaded; of `resources`, device and threads count."""
+        """A stage, its weights loaded; of `resources`, device and threads count. Raises UserError where the
+        model is another here than the run's.
+        """
         config = self.config
         settings = self.facts.stage_settings(
             self.spec,
@@ -68,6 +71,9 @@ class CaptionStages:
             candidate_batch=config.candidate_batch,
             question_store=f"{self.output}/{QUESTIONS}",
         )
+        if step.stage.has_weights:
+            model = folder_of_model(self.facts.model, self.facts.model_fingerprint)
+            settings = replace(settings, model=str(model))
         return step.stage.build(settings, self.runtime(resources))
 
     def write(self) -> Callable[[Chunk], WriteResult]:

@@ -18,11 +18,12 @@ from ray.exceptions import RayError
 from maccap.runtime.own_packages import names_taken, own_packages_first
 from pipeline.execution.budget import Size
 from pipeline.execution.join_ray import check_joinable
-from pipeline.execution.local_ray import prepare_local_ray, why_not_started
+from pipeline.execution.local_ray import cpus_allowed, prepare_local_ray, why_not_started
 from pipeline.execution.own_processes import end_marked, kill_marked, marked
+from pipeline.execution.room import nodes_alive
 from pipeline.execution.watchdog import still_taking
-from pipeline.stages.resources import Resources, check_fits
-from pipeline.stages.steps import Stages, resources_for
+from pipeline.stages.resources import Machine, Resources, check_fits
+from pipeline.stages.steps import Stages, resources_for_nodes
 from pipeline.storage.errors import RunError
 from pipeline.storage.redact import describe
 
@@ -32,19 +33,22 @@ _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs the
 
 class Cluster:
     """The Ray that a run's `stages` work on, joined or started when first needed: a refused or finished run
-    starts none.
+    starts none. `expected_gpus` are those that a joined cluster grows to, where it has fewer now.
     """
 
-    def __init__(self, chosen: Resources | None, stages: Stages) -> None:
-        self._chosen, self._stages = chosen, stages
+    def __init__(self, chosen: Resources | None, stages: Stages, expected_gpus: int = 0) -> None:
+        self._chosen, self._stages, self._expected_gpus = chosen, stages, expected_gpus
 
     @cached_property
     def resources(self) -> Resources:
         """The configured requests, or ones fitted to the cluster. Raises UserError for more than it has."""
         started_here = connect_to_ray()
-        total = ray.cluster_resources()
-        cpus, gpus = total.get("CPU", 1.0), total.get("GPU", 0.0)
-        resources = self._chosen_for_run() or resources_for(self._stages, cpus, gpus)
+        nodes = nodes_alive()
+        cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+        expected = [*nodes]
+        if not started_here and self._expected_gpus > gpus:
+            expected += [Machine(cpus=4, gpus=1)] * (self._expected_gpus - gpus)
+        resources = self._chosen_for_run() or resources_for_nodes(self._stages, expected)
         if started_here:  # another cluster may grow
             check_fits(resources, cpus, gpus)
         return resources
@@ -147,7 +151,7 @@ def _start() -> None:
     try:
         # left to itself Ray would also join a cluster whose address lies in /tmp, alive or not
         with marked():
-            _init("local", include_dashboard=False, **_own_packages())
+            _init("local", include_dashboard=False, num_cpus=cpus_allowed(), **_own_packages())
     except BaseException as error:
         kill_marked()  # of what has only begun to start nothing ends by itself
         _started.clear()

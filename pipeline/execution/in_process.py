@@ -8,6 +8,8 @@ from pipeline.chunk import Chunk
 from pipeline.execution.budget import Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.stage_errors import at_chunk, telling
+from pipeline.run.progress import Progress
+from pipeline.stages.measured import read_measured, run_measured
 from pipeline.stages.resources import StageResources
 from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Step
@@ -34,13 +36,11 @@ class CaptionInProcess:
         return Size(machines=1, gpus=torch.cuda.device_count())
 
     def caption(
-        self, stages: CaptionStages, work: Iterable[ShardWork], note_read: NoteRead
+        self, stages: CaptionStages, work: Iterable[ShardWork], progress: Progress
     ) -> Iterator[WriteResult]:
-        """Caption and write `work`; yields a result per chunk, and tells `note_read` how many rows were
-        read.
-        """
+        """Caption and write `work`; yields a result per chunk, and tells `progress` the rows that it read."""
         resources = StageResources(num_cpus=1, num_gpus=self.has_gpu, torch_threads=cores())
-        return caption_in_process(stages, work, resources, note_read)
+        return caption_in_process(stages, work, resources, progress.note_read)
 
 
 def cores() -> int:
@@ -74,7 +74,7 @@ def captioned_chunks(
     try:
         for shard_work in work:
             with telling(f"shard {shard_work.shard.id} cannot be read"):
-                chunks = stages.read(shard_work, rows.of_shard)
+                chunks = read_measured(stages.read(shard_work, rows.of_shard))
                 while (chunk := next(chunks, None)) is not None:
                     yield captioned(chunk, steps)
             rows.end_shard()
@@ -114,6 +114,6 @@ def captioned(chunk: Chunk, steps: BuiltSteps) -> Chunk:
     samples = chunk.samples
     for step, stage in steps:
         with telling(at_chunk(step.stage.name, chunk.file_name)):
-            samples = step.run(stage, samples)
+            samples = run_measured(step, stage, samples)
         trim_heap()  # the next stage's memory is not to come on top of what this one no longer holds
     return chunk.with_samples(samples)

@@ -48,6 +48,25 @@ def prepare_local_ray() -> None:
             token.chmod(0o600)
 
 
+def cpus_allowed(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """The cores that this process is bound to, as by Slurm or taskset, or its control group's quota where
+    that is lower; None where it may use all cores, and Ray's own count is right: that heeds quotas alone.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if bound >= (os.cpu_count() or 1):
+        return None
+    return max(1, min(bound, int(_quota(groups) or bound)))
+
+
+def _quota(groups: Path) -> float | None:
+    """In cores, of version 2 of the kernel's interface, or of version 1."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = " ".join((groups / file).read_text() for file in files).split()
+            return int(quota) / int(period) if int(quota) > 0 else None
+    return None
+
+
 def why_not_started(error: Exception) -> str:
     """What on this machine kept Ray from starting, as far as can be seen, and the fix."""
     folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())

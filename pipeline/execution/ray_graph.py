@@ -4,7 +4,7 @@
               tasks   tasks     actors      actors        actors    tasks
 
 Each operator maps one row to one row, and a row is a whole chunk. Image bytes and arrays stay in Ray's object
-store; the driver sees results alone.
+store; the driver sees results alone, and gives Ray's metrics what they tell.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,11 +28,16 @@ from pipeline.chunk import Chunk
 from pipeline.execution.budget import Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.cluster import Cluster
+from pipeline.execution.export_metrics import ExportedMetrics
 from pipeline.execution.ray_operators import StageActor, actor_pool, configure_ray_data, short_tasks
 from pipeline.execution.stage_errors import LESS_MEMORY, at_chunk, telling
+from pipeline.execution.waiting import WaitingStages
 from pipeline.execution.watchdog import until_stalled
 from pipeline.execution.worker_activity import WorkerActivity
+from pipeline.run.log import run_name
+from pipeline.run.progress import Progress
 from pipeline.run.run_periodically import run_periodically
+from pipeline.stages.measured import read_measured, run_measured
 from pipeline.stages.resources import Resources
 from pipeline.stages.stage import Stage
 from pipeline.stages.steps import Stages, Step
@@ -44,11 +49,18 @@ from pipeline.storage.redact import describe
 
 class CaptionOnRay:
     """Where a run computes: on the Ray that this process is connected to, or a new local one, joined or
-    started when first needed. `chosen` are the requests of its `stages`, None for ones fitted to the cluster.
+    started when first needed. `chosen` are the requests of its `stages`, None for ones fitted to the cluster,
+    or to the `expected_gpus` that it grows to. `say` is told which stages wait for room on it.
     """
 
-    def __init__(self, chosen: Resources | None, stages: Stages) -> None:
-        self._cluster = Cluster(chosen, stages)
+    def __init__(
+        self,
+        chosen: Resources | None,
+        stages: Stages,
+        expected_gpus: int | None = None,
+        say: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self._cluster, self._say = Cluster(chosen, stages, expected_gpus or 0), say
 
     @property
     def has_gpu(self) -> bool:
@@ -59,27 +71,42 @@ class CaptionOnRay:
         return self._cluster.size
 
     def caption(
-        self, stages: CaptionStages, work: Iterable[ShardWork], note_read: Callable[[int], object]
+        self, stages: CaptionStages, work: Iterable[ShardWork], progress: Progress
     ) -> Iterator[WriteResult]:
         """As `caption_on_ray`."""
-        return caption_on_ray(stages, work, self._cluster.resources, note_read)
+        return caption_on_ray(stages, work, self._cluster.resources, progress, self._say)
 
 
 def caption_on_ray(
     stages: CaptionStages,
     work: Iterable[ShardWork],
     resources: Resources,
-    note_read: Callable[[int], object] = lambda rows: None,
+    progress: Progress | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Iterator[WriteResult]:
-    """Caption and write `work`; yields each chunk's result as its file appears, and tells `note_read` now
-    and then how many rows were read. Raises RunError, also where nothing moves for the run's `stall_seconds`.
+    """Caption and write `work`; yields each chunk's result as its file appears, and tells `progress` now
+    and then how many rows were read. What comes of it goes to Ray's metrics too. Raises RunError, also where
+    nothing moves for the run's `stall_seconds`.
     """
-    activity = WorkerActivity.start()
+    progress, run = progress or Progress(shards=0), run_name(stages.output)
+    activity, exported = WorkerActivity.start(run), ExportedMetrics(run)
+
+    def look() -> None:
+        progress.note_read(activity.rows_read())
+        exported.note_progress(progress, activity.working_by_stage())
+        waiting.look()
+
     results = _results(activity, stages, work, resources)
-    with run_periodically(_LOOK_SECONDS, lambda: note_read(activity.rows_read())):
-        for result in until_stalled(results, stages.config.stall_seconds, activity.report, activity.quiet):
-            yield WriteResult.from_json(result)
-    note_read(activity.rows_read())
+    pools = {
+        step.stage.name: resources.of(step.stage.name) for step in stages.steps() if step.stage.has_weights
+    }
+    waiting = WaitingStages(resources.read, pools, activity.begun, say)
+    with run_periodically(_LOOK_SECONDS, look):
+        for text in until_stalled(results, stages.config.stall_seconds, activity.report, activity.quiet):
+            result = WriteResult.from_json(text)
+            exported.note_result(result)
+            yield result
+    look()
 
 
 _LOOK_SECONDS = 2.0
@@ -161,7 +188,7 @@ def _apply(activity: WorkerActivity, step: Step, stage: Stage, rows: pa.Table) -
     done = []
     for chunk in Chunk.from_rows(rows):
         with activity.working(step.stage.name, chunk.file_name), _said_of(step.stage.name, chunk):
-            done.append(chunk.with_samples(step.run(stage, chunk.samples)).to_row())
+            done.append(chunk.with_samples(run_measured(step, stage, chunk.samples)).to_row())
     return pa.concat_tables(done)
 
 
@@ -178,7 +205,7 @@ def _read(activity: WorkerActivity, stages: CaptionStages, rows: pa.Table) -> It
     for item in rows.to_pylist():
         work = ShardWork.from_row(item)
         with activity.reading(work.shard.id) as progress:
-            for chunk in stages.read(work, progress):
+            for chunk in read_measured(stages.read(work, progress)):
                 yield chunk.to_row()
 
 

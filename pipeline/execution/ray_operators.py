@@ -35,10 +35,12 @@ def short_tasks(resources: TaskResources) -> dict[str, Any]:
 
 
 def actor_pool(resources: StageResources) -> dict[str, Any]:
-    """Arguments of `map_batches` for a stage in actors."""
+    """Arguments of `map_batches` for a stage in actors: of a fixed number, or one that Ray Data fits to the
+    work between its bounds.
+    """
     return {
         **_ONE_CHUNK,
-        "compute": ActorPoolStrategy(size=resources.actors),
+        "compute": ActorPoolStrategy(min_size=resources.least_actors, max_size=resources.actors),
         "num_cpus": resources.num_cpus,
         "num_gpus": resources.num_gpus,
     }

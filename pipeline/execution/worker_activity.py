@@ -7,6 +7,7 @@ Ray's own view of this needs its dashboard; this costs two messages a chunk and 
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -14,6 +15,8 @@ from typing import Any, Self
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
+
+from pipeline.run.log import start_log, working_on
 
 _ASK_SECONDS = 10.0
 _TELL_SECONDS = 1.0
@@ -25,11 +28,13 @@ class _Activity:
 
     def __init__(self) -> None:
         self._doing: dict[str, tuple[str, str, float]] = {}  # worker: stage, chunk, since
+        self._begun: dict[str, set[str]] = {}  # stage: workers
         self._rows: dict[str, int] = {}  # read so far of each shard
         self._read_at = time.monotonic()
 
     def begin(self, worker: str, stage: str, what: str) -> None:
         self._doing[worker] = (stage, what, time.monotonic())
+        self._begun.setdefault(stage, set()).add(worker)
 
     def end(self, worker: str) -> None:
         self._doing.pop(worker, None)
@@ -44,6 +49,12 @@ class _Activity:
     def quiet(self) -> float:
         return time.monotonic() - self._read_at
 
+    def begun(self) -> dict[str, int]:
+        return {stage: len(workers) for stage, workers in self._begun.items()}
+
+    def working(self) -> dict[str, int]:
+        return Counter(stage for stage, _, _ in self._doing.values())
+
     def report(self) -> list[str]:
         now = time.monotonic()
         return [
@@ -53,23 +64,25 @@ class _Activity:
 
 
 class WorkerActivity:
-    """A handle that travels to the workers."""
+    """A handle that travels to the workers of `run`."""
 
-    def __init__(self, actor: ActorHandle[Any]) -> None:
-        self._actor = actor
+    def __init__(self, actor: ActorHandle[Any], run: str) -> None:
+        self._actor, self._run = actor, run
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, run: str) -> Self:
         actor: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Activity)
-        return cls(actor.remote())
+        return cls(actor.remote(), run)
 
     @contextmanager
     def working(self, stage: str, what: str = _LOADING) -> Iterator[None]:
-        """Note that this process works on `what` while the block runs."""
+        """Note that this process works on `what` while the block runs; what it logs says so too."""
+        start_log(self._run)
         worker = f"{ray.util.get_node_ip_address()}:{os.getpid()}"
         self._actor.begin.remote(worker, stage, what)
         try:
-            yield
+            with working_on(stage=stage, chunk=what):
+                yield
         finally:
             self._actor.end.remote(worker)
 
@@ -93,6 +106,16 @@ class WorkerActivity:
         """Of all shards, by all processes; 0 where Ray does not answer."""
         rows: int | None = self._ask("rows_read")
         return rows or 0
+
+    def begun(self) -> dict[str, int]:
+        """How many workers each stage has had; empty where Ray does not answer."""
+        begun: dict[str, int] | None = self._ask("begun")
+        return begun or {}
+
+    def working_by_stage(self) -> dict[str, int]:
+        """How many workers are at each stage; empty where Ray does not answer."""
+        working: dict[str, int] | None = self._ask("working")
+        return working or {}
 
     def quiet(self) -> float:
         """Seconds since a row was read."""

@@ -22,6 +22,7 @@ from pipeline.sources import Shard
 from pipeline.stages.decoding.decode_image import DecodeLimits, UndecodableError
 from pipeline.stages.decoding.isolated_decoder import IsolatedDecoder
 from pipeline.stages.features import FeatureStage
+from pipeline.stages.region_captions import RegionCaptionStage
 from pipeline.stages.registry import STAGES
 from pipeline.stages.score_heads import ScoreHeadStage
 from pipeline.stages.stage import StageSettings
@@ -53,11 +54,14 @@ class Explanation:
 
     @property
     def same(self) -> bool | None:
-        """Whether captioning again gave the same candidates, or the same error."""
+        """Whether captioning again gave the same candidates and captions of regions, or the same error."""
         if self.again is None:
             return None
-        texts = [[c["text"] for c in row["candidates"] or ()] for row in (self.row, self.again)]
-        return texts[0] == texts[1] and self.row["error"] == self.again["error"]
+        made = [
+            [[one["text"] for one in row.get(name) or ()] for name in ("candidates", "region_captions")]
+            for row in (self.row, self.again)
+        ]
+        return made[0] == made[1] and self.row["error"] == self.again["error"]
 
 
 def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
@@ -67,7 +71,8 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     """
     folder, facts = existing_run(run)
     url = folder.top.url
-    row = _row(url, image_id)
+    with_regions = RegionCaptionStage.name in facts.stages
+    row = _row(url, image_id, (*_COLUMNS, *(RegionCaptionStage.keeps if with_regions else ())))
     bundle = model_of(facts, model)
     decoding = facts.decoding.model_dump()
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
@@ -88,8 +93,8 @@ def _absent(facts: RunFacts, planned: Sequence[Shard]) -> str:
     return f"SOURCE {facts.source} no longer has this image in its place"
 
 
-def _row(run: str, image_id: str) -> dict[str, Any]:
-    for table in read_captions(run, _COLUMNS):
+def _row(run: str, image_id: str, columns: Sequence[str]) -> dict[str, Any]:
+    for table in read_captions(run, columns):
         found = table.filter(pc.equal(table["image_id"], image_id))
         if found.num_rows:
             return found.slice(0, 1).to_pylist()[0]

@@ -1,12 +1,13 @@
 """An explanation as text and as one picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from maccap.image.view import Box, view_of
 from pipeline.inspect.drawing import CARD, GREY, INK, MARGIN, PAGE, RED, font, line_height, wrapped
 from pipeline.inspect.explain import SIDE, Explanation
 from pipeline.inspect.looked import Looked
@@ -14,7 +15,7 @@ from pipeline.storage.redact import printable
 
 _PANEL, _REGION, _GAP = SIDE, 112, 16
 _TITLE, _TEXT = 15, 14
-_MARK = (230, 60, 40)
+_MARK, _REGION_MARK = (230, 60, 40), (20, 90, 190)
 _SCORE_WIDTH = 160
 
 
@@ -41,11 +42,18 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             mark = "*" if candidate["text"] == row["caption"] else " "
             scores = f"cosine {candidate['clip_score']:.3f}  log-probability {candidate['logprob']:7.2f}"
             yield f"  {mark} {scores}  {printable(candidate['text'])}"
+    for number, region in enumerate(row.get("region_captions") or (), 1):
+        left, top, width, height = (round(100 * part) for part in region["box"])
+        yield (
+            f"region {number}: cosine {region['score']:.3f}  {printable(region['text'])}  "
+            f"({width} x {height} % of the image, from {left} % and {top} %)"
+        )
     if explanation.again is None:
         yield f"captioned again: not possible, {explanation.absent}"
         return
     if explanation.same:
-        what = "error" if row["error"] else "candidates"
+        made = "candidates and regions" if row.get("region_captions") else "candidates"
+        what = "error" if row["error"] else made
         yield f"captioned again, by the same keys: the same {what}"
     else:
         told = explanation.again["caption"] or explanation.again["error"]
@@ -92,7 +100,9 @@ def draw_explanation(explanation: Explanation) -> Image.Image:
 
 
 def _panels(explanation: Explanation) -> list[tuple[str, Image.Image]]:
-    panels = [("the image, and what of it CLIP saw", _whole(explanation))]
+    regions = explanation.row.get("region_captions")
+    title = "the image, and what of it CLIP saw" if not regions else "the image, and its captioned regions"
+    panels = [(title, _whole(explanation))]
     if explanation.looked:
         looked = explanation.looked
         panels += [
@@ -111,7 +121,20 @@ def _whole(explanation: Explanation) -> Image.Image:
         side = min(width, height) * _PANEL / max(width, height)
         low, high = (_PANEL - side) / 2, (_PANEL + side) / 2 - 1
         ImageDraw.Draw(whole).rectangle((low, low, high, high), outline=_MARK, width=2)
+    for number, region in enumerate(explanation.row.get("region_captions") or (), 1):
+        _frame(whole, region["box"], view_of(width, height, "longest"), str(number))
     return whole
+
+
+def _frame(whole: Image.Image, box: Sequence[float], square: Box, number: str) -> None:
+    """A numbered frame around a box of the image, of which `whole` shows all in a square."""
+    left, right = ((edge - square.left) / square.width * _PANEL for edge in (box[0], box[0] + box[2]))
+    top, bottom = ((edge - square.top) / square.height * _PANEL for edge in (box[1], box[1] + box[3]))
+    draw = ImageDraw.Draw(whole)
+    right, bottom = max(right, left + 4), max(bottom, top + 4)
+    draw.rectangle((left, top, right - 1, bottom - 1), outline=CARD, width=4)
+    draw.rectangle((left + 1, top + 1, right - 2, bottom - 2), outline=_REGION_MARK, width=2)
+    draw.text((left + 6, top + 3), number, _REGION_MARK, font(14), stroke_width=2, stroke_fill=CARD)
 
 
 def _salient(looked: Looked) -> Image.Image:

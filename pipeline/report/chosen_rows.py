@@ -19,6 +19,7 @@ from pipeline.storage.folder import Folder
 _COLUMNS = (
     *("image_id", "shard", "index", "width", "height", "caption", "clip_score", "candidates", "answers"),
     *("original_caption", "original_clip_score", "error", "metadata", "flags", "scores"),
+    "region_captions",
 )
 
 

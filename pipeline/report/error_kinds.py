@@ -1,19 +1,12 @@
 """Errors of a run by kind: what stands before the details."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from pipeline.stages.error_kind import OTHERS, kind_of
+
 _MOST = 200  # kinds told apart
 _EXAMPLES = 3
-_DETAIL = re.compile(r"\S*[\d/\\]\S*|'[^']*'|\"[^\"]*\"")
-
-OTHERS = "other errors"
-
-
-def kind_of(error: str) -> str:
-    """For instance `damaged image` of `damaged image: broken stream`; numbers and names become `…`."""
-    return _DETAIL.sub("…", error.split(": ", 1)[0][:200]).strip() or OTHERS
 
 
 class ErrorKinds:

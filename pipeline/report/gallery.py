@@ -51,6 +51,10 @@ def _entry(row: ShownRow, is_random: bool) -> dict[str, Any]:
             [_text(answer["question"]), _text(answer["answer"]), _number(answer["logprob"])]
             for answer in (fields.get("answers") or ())[:_MOST]
         ],
+        "regions": [
+            [_text(region["text"]), _number(region["score"]), list(map(_number, region["box"]))]
+            for region in (fields.get("region_captions") or ())[:_MOST]
+        ],
     }
 
 

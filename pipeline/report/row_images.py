@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maccap.image.view import view_of
 from pipeline.inspect.looked import where_it_looked
 from pipeline.inspect.run_model import model_of
 from pipeline.report.chosen_rows import ShownRow
 from pipeline.report.looked import as_json, load_extractor
 from pipeline.report.source_images import Wanted, shards_with_images, source_images
-from pipeline.report.thumbnails import WHOLE, to_webp, view_of
+from pipeline.report.thumbnails import WHOLE, to_webp
 from pipeline.run.facts import RunFacts
 from pipeline.sources import Shard
 from pipeline.stages.decoding.decode_image import DecodedImage, DecodeLimits

@@ -1,7 +1,6 @@
 """Small pictures of images that may be hostile: decoded apart from this process, as a run does."""
 
 import io
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -13,15 +12,6 @@ WHOLE = PixelSpec(SIDE, resize_mode="longest", fill_color=255)
 """Decodes the whole image into the middle of a square."""
 
 
-class View(NamedTuple):
-    """What CLIP sees of an image, as fractions of its width and height; it may reach beyond."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-
 def to_webp(whole: DecodedImage) -> bytes:
     """An image decoded by WHOLE, without what fills the square, as WebP."""
     longer = max(whole.width, whole.height)
@@ -31,11 +21,3 @@ def to_webp(whole: DecodedImage) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80, method=2)
     return buffer.getvalue()
-
-
-def view_of(width: int, height: int, resize_mode: str) -> View:
-    """Of an image of this size, by the rule of a `PixelSpec`."""
-    if resize_mode == "squash":
-        return View(0, 0, 1, 1)
-    side = min(width, height) if resize_mode == "shortest" else max(width, height)
-    return View(0.5 - side / width / 2, 0.5 - side / height / 2, side / width, side / height)

@@ -78,6 +78,9 @@ class CaptionJobConfig(SourceOptions):
         default={},
         description="a column of scores by heads over CLIP's feature: names, each with a safetensors file",
     )
+    region_captions: int = Field(
+        default=0, ge=0, le=32, description="a caption too of each of so many regions of an image, at most"
+    )
     max_bytes: int = Field(
         default=MAX_BYTES, ge=1, description="samples of more bytes become error rows, and are not read"
     )
@@ -113,6 +116,11 @@ class CaptionJobConfig(SourceOptions):
     )
     resources: Resources | None = Field(
         default=None, description="of each stage by its name; default: fitted to the machine or cluster"
+    )
+    expected_gpus: int | None = Field(
+        default=None,
+        ge=1,
+        description="that a cluster grows to which starts with fewer: resources are fitted to so many",
     )
 
     @field_validator("decoding", mode="before")
@@ -154,6 +162,8 @@ class CaptionJobConfig(SourceOptions):
     def _go_together(self) -> Self:
         if not self.tasks:
             raise ValueError("tasks: choose caption, ask, or both")
+        if self.region_captions and "caption" not in self.tasks:
+            raise ValueError("region_captions go with the task caption: choose it too")
         if self.questions and self.questions_file:
             raise ValueError("questions are given one by one or as a file, not both")
         if self.join_on and not self.questions_file:
@@ -179,6 +189,7 @@ class CaptionJobConfig(SourceOptions):
             "flags": self.flags is not False,
             "hashes": self.hashes,
             "score_heads": self.score_heads,
+            "region_captions": self.region_captions,
         }
         return frozenset(name for name, value in asked.items() if value)
 

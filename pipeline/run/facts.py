@@ -63,6 +63,7 @@ class RunFacts(Facts, SourceOptions):
     max_pixels: int
     limit: int | None = None
     keep_features: bool = False
+    region_captions: int = 0
     max_bytes: int
     accept_truncated: bool
     reduce_jpegs: bool = False
@@ -125,6 +126,7 @@ class RunFacts(Facts, SourceOptions):
                 name: ScoreHeadFile(self.score_heads[name], sha256)
                 for name, sha256 in self.score_head_fingerprints.items()
             },
+            region_captions=self.region_captions,
             feature_batch=feature_batch,
             candidate_batch=self.candidate_batch or candidate_batch,
             rerank_batch=rerank_batch,
@@ -138,7 +140,7 @@ class RunFacts(Facts, SourceOptions):
         people |= {"score_heads"}
         newer: dict[str, Any] = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0, "questions": ()}
         newer |= {"only_missing": False, "only_below": None, "existing_caption": None}
-        newer |= {"score_head_fingerprints": {}}
+        newer |= {"score_head_fingerprints": {}, "region_captions": 0}
         newer |= dict.fromkeys(("prompt", "asking", "questions_fingerprint", "join_on"))
         as_before = {name for name, then in newer.items() if getattr(self, name) == then}
         return self.model_dump(mode="json", exclude=people | as_before)

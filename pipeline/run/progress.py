@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.run.log import LOG
 from pipeline.run.run_periodically import run_periodically
+from pipeline.stages.measured import Measured
 from pipeline.stages.write import WriteResult
 
 
@@ -27,7 +29,9 @@ class Shown(Protocol):
 @dataclass
 class Progress:
     """Counts of a run. `rows_known` is None for tars, which hold an unknown number until they are read;
-    `chunks_of_done_shards` then tells how many chunks per shard has."""
+    `chunks_of_done_shards` then tells how many chunks per shard has. `measured` and `bytes` are of what this
+    command wrote, and `cost` in dollars what it has cost so far, at most `max_cost`; None where no price is
+    known."""
 
     shards: int
     rows: int = 0
@@ -38,19 +42,32 @@ class Progress:
     rows_known: int | None = None
     written_before: int = 0
     rows_read: int = 0
+    bytes: int = 0
+    measured: Measured = field(default_factory=Measured)
+    cost: float | None = None
+    max_cost: float | None = None
     started: float = field(default_factory=time.monotonic)
+    moved_at: float = field(default_factory=time.time)  # when a row was read or a chunk written, in Unix time
 
     def add(self, result: WriteResult) -> None:
         self.rows += result.rows
         self.errors += result.errors
+        self.bytes += result.bytes
+        self.measured += result.measured
         self.chunks += 1
+        self.moved_at = time.time()
         if result.last:  # chunks before it may still be on their way
             self.shards_done += 1
             self.chunks_of_done_shards += result.position + 1
 
     def note_read(self, rows: int) -> None:
         """So many rows were read by now, since the start of this command."""
-        self.rows_read = max(self.rows_read, rows)
+        if rows > self.rows_read:
+            self.rows_read, self.moved_at = rows, time.time()
+
+    def note_cost(self, cost: float | None, max_cost: float | None) -> None:
+        """So many dollars this command has cost by now, of at most so many."""
+        self.cost, self.max_cost = cost, max_cost
 
     @property
     def seconds(self) -> float:
@@ -76,6 +93,14 @@ class Progress:
             return None
         return max(0.0, (expected - self.rows) / self.images_per_second)
 
+    @property
+    def projected_cost(self) -> float | None:
+        """Of this command, when it is done, at what a row has cost so far."""
+        expected, new = self.rows_expected, self.rows - self.written_before
+        if self.cost is None or expected is None or not new:
+            return None
+        return self.cost * max(1.0, (expected - self.written_before) / new)
+
     def facts(self) -> dict[str, Any]:
         left = self.seconds_left
         return {
@@ -87,6 +112,7 @@ class Progress:
             "errors": self.errors,
             "images_per_second": round(self.images_per_second, 2),
             "seconds_left": None if left is None else round(left),
+            **({} if self.cost is None else {"cost": round(self.cost, 2)}),
         }
 
     def line(self) -> str:
@@ -117,7 +143,10 @@ def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
         return
 
     def report() -> None:
-        print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
+        if LOG.handlers:
+            LOG.info("progress", extra={"facts": {"progress": progress.facts()}})
+        else:
+            print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
 
     with run_periodically(interval, report):
         yield

@@ -3,49 +3,37 @@ the id; texts beside it and a table of the folder are its metadata.
 
 Files are taken in sorted order, and every `FILES_A_SHARD` of them are a shard, so that one big folder is read
 by many tasks. A shard is a range of paths: it lists the folders in it again when it is read, and the driver
-never holds the names of a whole archive. The ranges are kept with the run's plan, so that a folder that has
-grown changes the shards where it grew, and no others.
+never holds the names of a whole archive. The ranges are kept with the run's plan, and of a folder that has
+grown the new images can be set apart (`grown_folder.py`): they are then shards of their own, and holes in the
+ranges of those before.
 """
 
-import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from fsspec import AbstractFileSystem
 
 from pipeline.formats.extensions import IMAGE_EXTENSIONS, kind_of
+from pipeline.sources.folder_range import FILES_A_SHARD, FolderArgs, ShardDigest
+from pipeline.sources.grown_folder import growth_apart
 from pipeline.sources.image_tables import ImageTables
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.parquet_roles import tables_of_images
 from pipeline.sources.sample import Sample
-from pipeline.sources.shard import Shard, ShardArgs, changed
+from pipeline.sources.shard import Shard, changed
 from pipeline.sources.source import Location, Planned, Source
+from pipeline.sources.spans import Pieces
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
-from pipeline.sources.tree import TABLES, Directory, Parts, walk
+from pipeline.sources.tree import TABLES, Directory, walk
 from pipeline.sources.webdataset import tar_stem
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, read_file
 from pipeline.storage.listing import Entry, as_given
 from pipeline.storage.redact import describe, printable, shown
-
-FILES_A_SHARD = 4096
-
-
-@dataclass(frozen=True)
-class FolderArgs(ShardArgs):
-    """`first` and `last` bound the shard's files, `last` excluded, as paths relative to the folder; empty for
-    its first file, and for the end.
-    """
-
-    first: str = ""
-    last: str = ""
-
-    def begins(self, shard_id: str) -> str:
-        return self.first
 
 
 class ImageFolder(Source[FolderArgs]):
@@ -65,7 +53,7 @@ class ImageFolder(Source[FolderArgs]):
         self, location: Location, options: SourceOptions, pinned: Sequence[Shard[FolderArgs]]
     ) -> Planned:
         url, archives = location.url, self._endings()
-        found = plan_folder(url, FILES_A_SHARD, [shard.args.first for shard in pinned], archives)
+        found = plan_folder(url, FILES_A_SHARD, [shard.args for shard in pinned], archives)
         filesystem, _ = locate(url)
         try:
             tables = tables_of_images(filesystem, found.others, found.images)
@@ -95,6 +83,14 @@ class ImageFolder(Source[FolderArgs]):
     def read(self, shard: Shard[FolderArgs], max_bytes: int) -> Iterator[Sample]:
         """The images of the shard's range, read one at a time when loaded."""
         return read_folder(shard)
+
+    def growth_apart(
+        self,
+        pinned: Sequence[Shard[FolderArgs]],
+        changed: Collection[str],
+        ids_of: Callable[[Shard], Collection[str] | None],
+    ) -> Sequence[Shard[FolderArgs]]:
+        return growth_apart(pinned, changed, ids_of, FILES_A_SHARD)
 
     def _endings(self) -> tuple[str, ...]:
         return tuple(ending for source in self._files if source.in_folders for ending in source.endings)
@@ -127,20 +123,22 @@ class FolderContents:
 def plan_folder(
     url: str,
     files_a_shard: int = FILES_A_SHARD,
-    cuts: Sequence[str] = (),
+    pinned: Sequence[FolderArgs] = (),
     archives: Sequence[str] = (),
 ) -> FolderContents:
     """List the folder once. Shards are numbered in order, and hold `files_a_shard` files each but for the
-    last; or they begin where those of an earlier plan did, at `cuts`, and the last may hold twice as many.
+    last; or they are those of an earlier plan, `pinned`, of which the one that reaches the end may hold twice
+    as many, and others behind it.
 
     Files whose names end as one of `archives` are given as they are found. Raises OSError.
     """
     filesystem, root = locate(url)
     found = FolderContents()
-    following = [tuple(cut.split("/")) for cut in cuts if cut]
-    most = 2 * files_a_shard if cuts else files_a_shard
-    shard = _ShardDigest()
-    began: list[tuple[str, _ShardDigest]] = [("", shard)]
+    most = 2 * files_a_shard if pinned else files_a_shard
+    args = list(pinned or [FolderArgs()])
+    digests = [ShardDigest() for _ in args]
+    pieces = Pieces([one.span for one in args])
+    last = pieces.last.owner
 
     def left_out(entry: Entry, why: str) -> None:
         found.left_out[why] += 1
@@ -155,29 +153,21 @@ def plan_folder(
                 found.left_out[kind_of(entry.name)] += 1
             continue
         parts = (*directory.parts, entry.name)
-        while following and parts >= following[0]:
-            shard = _ShardDigest()
-            began.append(("/".join(following.pop(0)), shard))
-        if not following and shard.images == most:
-            shard = _ShardDigest()
-            began.append(("/".join(parts), shard))
-        found.described += shard.add(directory, entry)
+        piece = pieces.at(parts)
+        owner = piece.owner if piece.end is not None else last
+        if piece.end is None and digests[last].images >= most:
+            path = "/".join(parts)
+            args[last] = replace(args[last], last=path)
+            args.append(FolderArgs(path))
+            digests.append(ShardDigest())
+            owner = last = len(args) - 1
+        found.described += digests[owner].add(directory, entry)
         found.images += 1
-    for cut in following:  # nothing is left behind it
-        began.append(("/".join(cut), _ShardDigest()))
-    if found.images or cuts:
+    if found.images or pinned:
         name = printable(posixpath.basename(root.rstrip("/")) or "images")
-        ends = [first for first, _ in began[1:]] + [""]
         found.shards = [
-            Shard(
-                f"{name}-{n:06d}",
-                ImageFolder.name,
-                url,
-                FolderArgs(first, end),
-                size=digest.size,
-                state=digest.state,
-            )
-            for n, ((first, digest), end) in enumerate(zip(began, ends, strict=True))
+            Shard(f"{name}-{n:06d}", ImageFolder.name, url, one, size=digest.size, state=digest.state)
+            for n, (one, digest) in enumerate(zip(args, digests, strict=True))
         ]
     return found
 
@@ -187,10 +177,9 @@ def read_folder(shard: Shard[FolderArgs]) -> Iterator[Sample]:
     those that the run was planned on.
     """
     filesystem, root = locate(shard.url)
-    first = tuple(shard.args.first.split("/")) if shard.args.first else ()
-    end = tuple(shard.args.last.split("/")) if shard.args.last else None
-    tables, digest = ImageTables(filesystem, first, end), _ShardDigest()
-    for directory, entry in walk(filesystem, root, first, end):
+    span = shard.args.span
+    tables, digest = ImageTables(filesystem, span), ShardDigest()
+    for directory, entry in walk(filesystem, root, span):
         if not directory.is_image(entry.name):
             continue
         digest.add(directory, entry)
@@ -203,33 +192,6 @@ def read_folder(shard: Shard[FolderArgs]) -> Iterator[Sample]:
         )
     if shard.state and digest.state != shard.state:
         raise changed(shard)
-
-
-class _ShardDigest:
-    """Counts a shard's images and tells one state of them, their texts and tables, from another."""
-
-    def __init__(self) -> None:
-        self.images = self.size = 0
-        self._digest = hashlib.sha256()
-
-    @property
-    def state(self) -> str:
-        return self._digest.hexdigest()[:32]
-
-    def add(self, directory: Directory, image: Entry) -> bool:
-        """Returns whether there is more than the image alone: texts, or a table."""
-        self.images += 1
-        self.size += image.size
-        parts: Parts = (*directory.parts, image.name)
-        self._digest.update("/".join(parts).encode("utf-8", "surrogateescape") + b"\0")
-        described = list(directory.texts_of(image.name).values())
-        above: Directory | None = directory
-        while above is not None:
-            described += above.tables
-            above = above.parent
-        for entry in (image, *described):
-            self._digest.update(f"{entry.size}\0{entry.state}\0".encode())
-        return bool(described)
 
 
 def _metadata(

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
 from pipeline.sources.metadata import metadata_json, told_values
+from pipeline.sources.spans import Parts, Span
 from pipeline.sources.text_members import as_json
-from pipeline.sources.tree import Directory, Parts
+from pipeline.sources.tree import Directory
 from pipeline.storage.files import open_blocks, open_stream
 from pipeline.storage.listing import Entry
 from pipeline.storage.redact import describe
@@ -26,9 +27,9 @@ _Rows = Iterator[tuple[str, str]]
 class ImageTables:
     """The tables of the folders that a shard's images lie in, read when the first image asks."""
 
-    def __init__(self, filesystem: AbstractFileSystem, first: Parts, end: Parts | None) -> None:
+    def __init__(self, filesystem: AbstractFileSystem, span: Span) -> None:
         self._filesystem = filesystem
-        self._first, self._end = first, end
+        self._span = span
         self._rows: dict[str, tuple[dict[Parts, str], str | None]] = {}
 
     def row_of(self, directory: Directory, name: str) -> tuple[str | None, dict[str, str]]:
@@ -53,7 +54,7 @@ class ImageTables:
                 for file_name, row in _rows_of(self._filesystem, table):
                     below = posixpath.normpath(file_name.replace("\\", "/")).split("/")
                     image = (*directory.parts, *below)
-                    if image >= self._first and (self._end is None or image < self._end):
+                    if image in self._span:
                         rows.setdefault(image, row)
             except (OSError, ValueError, LookupError, csv.Error) as error:
                 problem = f"it cannot be read on: {describe(error)}"

@@ -1,7 +1,7 @@
 """From what a person wrote as SOURCE to shards, by the sources that recognise what it stands for."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.chunk import SOURCE_COLUMNS, Chunk
@@ -79,6 +79,21 @@ def check_shards(shards: Sequence[Shard]) -> None:
     for source in SOURCES:
         if own := [shard for shard in shards if shard.source == source.name]:
             source.check(own)
+
+
+def growth_apart(
+    pinned: Sequence[Shard], changed: Collection[str], ids_of: Callable[[Shard], Collection[str] | None]
+) -> list[Shard]:
+    """Those shards as each one's source has it (`Source.growth_apart`). Raises UserError."""
+    shards: list[Shard] = []
+    try:
+        for source in SOURCES:
+            if own := [shard for shard in pinned if shard.source == source.name]:
+                grown = any(shard.id in changed for shard in own)
+                shards += source.growth_apart(own, changed, ids_of) if grown else own
+    except OSError as error:
+        raise UserError(f"SOURCE cannot be listed: {describe(error)}") from error
+    return shards
 
 
 def _plan(source: str, options: SourceOptions, pinned: Sequence[Shard]) -> SourcePlan:

@@ -1,7 +1,7 @@
 """What a source is: it recognises what it can read, plans it as shards, and reads a shard's samples."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import ClassVar, Generic
@@ -83,6 +83,18 @@ class Source(ABC, Generic[A]):
         """The samples of one shard, in order; images of more than `max_bytes` are not read. Raises where the
         shard cannot be read further, and UserError where it is another than the run was planned on.
         """
+
+    def growth_apart(
+        self,
+        pinned: Sequence[Shard[A]],
+        changed: Collection[str],
+        ids_of: Callable[[Shard], Collection[str] | None],
+    ) -> Sequence[Shard[A]]:
+        """Its `pinned` shards, of which those with an id in `changed` are not what they were, and behind them
+        shards of what came to these since, which they then leave out. `ids_of` tells the ids of a shard's
+        rows, None where not all are written. By default nothing is set apart.
+        """
+        return pinned
 
     def in_words(self, planned: Sequence[Planned]) -> str:
         """What several locations, each planned, are together."""

@@ -8,12 +8,9 @@ from typing import Self
 from fsspec import AbstractFileSystem
 
 from pipeline.formats.extensions import TEXT_EXTENSIONS, is_image
+from pipeline.sources.spans import EVERYTHING, Parts, Span
 from pipeline.sources.unnamed import images_among, may_be_image
 from pipeline.storage.listing import Entry, entries, is_hidden
-
-Parts = tuple[str, ...]
-"""A path below the folder as its parts. Folders sort among files by name, and a folder's files stay
-together."""
 
 TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 """Names under which Hugging Face's imagefolder keeps a table of a folder's images, by `file_name`."""
@@ -84,11 +81,10 @@ def _is_image_name(name: str) -> bool:
 def walk(
     filesystem: AbstractFileSystem,
     folder: str,
-    first: Parts = (),
-    end: Parts | None = None,
+    span: Span = EVERYTHING,
     left_out: Callable[[Entry, str], object] = lambda entry, why: None,
 ) -> Iterator[tuple[Directory, Entry]]:
-    """Files below `folder` from path `first` on and before `end`, entering only folders that reach these.
+    """Files below `folder` whose paths are in `span`, entering only folders that it reaches.
 
     `left_out` is told each hidden entry and each run folder. Raises OSError where a folder cannot be listed.
     """
@@ -109,26 +105,16 @@ def walk(
         if parts and directory.is_run:
             left_out(Entry("/".join(parts), path, 0, "", is_folder=True), "run folders")
             return
-        inside = [
-            entry
-            for entry in shown
-            if not entry.is_folder
-            and (*parts, entry.name) >= first
-            and (end is None or (*parts, entry.name) < end)
-        ]
+        inside = [entry for entry in shown if not entry.is_folder and (*parts, entry.name) in span]
         unnamed = [entry for entry in inside if may_be_image(entry) and not _is_image_name(entry.name)]
         directory = replace(directory, unnamed=images_among(filesystem, unnamed))
         names = {entry.name for entry in inside}
         for entry in shown:
             here = (*parts, entry.name)
             if entry.is_folder:
-                if here >= first[: len(here)] and not (end is not None and _begins_after(here, end)):
+                if span.reaches(here):
                     yield from visit(entry.path, here, directory)
             elif entry.name in names:
                 yield directory, entry
 
     yield from visit(folder, (), None)
-
-
-def _begins_after(folder: Parts, end: Parts) -> bool:
-    return folder >= end or folder > end[: len(folder)]

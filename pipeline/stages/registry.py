@@ -10,6 +10,7 @@ from pipeline.stages.features import FeatureStage
 from pipeline.stages.flags import FlagStage
 from pipeline.stages.hashes import HashStage
 from pipeline.stages.questions import QuestionStage
+from pipeline.stages.region_captions import RegionCaptionStage
 from pipeline.stages.rerank import RerankStage
 from pipeline.stages.score_heads import ScoreHeadStage
 from pipeline.stages.stage import Stage, Task
@@ -22,6 +23,7 @@ STAGES: tuple[type[Stage], ...] = (
     ExistingCaptionStage,
     CandidateStage,
     RerankStage,
+    RegionCaptionStage,
     FlagStage,
     QuestionStage,
     AnswerStage,

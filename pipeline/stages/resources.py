@@ -5,9 +5,11 @@ starves the writer until the end, or stalls. So requests are fractions of the ma
 which do the work, are set apart from them. Ray fuses neighbouring tasks with equal requests: keep them apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from maccap.config import Config
 from pipeline.storage.errors import UserError
@@ -26,7 +28,23 @@ class StageResources(TaskResources):
 
     num_gpus: float = Field(default=0, ge=0, description="of each actor; fractions share one")
     actors: int = Field(default=1, ge=1, description="processes with a copy of the weights each")
+    min_actors: int | None = Field(
+        default=None,
+        ge=1,
+        description="where the pool grows to `actors`, and shrinks, with its work: the fewest",
+    )
     torch_threads: int = Field(default=1, ge=1, description="that compute in each actor")
+
+    @property
+    def least_actors(self) -> int:
+        """That the stage begins with, and never goes below."""
+        return self.min_actors or self.actors
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.least_actors > self.actors:
+            raise ValueError(f"min_actors {self.min_actors} is more than actors, {self.actors}")
+        return self
 
 
 class Resources(Config):
@@ -52,7 +70,7 @@ class Resources(Config):
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine or cluster, as far as default requests depend on it."""
+    """A machine, or a part of one, as far as default requests depend on it."""
 
     cpus: float
     gpus: int = 0
@@ -70,6 +88,21 @@ class Machine:
     def groups(self) -> int:
         """Language models side by side on CPUs, four cores each."""
         return max(1, int(self.cpus) // 4)
+
+
+def units_of(nodes: Sequence[Machine]) -> tuple[Machine, int]:
+    """What default requests are fitted to, and how often the cluster has it: a GPU with the CPUs that come
+    with it where these are fewest, or, without any GPU, the smallest node that counts.
+
+    Nodes of less than half the largest one's CPUs do not count, nor do those without a GPU where others have
+    some: they read, decode and write.
+    """
+    if with_gpus := [node for node in nodes if node.gpus and node.cpus]:
+        cpus = min(node.cpus / node.gpus for node in with_gpus)
+        return Machine(cpus, 1), sum(node.gpus for node in with_gpus)
+    largest = max((node.cpus for node in nodes), default=0.0) or 1.0  # those of a cluster that is to grow
+    counted = [node.cpus for node in nodes if node.cpus >= largest / 2] or [largest]
+    return Machine(min(counted)), sum(int(cpus // min(counted)) for cpus in counted)
 
 
 def language_model_resources(machine: Machine) -> StageResources:
@@ -108,9 +141,9 @@ def check_fits(resources: Resources, cpus: float, gpus: float) -> None:
     wait forever.
     """
     stages = resources.stages.values()
-    wanted_cpus = sum(stage.num_cpus * stage.actors for stage in stages)
+    wanted_cpus = sum(stage.num_cpus * stage.least_actors for stage in stages)
     wanted_cpus += resources.read.num_cpus + resources.write.num_cpus
-    wanted_gpus = sum(stage.num_gpus * stage.actors for stage in stages)
+    wanted_gpus = sum(stage.num_gpus * stage.least_actors for stage in stages)
     if wanted_cpus > cpus + 1e-6 or wanted_gpus > gpus + 1e-6:
         raise UserError(
             f"the stages ask for {wanted_cpus:g} CPUs and {wanted_gpus:g} GPUs together, and here are "

@@ -54,6 +54,7 @@ class StageSettings:
     """What a run tells its stages: plain data that travels to the workers. `model` is a bundle's URL,
     `pixels` what its CLIP expects; the batches are in images, None for as many as fit and pay. `questions`
     are put to every image; else those in the store at `question_store`, or the sample's own.
+    `region_captions` are made of each image, at most.
     """
 
     model: str
@@ -68,6 +69,7 @@ class StageSettings:
     question_store: str | None = None
     existing: ExistingCaptions | None = None
     score_heads: Mapping[str, ScoreHeadFile] = field(default_factory=dict)
+    region_captions: int = 0
     feature_batch: int = 64
     candidate_batch: int | None = None
     rerank_batch: int = 64

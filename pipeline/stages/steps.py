@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.chunk import SOURCE_COLUMNS, TABLE_ENDS_WITH, TABLE_STARTS_WITH, Column
-from pipeline.stages.resources import Machine, Resources, TaskResources
+from pipeline.stages.resources import Machine, Resources, TaskResources, units_of
 from pipeline.stages.stage import Stage
 from pipeline.storage.errors import RunError, UserError
 
@@ -91,28 +91,49 @@ def table_schema(stages: Stages, requests: Collection[str] = ()) -> pa.Schema:
 
 
 def resources_for(stages: Stages, cpus: float, gpus: float) -> Resources:
-    """Requests that fit a machine or cluster of `cpus` and `gpus`: all actors, and a task of each kind beside
-    them. Stages that were never meant to run together, as those of two tasks, each get less.
+    """Requests that fit a machine of `cpus` and `gpus`."""
+    return resources_for_nodes(stages, [Machine(cpus, int(gpus))])
+
+
+def resources_for_nodes(stages: Stages, nodes: Sequence[Machine]) -> Resources:
+    """Requests that fit a cluster of `nodes`: all actors, with room for a task of each kind beside those of a
+    node. Each GPU is given away whole, to an actor of every stage that computes on it. Stages that were never
+    meant to run together, as those of two tasks, each get less.
     """
-    machine = Machine(cpus, int(gpus))
-    asked = {stage.name: stage.default_resources(machine) for stage in stages}
-    beside = {"read": 0.2 * machine.fraction, "write": 0.1 * machine.fraction}
+    unit, units = units_of(nodes)
+    asked = {stage.name: stage.default_resources(unit) for stage in stages}
+    beside = {"read": 0.2 * unit.fraction, "write": 0.1 * unit.fraction}
     on_cpus = sum(one.num_cpus * one.actors for one in asked.values()) + sum(beside.values())
-    on_gpus = sum(one.num_gpus * one.actors for one in asked.values())
-    less = min(1.0, 0.95 * cpus / on_cpus)
-    less_gpu = min(1.0, machine.gpus / on_gpus) if on_gpus else 1.0
+    less = min(1.0, 0.95 * unit.cpus / on_cpus)
+    gpus = _gpu_parts([name for name, one in asked.items() if one.num_gpus])
     return Resources(
         **{name: TaskResources(num_cpus=share * less) for name, share in beside.items()},
         **{
             name: one.model_copy(
                 update={
                     "num_cpus": one.num_cpus * less,
-                    **({"num_gpus": one.num_gpus * less_gpu} if one.num_gpus else {}),
+                    **({"num_gpus": gpus[name]} if name in gpus else {}),
+                    **({"actors": one.actors * units} if "actors" in one.model_fields_set else {}),
                 }
             )
             for name, one in asked.items()
         },
     )
+
+
+def _gpu_parts(names: Sequence[str]) -> dict[str, float]:
+    """Parts of a GPU for a worker of each stage, in the order in which their actors start: each takes more
+    than half of what those before it left, so that no GPU has room for two. Ray fills one GPU before the
+    next: equal parts would put all of a stage's actors on the first few.
+    """
+    parts, left = {}, _TEN_THOUSANDTHS
+    for name in names:
+        parts[name] = (left if name == names[-1] else left // 2 + 1) / _TEN_THOUSANDTHS
+        left -= left // 2 + 1
+    return parts
+
+
+_TEN_THOUSANDTHS = 10_000  # that Ray counts in
 
 
 def check_resources(resources: Resources, stages: Stages, known: Stages | None = None) -> None:

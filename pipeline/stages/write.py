@@ -9,7 +9,6 @@ digest of the rows.
 import hashlib
 import io
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,12 +19,15 @@ import pyarrow.parquet as pq
 
 from pipeline.chunk import CHUNK_KEY, DECODERS_KEY, RUN_KEY, TABLE_STARTS_WITH, Chunk
 from pipeline.formats.array_columns import half_column, is_half, read_half
+from pipeline.stages.measured import Measured, Stopwatch, measured_of
 from pipeline.storage.folder import Folder, reading, writing
 
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What the sink answers to a chunk; `seconds` is the time the writing took."""
+    """What the sink answers to a chunk; `seconds` is the time the writing took, `measured` what was of all
+    stages, this one included.
+    """
 
     shard: str
     position: int
@@ -34,13 +36,15 @@ class WriteResult:
     errors: int
     bytes: int
     seconds: float
+    measured: Measured = field(default_factory=Measured)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "WriteResult":
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        return cls(**{**values, "measured": Measured(**values["measured"])})
 
 
 class CaptionWriter:
@@ -54,10 +58,11 @@ class CaptionWriter:
         self.facts = json.dumps(facts, sort_keys=True).encode()
 
     def __call__(self, chunk: Chunk) -> WriteResult:
-        start = time.perf_counter()
+        watch = Stopwatch()
         data = file_content(chunk.samples, self.facts, chunk.position, chunk.last, self.schema)
         with writing(self.folder.url):
             self.folder.write(chunk.file_name, data)
+        written = watch.stop("write")
         return WriteResult(
             chunk.shard,
             chunk.position,
@@ -65,7 +70,8 @@ class CaptionWriter:
             chunk.samples.num_rows,
             count_errors(chunk.samples),
             data.size,
-            time.perf_counter() - start,
+            written.seconds["write"],
+            measured_of(chunk.samples) + Measured.of_rows(chunk.samples) + written,
         )
 
 

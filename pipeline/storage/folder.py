@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage.errors import RunError
-from pipeline.storage.files import file_kind, is_local, locate, open_blocks, read_bytes
+from pipeline.storage.files import file_kind, is_local, is_s3, locate, open_blocks, read_bytes
 from pipeline.storage.listing import files_below
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.retries import storage
+from pipeline.storage.s3_listing import list_prefix
 
 _TEMPORARY = ".tmp"
 _ABANDONED = 3600  # seconds without a byte, after which nobody writes a temporary file any more
@@ -42,10 +43,14 @@ class Folder:
             return []
         self._filesystem.invalidate_cache()
         try:
-            entries = storage(self._filesystem.ls, self._path, detail=False)
+            return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in self._paths())
         except FileNotFoundError:
             return []
-        return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+
+    def _paths(self) -> Iterator[str]:
+        if is_s3(self._filesystem):  # page by page: s3fs would hold a kilobyte for each file
+            return (str(info["name"]) for info in list_prefix(self._filesystem, self._path))
+        return map(str, storage(self._filesystem.ls, self._path, detail=False))
 
     def open(self, name: str) -> Any:
         return open_blocks(self._filesystem, self._join(name))

@@ -70,12 +70,13 @@ class Retries:
     """Calls that are tried again while their trouble is transient.
 
     At most `attempts` times and for `seconds`; the wait before each is random, up to a bound that doubles
-    from `first_wait` seconds.
+    from `first_wait` seconds. `tried_again` counts the calls that were repeated.
     """
 
     attempts: int = 8
     first_wait: float = 0.5
     seconds: float = 300
+    tried_again: int = 0
 
     def __call__(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `call` returns. Raises CredentialsError, or OSError with its kind kept where it had one."""
@@ -83,7 +84,7 @@ class Retries:
             retry=retry_if_exception(lambda error: trouble(error) == "transient"),
             stop=stop_after_attempt(self.attempts) | stop_after_delay(self.seconds),
             wait=wait_random_exponential(multiplier=self.first_wait, max=30),
-            before_sleep=_say,
+            before_sleep=self._again,
             retry_error_callback=_give_up,
         )
         try:
@@ -98,6 +99,10 @@ class Retries:
             if isinstance(error, StorageError) or _is_built_in(error):
                 raise
             raise StorageError(describe(error)) from error
+
+    def _again(self, state: RetryCallState) -> None:
+        self.tried_again += 1
+        _say(state)
 
 
 def trouble(error: BaseException) -> Trouble:

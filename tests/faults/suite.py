@@ -59,8 +59,8 @@ class Suite:
         self._environment = {**environment(), **nodes.environment}
 
     def undisturbed(self) -> pa.Table:
-        """The table of a run that nothing happens to."""
-        self._start("undisturbed").wait()
+        """The table of a run that nothing happens to, without Ray."""
+        self._start("undisturbed", "--local").wait()
         return self.table("undisturbed")
 
     def disturbed(self, name: str, kills: int, between: tuple[float, float]) -> None:
@@ -105,11 +105,11 @@ class Suite:
             self.kills[what.split("(")[0]] += 1
         return False
 
-    def _start(self, name: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         command = maccap(
             "caption", f"{self.place}/archive/*.tar", f"{self.place}/{name}", "--model", self.model
         )
-        command += ["--config", str(self._config), "--chunk-rows", "4"]
+        command += ["--config", str(self._config), "--chunk-rows", "4", *options]
         with self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command, cwd=REPOSITORY, env=self._environment, stdout=subprocess.DEVNULL, stderr=log

@@ -1,4 +1,5 @@
-"""What ends a run says so on one line, and once it is mended the same command goes on."""
+"""What ends a run on Ray says so on one line, and once it is mended the same command goes on, here without
+Ray."""
 
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from pipeline.storage.files import locate
-from tests.commands import maccap, run
+from tests.commands import maccap, run, run_here
 from tests.faulty_proxy import Faults, FaultyProxy
 from tests.images import write_shard
 from tests.tables import table_of
@@ -65,7 +66,7 @@ def test_a_full_disk(archive: Path, options: list[str], small_disk: Path) -> Non
     assert before
 
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    done = run(command)
+    done = run_here([*command, "--local"])
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["rows"], summary["errors"]) == (SHARDS * ROWS, 0)
@@ -83,7 +84,7 @@ def test_credentials_that_expire(archive: Path, options: list[str], s3: FaultyPr
     assert "Renew them" in message
 
     s3.faults = Faults()
-    done = run(command)
+    done = run_here([*command, "--local"])
     assert done.returncode == 0, done.stderr
     table = table_of(output)
     assert len(set(table["image_id"].to_pylist())) == table.num_rows == SHARDS * ROWS

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.commands import maccap, run
+from tests.commands import maccap, run_here
 
 
 def test_a_work_folder_without_towers_is_refused_with_the_fix(tmp_path: Path) -> None:
-    done = run(maccap("ablate", tmp_path))
+    done = run_here(maccap("ablate", tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {tmp_path} holds no finished")
     assert f"`maccap embed {tmp_path}`" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 from jobs.analyze import main
 from jobs.scenes import write_scenes
 from maccap.scenes.world.archive import ArchiveConfig
-from tests.commands import maccap, run
+from tests.commands import maccap, run, run_here
 
 SCENES = 24
 
@@ -49,7 +49,7 @@ def test_the_same_is_found_in_this_process_and_on_ray(
 
 def test_a_mistake_is_one_message(scenes: Path, small_bundle: Path, tmp_path: Path) -> None:
     arguments = ["analyze", scenes, tmp_path / "out", "--model", small_bundle, "--captions", "alt", "--local"]
-    done = run(maccap(*arguments))
+    done = run_here(maccap(*arguments))
     assert done.returncode == 2
     assert "error: SOURCE" in done.stderr
     assert "The fields there are: background, captions, objects, relations, unseen_pair" in done.stderr

@@ -1,4 +1,4 @@
-"""`maccap ask` as a person runs it, also for archive.py: a process of its own, a tiny random model."""
+"""`maccap ask` as a person runs it, also for archive.py: on a real Ray or without, a tiny random model."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from maccap.captioner import Captioner
 from maccap.config import AskConfig
-from tests.commands import interrupted, maccap, run
+from tests.commands import interrupted, maccap, run, run_here
 from tests.images import encoded, picture, write_tar
 from tests.tables import file_hashes
 
@@ -53,7 +53,7 @@ def rows_of(output: Path) -> dict[str, dict]:
 
 def test_every_image_is_asked_the_same_on_ray_killed_and_resumed(tmp_path: Path, ask: Ask) -> None:
     options = [option for question in QUESTIONS for option in ("--question", question)]
-    whole = run(ask(tmp_path / "whole", *options, "--local"))
+    whole = run_here(ask(tmp_path / "whole", *options, "--local"))
     assert whole.returncode == 0, whole.stderr
     summary = json.loads(whole.stdout.splitlines()[-1])
     assert summary["questions"] == 2 * (IMAGES - 1)
@@ -68,7 +68,7 @@ def test_every_image_is_asked_the_same_on_ray_killed_and_resumed(tmp_path: Path,
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (output / "_SUCCESS").exists()
-    resumed = run(ask(output, *options))
+    resumed = run_here(ask(output, *options, "--local"))
     assert resumed.returncode == 0, resumed.stderr
     assert [
         len(set(files)) for files in zip(file_hashes(tmp_path / "whole"), file_hashes(output), strict=True)
@@ -80,14 +80,14 @@ def test_every_image_is_asked_the_same_on_ray_killed_and_resumed(tmp_path: Path,
         assert [one["answer"] for one in row["answers"] or []] == [
             one["answer"] for one in theirs[name]["answers"] or []
         ]
-    assert json.loads(run(maccap("verify", output)).stdout.splitlines()[-1])["ok"]
-    again = run(ask(output, "--question", "a red dog"))
+    assert json.loads(run_here(maccap("verify", output)).stdout.splitlines()[-1])["ok"]
+    again = run_here(ask(output, "--question", "a red dog"))
     assert again.returncode == 2
     assert "questions: was" in again.stderr
 
 
 def test_answers_are_those_of_python(tmp_path: Path, ask: Ask, small_bundle: Path) -> None:
-    done = run(ask(tmp_path / "run", "--question", "a red dog", "--draws", 3, "--local", "--seed", 4))
+    done = run_here(ask(tmp_path / "run", "--question", "a red dog", "--draws", 3, "--local", "--seed", 4))
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "run")
     names = [name for name, row in rows.items() if row["error"] is None]
@@ -106,7 +106,7 @@ def test_answers_are_those_of_python(tmp_path: Path, ask: Ask, small_bundle: Pat
 
 
 def test_samples_ask_for_themselves_and_are_captioned_too(tmp_path: Path, ask: Ask) -> None:
-    done = run(ask(tmp_path / "run", "--caption", "--local"))
+    done = run_here(ask(tmp_path / "run", "--caption", "--local"))
     assert done.returncode == 0, done.stderr
     for name, row in rows_of(tmp_path / "run").items():
         if row["error"] is None:
@@ -116,7 +116,7 @@ def test_samples_ask_for_themselves_and_are_captioned_too(tmp_path: Path, ask: A
     captioned = tmp_path / "captioned"
     alone = [*ask(captioned, "--local")]
     alone[alone.index("ask")] = "caption"
-    assert run(alone).returncode == 0
+    assert run_here(alone).returncode == 0
     assert {name: row["caption"] for name, row in rows_of(captioned).items()} == {
         name: row["caption"] for name, row in rows_of(tmp_path / "run").items()
     }
@@ -138,7 +138,7 @@ def vqa(tmp_path: Path) -> Path:
 
 def test_a_file_of_questions_is_joined_counted_and_pinned(tmp_path: Path, ask: Ask, vqa: Path) -> None:
     output = tmp_path / "run"
-    done = run(ask(output, "--questions", vqa, "--local"))
+    done = run_here(ask(output, "--questions", vqa, "--local"))
     assert done.returncode == 0, done.stderr
     assert "joined on number" in done.stderr
     for name, row in rows_of(output).items():
@@ -154,11 +154,11 @@ def test_a_file_of_questions_is_joined_counted_and_pinned(tmp_path: Path, ask: A
     next((output / "captions").glob("*.parquet")).unlink()
     changed = vqa.read_text().replace("red dog 0", "red cat 0")
     vqa.write_text(changed)
-    refused = run(ask(output, "--questions", vqa, "--local"))
+    refused = run_here(ask(output, "--questions", vqa, "--local"))
     assert refused.returncode == 2
     assert "are not those that the run" in refused.stderr
     vqa.write_text(changed.replace("red cat 0", "red dog 0"))
-    assert run(ask(output, "--questions", vqa, "--local")).returncode == 0
+    assert run_here(ask(output, "--questions", vqa, "--local")).returncode == 0
     assert (output / "_SUCCESS").exists()
 
 
@@ -168,7 +168,7 @@ def test_questions_that_are_put_to_two_images_are_refused(
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "COCO_val2014_000000000002.jpg").write_bytes(encoded(picture(2)))
-    refused = run(ask(tmp_path / "run", "--questions", vqa, "--local", source=str(tmp_path)))
+    refused = run_here(ask(tmp_path / "run", "--questions", vqa, "--local", source=str(tmp_path)))
     assert refused.returncode == 2
     assert "several images have the number 2" in refused.stderr
     assert not (tmp_path / "run" / "_SUCCESS").exists()
@@ -189,7 +189,7 @@ def test_questions_that_are_put_to_two_images_are_refused(
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, ask: Ask, options: list[str], said: str) -> None:
-    done = run(ask(tmp_path / "run", *options, "--local"))
+    done = run_here(ask(tmp_path / "run", *options, "--local"))
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -199,7 +199,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, ask: Ask, options: list[
 def test_duplicate_question_ids_are_refused(tmp_path: Path, ask: Ask) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text('{"image_id": 1, "question_id": 7, "question": "a"}\n' * 2)
-    done = run(ask(tmp_path / "run", "--questions", path, "--local"))
+    done = run_here(ask(tmp_path / "run", "--questions", path, "--local"))
     assert done.returncode == 2
     assert str(path) in done.stderr
     assert "7" in done.stderr
@@ -216,7 +216,7 @@ def test_allowed_answers(tmp_path: Path, ask: Ask) -> None:
         tmp_path / "answers.txt",
         "--local",
     ]
-    done = run(ask(tmp_path / "run", *options))
+    done = run_here(ask(tmp_path / "run", *options))
     assert done.returncode == 0, done.stderr
     answers = {row["answers"][0]["answer"] for row in rows_of(tmp_path / "run").values() if row["answers"]}
     assert answers <= {"a cat", "a dog", "grass"}
@@ -233,7 +233,7 @@ def test_the_command_s_help_imports_nothing_heavy() -> None:
 def test_a_run_that_asked_nothing_is_not_done(tmp_path: Path, ask: Ask) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(encoded(picture(1)))
-    done = run(ask(tmp_path / "run", "--local", source=str(tmp_path / "images")))
+    done = run_here(ask(tmp_path / "run", "--local", source=str(tmp_path / "images")))
     assert done.returncode == 2
     assert "no image was asked anything" in done.stderr
     assert not (tmp_path / "run" / "_SUCCESS").exists()

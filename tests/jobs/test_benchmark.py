@@ -8,14 +8,14 @@ import pytest
 from jobs.benchmark import main
 from jobs.benchmark_training import main as training
 from pipeline.storage.errors import UserError
-from tests.commands import maccap, run
+from tests.commands import maccap, run_here
 
 
 def test_the_last_line_is_json_and_tables_stand_above(small_bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     sizes = ("--images", "8", "--rounds", "1", "--candidates", "2", "--new-tokens", "4", "--image-size", "64")
     command = maccap("benchmark", "--model", small_bundle, *sizes, "--json", file)
-    done = run(command, timeout=580)
+    done = run_here(command)
     assert done.returncode == 0, done.stderr
     *tables, line = done.stdout.splitlines()
     assert json.loads(line) == json.loads(file.read_text())

@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,7 +16,6 @@ import pytest
 from safetensors.numpy import save_file
 
 from jobs.caption import main
-from jobs.cli import run_command
 from pipeline.chunk import chunk_file_name
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
@@ -31,7 +28,7 @@ from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import resources_for
 from pipeline.storage.errors import UserError
 from pipeline.verify import verify_run
-from tests.commands import ctrl_c, interrupted, maccap, run
+from tests.commands import ctrl_c, interrupted, maccap, run, run_here
 from tests.images import BAD_FILES, encoded, picture, write_shard, write_tar
 from tests.jobs.conftest import Command, Finished
 from tests.tables import differences, file_hashes, table_of
@@ -115,7 +112,7 @@ def test_other_batches_chunks_and_actors_give_the_same_rows(
     tmp_path: Path, command: Command, finished: Finished
 ) -> None:
     one = resources_for(CAPTIONING, 1, 0)
-    actors = {"features": 2, "candidates": 3, "rerank": 1}
+    actors = {"features": 2, "candidates": 2, "rerank": 1}
     crowd = {
         stage: {**one.stages[stage].model_dump(), "num_cpus": 0.05, "actors": count}
         for stage, count in actors.items()
@@ -143,37 +140,15 @@ def _stop_after(
 def test_a_finished_run_again_changes_nothing(finished: Finished, command: Command) -> None:
     output, _ = finished
     before = _contents(output)
-    again = run(command(output))
+    again = run_here(command(output))
     assert again.returncode == 0, again.stderr
     stored = json.loads((output / "summary.json").read_text())
     assert json.loads(again.stdout.splitlines()[-1]) == {**stored, "new_rows": 0}
     assert _contents(output) == before
 
 
-@pytest.fixture
-def maccap_caption(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """The command in this process, for what ends before Ray starts: exit code, stdout and stderr."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["maccap caption", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run_command(main)
-        captured = capsys.readouterr()
-        return int(str(ended.value.code)), captured.out, captured.err
-
-    yield call
-    signal.signal(signal.SIGTERM, before)
-
-
 def test_other_settings_are_refused_with_what_differs(
-    finished: Finished,
-    command: Command,
-    maccap_caption: Callable[..., tuple[int, str, str]],
-    tmp_path: Path,
-    small_bundle: Path,
+    finished: Finished, command: Command, tmp_path: Path, small_bundle: Path
 ) -> None:
     output, _ = finished
     before = file_hashes(output)
@@ -185,10 +160,10 @@ def test_other_settings_are_refused_with_what_differs(
         (["--candidates", "2"], "decoding.candidates: was 4, now 2"),
         (["--model", str(other_model)], "model_fingerprint: was "),
     ]:
-        code, out, err = maccap_caption(*command(output, *options)[3:])
-        assert (code, out) == (2, "")
-        assert message in err
-        assert "choose another OUTPUT" in err
+        refused = run_here(command(output, *options))
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert message in refused.stderr
+        assert "choose another OUTPUT" in refused.stderr
     assert file_hashes(output) == before
 
 
@@ -207,7 +182,6 @@ def test_a_users_mistake_is_one_clear_message(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     small_bundle: Path,
-    maccap_caption: Callable[..., tuple[int, str, str]],
     source: str,
     options: list[str],
     message: str,
@@ -216,10 +190,10 @@ def test_a_users_mistake_is_one_clear_message(
     (tmp_path / "empty").mkdir()
     (tmp_path / "job.yaml").write_text("sead: 1\n")
     (tmp_path / "one.jpg").write_bytes(encoded(picture()))
-    code, out, err = maccap_caption(source, "out", "--model", str(small_bundle), *options)
-    assert (code, out) == (2, "")
-    assert message in err
-    assert "Traceback" not in err
+    refused = run_here(maccap("caption", source, "out", "--model", small_bundle, *options))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -235,9 +209,8 @@ def test_a_stage_that_cannot_start_says_why_on_one_line(
     config = json.loads((model / "config.json").read_text())
     config["adaptor"]["llm_dim"] *= 2
     (model / "config.json").write_text(json.dumps(config))
-    _check_breaks(
-        one_image, tmp_path / "run", model, "adaptor.safetensors does not fit `adaptor` in config.json"
-    )
+    broken = run(maccap("caption", one_image, tmp_path / "run", "--model", model))
+    _check_breaks(broken, "adaptor.safetensors does not fit `adaptor` in config.json")
 
 
 def test_a_file_in_the_way_is_named_on_one_line(tmp_path: Path, one_image: str, small_bundle: Path) -> None:
@@ -249,11 +222,11 @@ def test_a_file_in_the_way_is_named_on_one_line(tmp_path: Path, one_image: str, 
     folder.pin(plan.shards)
     in_the_way = output / "captions" / chunk_file_name("one.tar", 0)
     in_the_way.mkdir()
-    _check_breaks(source, output, small_bundle, ".00000.parquet cannot be read: ")
+    broken = run_here(maccap("caption", source, output, "--model", model, "--local"))
+    _check_breaks(broken, ".00000.parquet cannot be read: ")
 
 
-def _check_breaks(source: str, output: Path, model: Path, message: str) -> None:
-    broken = run([sys.executable, "-m", "jobs.caption", source, str(output), "--model", str(model)])
+def _check_breaks(broken: subprocess.CompletedProcess[str], message: str) -> None:
     assert broken.returncode == 1, broken.stderr
     assert "Traceback" not in broken.stderr
     assert broken.stdout == ""
@@ -279,8 +252,8 @@ def test_errors_are_retried_on_demand(tmp_path: Path, small_bundle: Path) -> Non
     assert [result.errors for result in results] == [0, 0, 0, 1]
     before = {path: path.stat().st_mtime_ns for path in output.glob("captions/s-0-*")}
     write_shard(tars / "s-1.tar", 5)
-    arguments = [source, str(output), "--model", model, "--chunk-rows", "2", "--retry-errors"]
-    again = run([sys.executable, "-m", "jobs.caption", *arguments])
+    options = ["--model", model, "--chunk-rows", 2, "--retry-errors", "--local"]
+    again = run_here(maccap("caption", source, output, *options))
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout.splitlines()[-1])
     assert (summary["rows"], summary["new_rows"], summary["errors"]) == (10, 5, 0)
@@ -298,10 +271,10 @@ def test_captions_that_are_there_are_kept_and_scored(tmp_path: Path, small_bundl
     def captioned(name: str, *options: str) -> list[dict]:
         output = tmp_path / name
         settings = ["--existing-caption", ".txt", "--model", str(small_bundle), "--local", *options]
-        done = run(maccap("caption", tmp_path / "a.tar", output, *settings))
+        done = run_here(maccap("caption", tmp_path / "a.tar", output, *settings))
         assert done.returncode == 0, done.stderr
         assert "3 images came with a caption" in done.stderr
-        assert json.loads(run(maccap("verify", output)).stdout.splitlines()[-1])["ok"]
+        assert json.loads(run_here(maccap("verify", output)).stdout.splitlines()[-1])["ok"]
         return table_of(str(output)).to_pylist()
 
     both = captioned("both")
@@ -324,7 +297,7 @@ def test_captions_that_are_there_are_kept_and_scored(tmp_path: Path, small_bundl
 
 
 def test_only_some_captions_of_none_are_refused(tmp_path: Path, command: Command) -> None:
-    done = run(command(tmp_path / "run", "--only-missing"))
+    done = run_here(command(tmp_path / "run", "--only-missing"))
     assert done.returncode == 2
     assert "go with existing_caption" in done.stderr
 
@@ -411,7 +384,7 @@ def test_a_prompt_is_recorded_and_no_prompt_leaves_no_trace(tmp_path: Path, smal
 
     def captioned(name: str, *options: str) -> tuple[dict, list[dict]]:
         settings = ["--model", str(small_bundle), "--local", *options]
-        done = run(maccap("caption", tmp_path / "a.tar", tmp_path / name, *settings))
+        done = run_here(maccap("caption", tmp_path / "a.tar", tmp_path / name, *settings))
         assert done.returncode == 0, done.stderr
         (file,) = (tmp_path / name / "captions").iterdir()
         return json.loads(pq.read_metadata(file).metadata[b"maccap.run"]), pq.read_table(file).to_pylist()

@@ -10,11 +10,11 @@ from jobs.scenes import main
 from maccap.scenes.evaluation.mentions import parse
 from maccap.scenes.world.facts import split_captions
 from pipeline.storage.errors import UserError
-from tests.commands import ctrl_c, interrupted, maccap, run
+from tests.commands import ctrl_c, interrupted, maccap, run_here
 
 
 def _scenes(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(maccap("scenes", *arguments))
+    return run_here(maccap("scenes", *arguments))
 
 
 def test_scenes_are_written_and_again_the_same(tmp_path: Path) -> None:

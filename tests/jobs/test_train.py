@@ -15,7 +15,7 @@ import pytest
 
 from maccap import Captioner
 from pipeline.train.history import History, StepRecord
-from tests.commands import ctrl_c, interrupted, run
+from tests.commands import ctrl_c, interrupted, run, run_here
 from tests.sentences import SENTENCES, write_sentences
 
 STEPS = 60
@@ -49,7 +49,7 @@ def command(caption_file: Path, small_bundle: Path, tmp_path_factory: pytest.Tem
 def through(command: Command, tmp_path_factory: pytest.TempPathFactory) -> list[StepRecord]:
     """The steps of a run in one process that nothing interrupted."""
     output = tmp_path_factory.mktemp("through") / "bundle"
-    done = run(command(output, "--local"))
+    done = run_here(command(output, "--local"))
     assert done.returncode == 0, done.stderr
     return History(str(output)).read()
 
@@ -96,7 +96,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_curve(
     assert killed.returncode == -signal.SIGKILL
     assert not (output / "_SUCCESS").exists()
 
-    resumed = run(command(output, "--local"))
+    resumed = run_here(command(output, "--local"))
     assert resumed.returncode == 0, resumed.stderr
     summary = json.loads(resumed.stdout.splitlines()[-1])
     assert 0 < summary["new_steps"] < STEPS
@@ -134,7 +134,7 @@ def test_two_workers_learn_what_one_learns(tmp_path: Path, command: Command, cap
     config.write_text(json.dumps({**_settings(command), "adaptor": {"dropout": 0.0}}))
     options = ["--steps", "50", "--config", str(config)]
     one, two = tmp_path / "one", tmp_path / "two"
-    done = [run(command(one, *options, "--local")), run(command(two, *options, "--workers", "2"))]
+    done = [run_here(command(one, *options, "--local")), run(command(two, *options, "--workers", "2"))]
     assert [run.returncode for run in done] == [0, 0], done[1].stderr
     _assert_same_curve(two, History(str(one)).read(), 1e-3)
 
@@ -174,7 +174,7 @@ def _training_worker(ancestor: int) -> int:
 def test_what_cannot_be_is_one_line_and_exit_code_2(
     tmp_path: Path, command: Command, options: list[str], message: str
 ) -> None:
-    done = run(command(tmp_path / "bundle", "--local", *options))
+    done = run_here(command(tmp_path / "bundle", "--local", *options))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
@@ -185,7 +185,7 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(
 def test_a_table_that_is_not_understood_is_refused_with_the_fix(tmp_path: Path, small_bundle: Path) -> None:
     table = tmp_path / "pairs.tsv"
     table.write_text("Ein Hund\tA dog\nEine Katze\tA cat\n")
-    done = run(
+    done = run_here(
         [sys.executable, "-m", "jobs.train", str(table), str(tmp_path / "out"), "--init", str(small_bundle)]
     )
     assert done.returncode == 2
@@ -195,7 +195,7 @@ def test_a_table_that_is_not_understood_is_refused_with_the_fix(tmp_path: Path, 
 
 
 def test_an_output_that_cannot_be_written_is_one_line(command: Command, caption_file: Path) -> None:
-    done = run(command(caption_file / "below", "--local"))
+    done = run_here(command(caption_file / "below", "--local"))
     assert done.returncode == 2
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: OUTPUT")

@@ -11,14 +11,14 @@ from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from tests.commands import maccap, run
+from tests.commands import maccap, run_here
 from tests.images import write_shard
 
 CONFIG = CaptionJobConfig(chunk_rows=2)
 
 
 def _verify(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(maccap("verify", *arguments))
+    return run_here(maccap("verify", *arguments))
 
 
 def test_verify_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, small_bundle: Path) -> None:

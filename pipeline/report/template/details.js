@@ -1,6 +1,6 @@
 /* One row in full, in a dialog: the browser keeps the focus in it, closes it on Escape, and gives focus back. */
 
-const details = { rows: [], place: 0, overlay: null };
+const details = { rows: [], place: 0, overlay: "captioned" };
 
 /** Show `row`, one of `rows`, which the dialog's buttons and the arrow keys go through. */
 function showDetails(rows, row) {
@@ -49,23 +49,25 @@ function stage(row) {
   const held = element("div", { class: "stage" });
   const draw = () => held.replaceChildren(picture(row, fitting(row)));
   draw();
-  return element("div", {}, held, row.looked && row.image ? chooser(row, draw) : null);
+  return element("div", {}, held, (row.looked || row.regions) && row.image ? chooser(row, draw) : null);
 }
 
 /** The overlay that was chosen last, if this row has it. */
 function fitting(row) {
   const { overlay } = details;
-  return typeof overlay === "number" && !row.looked?.regions?.[overlay] ? null : overlay;
+  const has = overlay === "captioned" ? row.regions : row.looked;
+  return !has || (typeof overlay === "number" && !has.regions?.[overlay]) ? null : overlay;
 }
 
 function chooser(row, draw) {
-  const regions = row.looked.regions ?? [];
+  const regions = row.looked?.regions ?? [];
   const choices = [
     ["nothing over the image", null],
-    ["attention: how much CLS attends to each patch", "attention"],
-    ["salient patches, the most salient first", "salient"],
+    row.regions && ["captioned regions, the most salient first", "captioned"],
+    row.looked && ["attention: how much CLS attends to each patch", "attention"],
+    row.looked && ["salient patches, the most salient first", "salient"],
     ...regions.map((_, region) => [`region ${region + 1}: what it gathers`, region]),
-  ];
+  ].filter(Boolean);
   const select = element(
     "select",
     {},
@@ -85,6 +87,7 @@ function inFull(row) {
     row.error === undefined ? null : said("p", "says error", row.error),
     row.caption === undefined ? null : said("p", "says", row.caption),
     element("dl", { class: "facts" }, facts(known(row))),
+    regionsOf(row),
     answersOf(row),
     candidatesOf(row),
   ];
@@ -104,6 +107,12 @@ function known(row) {
     ["shard", row.shard],
     ["place in the shard", row.index],
   ];
+}
+
+function regionsOf(row) {
+  if (!row.regions) return null;
+  const rows = row.regions.map(([text, clip], place) => [`${place + 1} ${text}`, score(clip)]);
+  return [element("h3", {}, "Regions"), table(["region", "CLIP score"], rows, "Captions of regions")];
 }
 
 function answersOf(row) {

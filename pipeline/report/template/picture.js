@@ -1,8 +1,9 @@
-/* An image, and over it where the model looked: weights of its patches as a shade, salient patches as frames. */
+/* An image, and over it where the model looked: weights of its patches as a shade, salient patches as frames,
+   captioned regions as boxes with their texts. */
 
 const DARKEST = 0.8; // over a patch that weighs least
 
-/** The image of a row with an overlay: null, "attention", "salient", or the number of a region. */
+/** The image of a row with an overlay: null, "captioned", "attention", "salient", or the number of a region. */
 function picture(row, overlay = null) {
   if (!row.image) {
     return element("span", { class: "none" }, row.error ? "no image" : "the image is not shown");
@@ -14,16 +15,32 @@ function picture(row, overlay = null) {
     element("img", { src: row.image, alt: row.caption ?? row.original ?? row.id, loading: "lazy" }),
   );
   frame.style.aspectRatio = `${row.width} / ${row.height}`;
-  if (overlay !== null && row.looked) {
+  if (overlay === "captioned" && row.regions) {
+    frame.append(...row.regions.map(boxed));
+  } else if (overlay !== null && overlay !== "captioned" && row.looked) {
     frame.append(looked(row.looked, overlay));
   }
   return frame;
 }
 
+/** A part of the image, [left, top, width, height] as fractions of it; readers are told of it elsewhere. */
+function part(name, box) {
+  const made = element("span", { class: name, "aria-hidden": "true" });
+  const [left, top, width, height] = box.map((fraction) => `${100 * fraction}%`);
+  Object.assign(made.style, { left, top, width, height });
+  return made;
+}
+
+/** The text stands above the box, or in it at the top of the image; it grows to where there is room. */
+function boxed([text, , box], place) {
+  const made = part("boxed", box);
+  const where = [box[1] < 0.1 && "inside", box[0] > 0.5 && "leftward"].filter(Boolean).join(" ");
+  made.append(said("span", where, `${place + 1} ${text}`));
+  return made;
+}
+
 function looked(where, overlay) {
-  const box = element("span", { class: "seen", "aria-hidden": "true" });
-  const [left, top, width, height] = where.view.map((part) => `${100 * part}%`);
-  Object.assign(box.style, { left, top, width, height });
+  const box = part("seen", where.view);
   if (overlay === "salient") {
     box.append(salient(where));
   } else {

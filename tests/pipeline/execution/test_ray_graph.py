@@ -13,6 +13,7 @@ from pipeline.chunk import Chunk
 from pipeline.execution import cluster, ray_graph
 from pipeline.execution.worker_activity import _Activity
 from pipeline.stages.registry import stages_of
+from pipeline.stages.resources import Machine, StageResources
 from pipeline.stages.steps import resources_for
 from pipeline.storage.errors import RunError, UserError
 
@@ -55,15 +56,27 @@ def test_an_error_of_a_stage_names_it_and_the_chunk() -> None:
 
 
 def test_requests_are_the_chosen_ones_or_fitted_and_have_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {"CPU": 2.0}
+    there = [Machine(2)]
     monkeypatch.setattr(cluster, "connect_to_ray", lambda: True)
-    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: there)
+    monkeypatch.setattr(cluster, "nodes_alive", lambda: there)
     assert cluster.Cluster(None, CAPTIONING).resources == resources_for(CAPTIONING, 2, 0)
     assert not cluster.Cluster(None, CAPTIONING).has_gpu
     with pytest.raises(UserError, match=r"the stages ask for .* CPUs"):
         _ = cluster.Cluster(resources_for(CAPTIONING, 64, 0), CAPTIONING).resources
-    there["GPU"] = 1.0
+    there[:] = [Machine(4, 1)]
     assert cluster.Cluster(None, CAPTIONING).has_gpu
+
+
+def test_a_cluster_that_grows_from_nothing_is_fitted_to_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = [Machine(0)]
+    monkeypatch.setattr(cluster, "connect_to_ray", lambda: False)
+    monkeypatch.setattr(cluster, "nodes_alive", lambda: there)
+    nothing_yet = cluster.Cluster(None, CAPTIONING, expected_gpus=8).resources
+    assert nothing_yet.stages["candidates"] == StageResources(num_cpus=0.6, num_gpus=0.25, actors=8)
+    there[:] = [Machine(96, 8)] * 2  # more than was expected
+    assert cluster.Cluster(None, CAPTIONING, expected_gpus=8).resources.stages["candidates"].actors == 16
 
 
 def test_what_workers_do_is_told_the_longest_at_it_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,13 @@ def report(tmp_path_factory: pytest.TempPathFactory, small_bundle: Path) -> Path
     rows[9] = captioned(9, "مرحبا \u202e evil\x07\n\n line " + "x" * 500)
     rows[10] = captioned(10, "a dog and a")
     rows[11] = captioned(11, "a dog and a")
-    finish(write_run(folder / "run", source, rows, small_bundle))
+    regions = [
+        {"text": HOSTILE, "score": 0.25, "patch": 0, "box": [0.0, 0.0, 0.5, 0.25]},
+        {"text": "a dog", "score": float("nan"), "patch": 9, "box": [0.5, 0.5, 0.25, 0.5]},
+    ]
+    rows[1] |= {"region_captions": regions}
+    stages = ("decode", "features", "candidates", "rerank", "region_captions")
+    finish(write_run(folder / "run", source, rows, small_bundle, stages=stages))
     write_report(str(folder / "run"), str(folder / "page"), ReportConfig())
     return folder / "page"
 
@@ -206,3 +212,21 @@ def _faults(tab: Any) -> list[str]:
         for fault in found
         if fault["impact"] in ("serious", "critical")
     ]
+
+
+def test_captioned_regions_are_boxes_with_their_texts(report: Path, open_page: Open) -> None:
+    tab = open_page(report / "index.html")
+    tab.fill("#search", "0001.jpg")
+    tab.locator("#cards .open").first.click()
+    boxes = tab.locator("#details .boxed")
+    assert [text.split(" ", 1) for text in boxes.all_text_contents()] == [["1", HOSTILE], ["2", "a dog"]]
+    frame = tab.locator("#details .frame").bounding_box()
+    box = boxes.last.bounding_box()
+    assert box["x"] == pytest.approx(frame["x"] + frame["width"] / 2, abs=1)
+    assert box["height"] == pytest.approx(frame["height"] / 2, abs=1)
+    cells = tab.get_by_role("region", name="Captions of regions").locator("td").all_text_contents()
+    assert cells == [f"1 {HOSTILE}", "0.250", "2 a dog", "–"]
+    assert "owned" not in tab.title()
+    assert axe.Axe().run(tab).response["violations"] == []
+    tab.locator("#details select").select_option(label="nothing over the image")
+    assert boxes.count() == 0

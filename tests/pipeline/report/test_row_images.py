@@ -11,7 +11,6 @@ from pipeline.report.chosen_rows import ShownRow
 from pipeline.report.report import ReportConfig, write_report
 from pipeline.report.row_images import add_images
 from pipeline.report.source_images import source_images
-from pipeline.report.thumbnails import view_of
 from pipeline.sources import plan_source, read_shard
 from tests.captions import run_facts
 from tests.images import write_shard
@@ -51,12 +50,6 @@ def test_where_the_model_looked_is_in_numbers(report: Path) -> None:
     assert (left, width) == (0, 1)
     assert top + height / 2 == pytest.approx(0.5)
     assert height == pytest.approx(40 / 90)
-
-
-def test_what_clip_sees_of_an_image() -> None:
-    assert view_of(200, 100, "shortest") == (0.25, 0, 0.5, 1)
-    assert view_of(200, 100, "longest") == (0, -0.5, 1, 2)
-    assert view_of(200, 100, "squash") == (0, 0, 1, 1)
 
 
 def test_what_is_gone_is_a_remark(source: Path, tmp_path: Path) -> None:

@@ -196,13 +196,13 @@ def test_a_folder_that_grew_keeps_its_ranges(tmp_path: Path) -> None:
     before = plan_folder(str(tmp_path), 4).shards
     _put(tmp_path / "00.jpg")
     _put(tmp_path / "155.jpg")
-    cuts = [shard.args.first for shard in before]
-    after = plan_folder(str(tmp_path), 4, cuts).shards
+    pinned = [shard.args for shard in before]
+    after = plan_folder(str(tmp_path), 4, pinned).shards
     assert [shard.id for shard in after] == [shard.id for shard in before]
     assert [a.state != b.state for a, b in zip(after, before, strict=True)] == [True, True, False]
     for n in range(30, 40):
         _put(tmp_path / f"{n}.jpg")
-    grown = plan_folder(str(tmp_path), 4, cuts).shards
+    grown = plan_folder(str(tmp_path), 4, pinned).shards
     assert len(grown) > len(before)
     assert [shard.id for shard in grown[:3]] == [shard.id for shard in before]
     ids = [sample.image_id for shard in grown for sample in read_shard(shard)]

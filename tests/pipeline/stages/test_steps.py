@@ -56,14 +56,15 @@ def _order(steps: list[Step]) -> dict[str, tuple[str, ...]]:
 
 
 def test_columns_go_after_their_last_reader() -> None:
+    empty = ("region_features", "region_texts", "regions")  # where no captions of regions are asked for
     assert _order(steps_of(CAPTIONING)) == {
         "decode": ("image",),
         "features": ("pixels",),
-        "candidates": ("features",),
+        "candidates": ("features", *empty),
         "rerank": ("drawn", "global"),
     }
     kept = _order(steps_of(CAPTIONING, requests={"keep_features"}))
-    assert kept["candidates"] == ()
+    assert kept["candidates"] == empty
     assert kept["rerank"] == ("drawn",)
 
 
