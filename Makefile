@@ -35,7 +35,7 @@ test: lint ## lint, then all tests, in two processes
 OLDEST := .venv-oldest
 SHORT := tests/maccap/adaptor tests/maccap/image tests/maccap/runtime tests/maccap/text tests/maccap/test_*.py \
     tests/pipeline/execution tests/pipeline/formats tests/pipeline/run tests/pipeline/sources \
-    tests/pipeline/stages tests/pipeline/verify tests/jobs/test_explain.py tests/jobs/test_ray_job.py
+    tests/pipeline/stages tests/pipeline/verify tests/jobs/test_explain.py tests/jobs/test_submit.py
 
 test-oldest: ## a short form of the tests on the lowest versions that pyproject.toml allows, in .venv-oldest
 	@[ -x $(OLDEST)/bin/pip ] || $(PYTHON) -m venv $(OLDEST)

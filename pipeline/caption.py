@@ -245,9 +245,8 @@ def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
     if not selection.is_all:
         return None
     summary = folder.finished_summary(Summary)
-    here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url), "new_rows": 0}
-    here["measured"] = {}
-    return summary.model_copy(update=here) if summary else None
+    here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url)}
+    return summary.model_copy(update={**here, "new_rows": 0, "measured": {}}) if summary else None
 
 
 def _stopped(

@@ -1,5 +1,6 @@
 """Gives the metrics of a run to Ray, which exports them where its metrics agent runs."""
 
+import unicodedata
 from collections.abc import Mapping
 
 import ray.util.metrics as of_ray
@@ -57,13 +58,19 @@ class ExportedMetrics:
 
     def _count(self, metric: Metric, by: float, **tags: str) -> None:
         if by > 0:  # Ray takes no other
-            self._counters[metric].inc(by, {"run": self._run, **tags})
+            self._counters[metric].inc(by, self._tags(tags))
 
     def _set(self, metric: Metric, value: float | None, **tags: str) -> None:
-        self._gauges[metric].set(value, {"run": self._run, **tags})
+        self._gauges[metric].set(value, self._tags(tags))
+
+    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Ray's are ASCII."""
+        told = {"run": self._run, **tags}
+        plain = {name: unicodedata.normalize("NFKD", value) for name, value in told.items()}
+        return {name: value.encode("ascii", "backslashreplace").decode() for name, value in plain.items()}
 
     def _observe(self, metric: Metric, value: float, **tags: str) -> None:
-        self._histograms[metric].observe(value, {"run": self._run, **tags})
+        self._histograms[metric].observe(value, self._tags(tags))
 
 
 def _counter(metric: Metric) -> of_ray.Counter:

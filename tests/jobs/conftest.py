@@ -15,7 +15,7 @@ from tests.images import encoded, hostile_files, picture, write_shard, write_tar
 
 CAPTIONING = stages_of(("caption",))
 
-GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
+GOOD_SAMPLES = 48  # enough that a run is stopped long before its end, on a busy machine too
 
 Command = Callable[..., list[str]]
 Finished = tuple[Path, subprocess.CompletedProcess[str]]

@@ -35,7 +35,7 @@ from tests.tables import differences, file_hashes, table_of
 
 CAPTIONING = stages_of(("caption",))
 
-GOOD_SAMPLES = 80  # enough that a run is stopped long before its end, on a busy machine too
+GOOD_SAMPLES = 48  # enough that a run is stopped long before its end, on a busy machine too
 
 
 def _chunk_names(output: Path) -> set[str]:

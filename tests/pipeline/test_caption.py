@@ -63,7 +63,7 @@ def test_a_finished_run_again_returns_its_summary_and_touches_nothing(
     (output / "summary.json").write_text(json.dumps(stored))
     before = _contents(output)
     again = caption_archive(source, str(output), str(small_bundle), CONFIG)
-    assert again.model_dump() == {**stored, "new_rows": 0}
+    assert again.model_dump() == {**stored, "new_rows": 0, "measured": {}}
     assert _contents(output) == before
 
 

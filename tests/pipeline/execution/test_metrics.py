@@ -44,6 +44,12 @@ def test_a_chunk_is_counted_once_in_each_metric(told: Values) -> None:
     }
 
 
+def test_tags_are_ascii_whatever_a_run_or_an_error_is_called(told: Values) -> None:
+    measured = Measured({}, {"cannot read …": 1}, {}, 0, 0)
+    ExportedMetrics("写真").note_result(WriteResult("s", 0, True, 1, 1, 1, 0.5, measured))
+    assert told[("maccap_errors", r"\u5199\u771f", "cannot read ...")] == [1]
+
+
 def test_what_is_unknown_is_not_told_and_a_stage_that_stops_is_at_zero(told: Values) -> None:
     exported, progress = ExportedMetrics("a"), Progress(shards=2, rows=4)
     exported.note_progress(progress, {"decode": 2})
