@@ -11,6 +11,8 @@
     join/        the names by which others know an image; questions/: a file of questions, sorted by image
     inspect/     a run's table read back, and drawn
     evaluate/    scores of a run; analyze/: the two findings; experiments/: the paper's, from files to a table
+    submit/      runs sent to a cluster as jobs; plan/: what one would take; doctor/: what works here
+    report/      a run's page; export/: what trainers load; quality/: what is wrong with a caption
     texts/       captions to train on
     train/       text-only training as a job
     verify/      a finished run read back, against its source

@@ -33,7 +33,7 @@ def check_joinable(address: str) -> None:
         raise UserError(
             f"RAY_ADDRESS={address} is no address that a run can join: it has to lie on the cluster. "
             "Set it to HOST:PORT of the head node, on one of the cluster's machines, or send the run there: "
-            "ray job submit --working-dir . -- python -m jobs.caption SOURCE OUTPUT"
+            "maccap submit caption SOURCE OUTPUT"
         )
     if address != "auto":
         _check_listens(address)

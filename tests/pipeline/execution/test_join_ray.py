@@ -31,8 +31,8 @@ def silent() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("ray://127.0.0.1:10001", "ray job submit"),
-        ("http://127.0.0.1:8265", "ray job submit"),
+        ("ray://127.0.0.1:10001", "maccap submit"),
+        ("http://127.0.0.1:8265", "maccap submit"),
         ("somewhere", "HOST:PORT"),
         ("127.0.0.1:", "HOST:PORT"),
         ("[::1]", "HOST:PORT"),
