@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "jobs.verify",
     "explain": "jobs.explain",
     "train": "jobs.train",
+    "adapt": "jobs.adapt",
     "scenes": "jobs.scenes",
     "evaluate": "jobs.evaluate",
     "export": "jobs.export",

@@ -6,6 +6,7 @@ of a run reads config and fingerprint without torch. Opening a bundle runs no co
 safetensors only, and `bundle_files.py` and `tower_config.py` list what its files and configs may be.
 """
 
+import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from maccap.bundle_cache import cached_bundle
 from maccap.bundle_files import check_folder, check_names, is_hidden
-from maccap.config import BundleConfig, ClipSource, LanguageModelSource
+from maccap.config import BundleConfig, ClipSource, GapConfig, LanguageModelSource
 from maccap.fingerprint import fingerprint
 from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, load_pixel_spec
 from maccap.text.engines import DEFAULT_ENGINE, load_engine
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     import torch
 
     from maccap.adaptor.adaptor import Adaptor
+    from maccap.adaptor.gap import GapCorrection, Statistics
     from maccap.image.clip import FrozenClip
     from maccap.image.features import FeatureExtractor
     from maccap.sampler import CandidateSampler
     from maccap.text.language_model import FrozenLanguageModel
 
 _CONFIG, _ADAPTOR, _CLIP, _LLM = "config.json", "adaptor.safetensors", "clip", "llm"
-_MEMORY = "memory.safetensors"
+_MEMORY, _GAP, _TEXTS = "memory.safetensors", "gap.safetensors", "text_statistics.safetensors"
 _NO_BUNDLE = f"holds no {_CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
 
 
@@ -68,6 +70,7 @@ class Bundle:
     def fingerprint(self) -> str:
         """SHA-256 of config, adaptor and the towers' files; a tower from a hub counts by its name."""
         files = {_ADAPTOR: self._adaptor_path(), **self._memory_files()}
+        files |= {_GAP: self._path(_GAP, "a `gap`")} if self.config.gap else {}
         files |= self._tower_files(_CLIP, self.config.clip.name)
         files |= self._tower_files(_LLM, self.config.llm.name)
         return fingerprint(self.config.to_json(), files)
@@ -76,7 +79,9 @@ class Bundle:
     def features_fingerprint(self) -> str:
         """SHA-256 of what decides an image's features: CLIP, regions and memory."""
         files = {**self._memory_files(), **self._tower_files(_CLIP, self.config.clip.name)}
-        return fingerprint(self.config.model_dump_json(include={"clip", "regions", "memory"}), files)
+        regions = {"count", "weighting", "patch_weight"}
+        decides = self.config.model_dump_json(include={"clip": True, "regions": regions, "memory": True})
+        return fingerprint(decides, files)
 
     def pixel_spec(self) -> PixelSpec:
         """The pixels that this bundle's CLIP expects; without torch where the CLIP is a folder."""
@@ -117,7 +122,29 @@ class Bundle:
         """Features [M, D] of training captions, float32. Raises FileNotFoundError for a bundle without."""
         from safetensors.torch import load_file
 
-        return load_file(self._memory_path())["features"].float()
+        return load_file(self._path(_MEMORY, "a `memory`"))["features"].float()
+
+    def load_gap(self) -> "GapCorrection | None":
+        """What brings images closer to the adaptor's texts, if it was measured. Raises FileNotFoundError."""
+        from safetensors.torch import load_file
+
+        from maccap.adaptor.gap import GapCorrection, Statistics
+
+        if self.config.gap is None:
+            return None
+        held = load_file(self._path(_GAP, "a `gap`"))
+        return GapCorrection(
+            *(Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in GapCorrection._fields)
+        )
+
+    def load_text_statistics(self) -> "Statistics | None":
+        """Of what the adaptor read in training; None for a bundle that an earlier version trained."""
+        from safetensors.torch import load_file
+
+        from maccap.adaptor.gap import Statistics
+
+        path = self.folder / _TEXTS
+        return Statistics(**load_file(path)) if path.is_file() else None
 
     def load_sampler(
         self,
@@ -135,7 +162,9 @@ class Bundle:
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         decoder = load_engine(engine, self._resolve(self.config.llm.name), device, dtype)
-        return CandidateSampler(self.load_adaptor(device), decoder, self.config.captioning_noise)
+        return CandidateSampler(
+            self.load_adaptor(device), decoder, self.config.captioning_noise, self.load_gap()
+        )
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""
@@ -164,12 +193,12 @@ class Bundle:
         return {f"{part}/{name}": path for name, path in names.items() if not is_hidden(name)}
 
     def _memory_files(self) -> dict[str, Path]:
-        return {_MEMORY: self._memory_path()} if self.config.memory else {}
+        return {_MEMORY: self._path(_MEMORY, "a `memory`")} if self.config.memory else {}
 
-    def _memory_path(self) -> Path:
-        path = self.folder / _MEMORY
+    def _path(self, name: str, named: str) -> Path:
+        path = self.folder / name
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, and {_CONFIG} beside it has a `memory`")
+            raise FileNotFoundError(f"{path} is missing, and {_CONFIG} beside it has {named}")
         return path
 
     def _resolve(self, name: str) -> str:
@@ -186,18 +215,23 @@ def write_bundle(
     adaptor: "Adaptor",
     *,
     memory: "torch.Tensor | None" = None,
+    gap: "GapCorrection | None" = None,
+    texts: "Statistics | None" = None,
     half: bool = False,
 ) -> None:
     """Write a bundle to a folder or fsspec URL, over an older one there; `config.json` is written last.
 
     A frozen model that is given is written too and `config` made to name the copy; where it is None the
     config's name stays, and whoever opens the bundle must have that model. `half` stores all weights as
-    float16. `memory` [M, D] goes with a `config.memory`; raises ValueError for one without the other.
+    float16. `memory` [M, D] goes with a `config.memory`, `gap` with a `config.gap`; raises ValueError for one
+    without the other. `texts` are the statistics of what the adaptor read, for a correction later.
     """
     from safetensors.torch import save_file
 
     if (memory is None) != (config.memory is None):
         raise ValueError("a memory of text features and config.memory go together")
+    if (gap is None) != (config.gap is None):
+        raise ValueError("a correction of the gap and config.gap go together")
     with tempfile.TemporaryDirectory() as staging:
         root = Path(staging)
         if clip is not None:
@@ -213,13 +247,45 @@ def write_bundle(
         save_file(weights, root / _ADAPTOR)
         if memory is not None:
             save_file({"features": memory.half().cpu().contiguous()}, root / _MEMORY)
+        if texts is not None:
+            save_file(texts._asdict(), root / _TEXTS)
+        if gap is not None:
+            _save_gap(root, gap)
         (root / _CONFIG).write_text(config.to_json(indent=2) + "\n", encoding="utf-8")
         _upload(root, str(url))
 
 
+def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", images: int) -> None:
+    """Write `bundle` to a folder or fsspec URL with a correction that was measured on so many images."""
+    config = bundle.config.model_copy(update={"gap": GapConfig(images=images)})
+    with tempfile.TemporaryDirectory() as staging:
+        root = Path(staging)
+        towers = (tower.name.removeprefix(LOCAL_PREFIX) for tower in (config.clip, config.llm))
+        for name in (_ADAPTOR, _MEMORY, _TEXTS, *towers):
+            held = bundle.folder / name
+            if held.is_dir() and held != Path(name):  # an absolute name is that of another folder
+                shutil.copytree(held, root / name, ignore=shutil.ignore_patterns(".*"))
+            elif held.is_file() and held.parent == bundle.folder:
+                shutil.copyfile(held, root / name)
+        _save_gap(root, gap)
+        (root / _CONFIG).write_text(config.to_json(indent=2) + "\n", encoding="utf-8")
+        _upload(root, str(url))
+
+
+def _save_gap(root: Path, gap: "GapCorrection") -> None:
+    from safetensors.torch import save_file
+
+    named = {
+        f"{of}.{name}": value.contiguous()
+        for of, statistics in gap._asdict().items()
+        for name, value in statistics._asdict().items()
+    }
+    save_file(named, root / _GAP)
+
+
 def _upload(root: Path, url: str) -> None:
     fs, target = fsspec.core.url_to_fs(url)
-    for old in (_CONFIG, _ADAPTOR, _MEMORY, _CLIP, _LLM):
+    for old in (_CONFIG, _ADAPTOR, _MEMORY, _GAP, _TEXTS, _CLIP, _LLM):
         if fs.exists(f"{target}/{old}"):
             fs.rm(f"{target}/{old}", recursive=True)
     # the config comes last, so that half a bundle is never taken for one

@@ -70,7 +70,8 @@ class Captioner:
         """Write this captioner, its two frozen models included, as a bundle."""
         adaptor, lm = self.sampler.adaptor, self.sampler.engine.language_model()
         memory = self.features.memory
-        write_bundle(url, self.config, self.features.clip, lm, adaptor, memory=memory, half=half)
+        gap = self.sampler.gap
+        write_bundle(url, self.config, self.features.clip, lm, adaptor, memory=memory, gap=gap, half=half)
 
     def caption(
         self,

@@ -246,6 +246,12 @@ class MemoryConfig(Config):
     temperature: float = Field(default=0.01, gt=0, description="of the softmax over the memory")
 
 
+class GapConfig(Config):
+    """Correction of the gap between images and texts, before the adaptor (`maccap adapt`)."""
+
+    images: int = Field(ge=1, description="it was measured on")
+
+
 class BundleConfig(Config):
     """`config.json` of a bundle: its frozen models, sizes, decoding defaults, and what it was trained on."""
 
@@ -259,6 +265,7 @@ class BundleConfig(Config):
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
     memory: MemoryConfig | None = Field(default=None, description="DeCap's projection, in place of noise")
+    gap: GapConfig | None = Field(default=None, description="correction before the adaptor; None: as trained")
     decoding: DecodingConfig = Field(default=DecodingConfig(), description="unless a run says otherwise")
     training: TrainingConfig | None = Field(default=None, description="how the adaptor was trained")
     training_data: str | None = Field(
@@ -275,5 +282,5 @@ class BundleConfig(Config):
         """As `config.json` holds it, and as fingerprints know it: without what earlier versions did not have,
         where it says nothing.
         """
-        absent = {"inference_noise_variance"} if self.inference_noise_variance is None else set()
+        absent = {name for name in ("inference_noise_variance", "gap") if getattr(self, name) is None}
         return self.model_dump_json(indent=indent, exclude=absent)

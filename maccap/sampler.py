@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.gap import GapCorrection
 from maccap.adaptor.noise import add_noise
 from maccap.config import DecodingConfig, PromptConfig
 from maccap.keyed_random import normals
@@ -25,12 +26,18 @@ class Candidate(NamedTuple):
 
 class CandidateSampler(nn.Module):
     """Several candidates per image from its features; `noise_variance` is the one the adaptor was trained
-    with.
+    with, and `gap` what brings images closer to its texts.
 
     Raises ValueError where adaptor and language model do not fit together.
     """
 
-    def __init__(self, adaptor: Adaptor, engine: DecodingEngine, noise_variance: float) -> None:
+    def __init__(
+        self,
+        adaptor: Adaptor,
+        engine: DecodingEngine,
+        noise_variance: float,
+        gap: GapCorrection | None = None,
+    ) -> None:
         super().__init__()
         if adaptor.config.llm_dim != engine.embedding_dim:
             raise ValueError(
@@ -40,6 +47,7 @@ class CandidateSampler(nn.Module):
         self.adaptor = adaptor.eval()
         self.engine = engine
         self.noise_variance = noise_variance
+        self.gap = gap
         self._batch = FittingBatch()
         self.tokens_written = 0  # in all, by the language model
 
@@ -108,6 +116,8 @@ class CandidateSampler(nn.Module):
         """[B, Q, H] of `rows` of the features [R, N, D], each with the noise of its key."""
         device = self.adaptor.queries.device
         chosen = features[torch.tensor(rows, device=features.device)].to(device, torch.float32)
+        if self.gap is not None:
+            chosen = self.gap(chosen)
         if self.noise_variance == 0:
             return self.adaptor(add_noise(chosen, torch.zeros_like(chosen), 0.0))
         shape = tuple(features.shape[1:])

@@ -113,7 +113,7 @@ def train_bundle(
     last = checkpoints.latest()
     if last is None or last.step < facts.training.steps:
         raise RunError(f"no last checkpoint is in {output}/checkpoints; start the same command again")
-    _write_bundle(output, facts, towers, cache, division, last)
+    _write_bundle(output, facts, towers, cache, parts, division, last)
     new_steps = facts.training.steps - (before.step if before else 0)
     summary = _summary(output, division, facts, encoded, new_steps, progress, time.monotonic() - began)
     folder.finish(summary.model_dump())
@@ -204,11 +204,14 @@ def _write_bundle(
     facts: TrainFacts,
     towers: Towers,
     cache: FeatureCache,
+    parts: FeatureCache | None,
     division: Division,
     checkpoint: "Checkpoint",
 ) -> None:
     """The bundle, with the frozen models that have no name of their own. Raises RunError."""
     import torch
+
+    from pipeline.train.work import text_statistics
 
     config = BundleConfig(
         clip=towers.clip,
@@ -236,6 +239,7 @@ def _write_bundle(
             towers.load_lm() if towers.carried("llm") else None,
             checkpoint.load_adaptor(),
             memory=memory,
+            texts=text_statistics(cache, parts, division.training, facts),
             half=facts.half,
         )
     except OSError as error:

@@ -1,5 +1,6 @@
 """What a worker needs to begin, as plain data, and the parts it loads from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ import torch
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
-from maccap.adaptor.text_regions import Phrases, phrases_of
+from maccap.adaptor.gap import Statistics
+from maccap.adaptor.text_regions import Phrases, phrases_of, region_draws
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.sampler import CandidateSampler
 from maccap.text.huggingface_engine import HuggingFaceEngine
@@ -20,6 +22,8 @@ from pipeline.train.facts import TrainFacts
 from pipeline.train.feature_cache import FeatureCache
 from pipeline.train.history import HeldOut, Reconstruction
 from pipeline.train.towers import Towers
+
+_STATISTICS_OF = 10_000  # captions
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Trainee:
         self.held_out = TrainingText(
             CaptionTokens(self.lm, self.held_out_captions, most),
             features.of(division.held_out),
-            _phrases(work, self.held_out_captions),
+            _phrases(work.phrases, self.held_out_captions, facts),
         )
         try:
             self.adaptor = _first_adaptor(work, features.dim, self.lm).to(device)
@@ -61,7 +65,7 @@ class Trainee:
                 TrainingText(
                     CaptionTokens(self.lm, captions, most),
                     features.of(division.training),
-                    _phrases(work, captions),
+                    _phrases(work.phrases, captions, facts),
                 ),
                 regions=facts.regions.count,
                 noise_variance=facts.noise_variance,
@@ -99,12 +103,26 @@ class Trainee:
         ]
 
 
-def _phrases(work: TrainingWork, captions: list[str]) -> Phrases | None:
+def text_statistics(
+    cache: FeatureCache, parts: FeatureCache | None, training: Sequence[int], facts: TrainFacts
+) -> Statistics:
+    """Of what the adaptor reads of some training captions, without noise. Raises RunError."""
+    numbers = np.random.default_rng(facts.training.seed)
+    rows = np.sort(numbers.choice(training, min(_STATISTICS_OF, len(training)), replace=False))
+    features, texts = cache.features().of(rows), cache.texts()
+    read, every = features[torch.arange(len(rows))].float(), np.arange(len(rows))
+    phrases = _phrases(parts, [texts[row] for row in rows], facts)
+    if phrases is not None:
+        draws = region_draws(facts.training.seed, "statistics", every, facts.regions.count)
+        read = phrases.regions(read, every, draws)
+    return Statistics.of(read)
+
+
+def _phrases(parts: FeatureCache | None, captions: list[str], facts: TrainFacts) -> Phrases | None:
     """The parts of `captions`, with their features. Raises RunError."""
-    cache = work.phrases
-    if cache is None:
+    if parts is None:
         return None
-    return phrases_of(captions, cache.texts(), cache.features(), work.facts.regions.patch_weight)
+    return phrases_of(captions, parts.texts(), parts.features(), facts.regions.patch_weight)
 
 
 def _first_adaptor(work: TrainingWork, clip_dim: int, lm: FrozenLanguageModel) -> Adaptor:

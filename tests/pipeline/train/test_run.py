@@ -202,3 +202,14 @@ def test_a_folder_with_other_things_or_that_is_none_is_refused(tmp_path: Path, r
         run(tmp_path / "full")
     with pytest.raises(UserError, match="cannot be"):
         run(tmp_path / "full" / "thesis.txt" / "below")
+
+
+def test_a_trained_bundle_says_where_its_texts_lie(tmp_path: Path, run: Run) -> None:
+    regions = {"count": 3, "weighting": "attention"}
+    run(tmp_path / "repeat", regions=regions)
+    run(tmp_path / "phrases", regions={**regions, "text": "phrases"})
+    repeat, phrases = (Bundle.open(tmp_path / name).load_text_statistics() for name in ("repeat", "phrases"))
+    assert repeat is not None
+    assert phrases is not None
+    assert repeat.mean.shape == repeat.deviation.shape == (32,)
+    assert not torch.allclose(repeat.mean, phrases.mean, atol=1e-4)

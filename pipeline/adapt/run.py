@@ -1,0 +1,159 @@
+"""A bundle adapted to the images that it will caption: the gap between them and the adaptor's texts, measured
+on some of them and closed. No captions of theirs are needed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maccap.adaptor.gap import GapCorrection, Statistics
+from maccap.adaptor.training import text_features
+from maccap.bundle import Bundle, write_corrected
+from maccap.config import Config
+from pipeline.chunk import Chunk
+from pipeline.execution.caption_stages import CaptionStages
+from pipeline.execution.in_process import built_steps, captioned, cores
+from pipeline.formats.array_columns import read_half
+from pipeline.plan.counting import spread
+from pipeline.prepare import open_bundle, run_facts
+from pipeline.run.config import CaptionJobConfig
+from pipeline.run.progress import shown
+from pipeline.sources import ChunkLimits, Shard, SourceOptions, check_shards, plan_source, read_chunks
+from pipeline.stages.decode import DecodeStage
+from pipeline.stages.features import FeatureStage
+from pipeline.stages.resources import StageResources
+from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.redact import describe, redacted
+from pipeline.storage.urls import absolute
+from pipeline.texts import load_captions
+
+_SHARDS = 64  # of which images are taken, if there are as many
+_AT_ONCE = 128  # images
+_TEXTS = 10_000  # captions, at most
+_FEWEST = 100  # images that say something of a distribution
+
+
+class Adapted(Config):
+    """What was done; the command's last line. `distance` is that of the mean image from the mean text, both
+    of features of unit length, before the correction.
+    """
+
+    output: str
+    images: int
+    errors: int
+    distance: float
+
+
+def adapt_bundle(
+    model: str,
+    source: str,
+    output: str,
+    images: int,
+    config: CaptionJobConfig,
+    captions: Sequence[str] = (),
+    say: Callable[[str], object] = lambda line: None,
+) -> Adapted:
+    """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`.
+
+    Where its texts lie it says itself, or `captions` do, files of what it was trained on. Raises UserError,
+    and RunError where a stage breaks or the bundle cannot be written.
+    """
+    model, source, output = absolute(model), absolute(source), absolute(output).rstrip("/")
+    bundle = open_bundle(model)
+    texts = _texts(bundle, model, captions)
+    plan = plan_source(source, SourceOptions.of(config))
+    say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
+    if plan.from_features:
+        raise UserError(f"SOURCE {redacted(source)} is a run. Give the images themselves.")
+    check_shards(plan.shards)
+    config = config.model_copy(update={"keep_features": True})
+    facts = run_facts(source, plan, model, bundle, config, "float32")
+    own = (DecodeStage, FeatureStage)
+    stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns, stages=own)
+    looked = _Looked(images)
+    with shown(looked):
+        for chunk in _chunks(stages, plan.shards, images):
+            looked.add(chunk, bundle.config.adaptor.clip_dim)
+            if looked.images >= images:
+                break
+    if looked.images < min(_FEWEST, images):
+        raise UserError(f"{looked.images} images of {redacted(source)} can be read; it takes {_FEWEST}")
+    gap = GapCorrection(Statistics.of(torch.cat(looked.features)), texts)
+    try:
+        write_corrected(bundle, output, gap, looked.images)
+    except OSError as error:
+        raise RunError(f"the bundle cannot be written to {redacted(output)}: {describe(error)}") from None
+    distance = float((gap.images.mean - gap.texts.mean).norm())
+    return Adapted(
+        output=redacted(output), images=looked.images, errors=looked.errors, distance=round(distance, 4)
+    )
+
+
+@dataclass
+class _Looked:
+    """What was seen of the images so far."""
+
+    wanted: int
+    images: int = 0
+    errors: int = 0
+
+    def __post_init__(self) -> None:
+        self.features: list[Tensor] = []
+
+    def add(self, chunk: Chunk, dim: int) -> None:
+        """What the adaptor would read of a chunk's images, whose features are of `dim` dimensions."""
+        errors = np.array([error is not None for error in chunk.samples["error"].to_pylist()])
+        rows = np.flatnonzero(~errors)[: self.wanted - self.images].tolist()
+        self.errors += int(errors.sum())
+        if rows:
+            read = torch.from_numpy(read_half(chunk.samples["features"], rows)).float()
+            self.features.append(read.view(len(rows), -1, dim))
+            self.images += len(rows)
+
+    def facts(self) -> dict[str, Any]:
+        return {"images": self.images, "of": self.wanted, "errors": self.errors}
+
+    def line(self) -> str:
+        return f"{self.images:,} of {self.wanted:,} images, {self.errors:,} errors"
+
+
+def _texts(bundle: Bundle, model: str, captions: Sequence[str]) -> Statistics:
+    """Where the adaptor's texts lie. Raises UserError."""
+    kept = bundle.load_text_statistics()
+    if kept is not None and not captions:
+        return kept
+    if not captions:
+        raise UserError(
+            f"model {redacted(model)} does not say where its training texts lie, as those of older versions "
+            "and of the authors. Give captions like those it was trained on: --captions FILE."
+        )
+    texts = load_captions(captions).texts
+    rows = np.random.default_rng(0).choice(len(texts), min(_TEXTS, len(texts)), replace=False)
+    return Statistics.of(text_features(bundle.load_clip(), [texts[row] for row in sorted(rows)]))
+
+
+def _chunks(stages: CaptionStages, shards: Sequence[Shard], images: int) -> Iterator[Chunk]:
+    """Images from all over the archive with their features, some from each of several shards and, where
+    these are too few, from others. Raises RunError.
+    """
+    limits = stages.config.limits()
+    each = -(-images // min(_SHARDS, max(1, len(shards))))
+    few = ChunkLimits(min(each, _AT_ONCE), limits.bytes, limits.max_bytes)
+    built = built_steps(
+        stages, StageResources(num_cpus=1, num_gpus=torch.cuda.is_available(), torch_threads=cores())
+    )
+    try:
+        for shard in spread(shards):
+            rows = 0
+            for chunk in read_chunks(shard, few, {}):
+                yield captioned(chunk, built)
+                rows += chunk.samples.num_rows
+                if rows >= each:
+                    break
+    finally:
+        for _, stage in built:
+            stage.close()

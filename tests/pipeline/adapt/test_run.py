@@ -1,0 +1,61 @@
+"""A bundle adapted to images without captions."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from maccap.bundle import Bundle
+from maccap.captioner import Captioner
+from pipeline.adapt.run import adapt_bundle
+from pipeline.run.config import CaptionJobConfig
+from pipeline.storage.errors import UserError
+from tests.images import write_shard
+
+CONFIG = CaptionJobConfig()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    for number in range(3):
+        write_shard(tmp_path / f"s-{number}.tar", 50, 50 * number)
+    return str(tmp_path / "s-{0..2}.tar")
+
+
+def test_the_gap_is_measured_kept_and_closed_wherever_the_bundle_is_opened(
+    tmp_path: Path, source: str, small_bundle: Path, photos: list[Image.Image]
+) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("a red dog\na cat on a desk\na small tree in the street\n")
+    adapted = adapt_bundle(
+        str(small_bundle), source, str(tmp_path / "adapted"), 120, CONFIG, (str(captions),)
+    )
+    assert (adapted.images, adapted.errors) == (120, 0)
+    assert adapted.distance > 0
+    before, after = Bundle.open(small_bundle), Bundle.open(tmp_path / "adapted")
+    assert after.config.gap is not None
+    assert after.config.gap.images == 120
+    assert after.fingerprint != before.fingerprint
+    assert after.features_fingerprint == before.features_fingerprint
+    gap = after.load_gap()
+    assert gap is not None
+    features = torch.cat([before.load_features()(pixels_of(photos, before))[1]])
+    moved = gap(features)
+    assert (moved - features).norm() > 0.1
+    captioner = Captioner.from_pretrained(tmp_path / "adapted")
+    captioner.save_pretrained(tmp_path / "again")
+    texts = [caption.text for caption in captioner.caption(photos)]
+    assert texts == [one.text for one in Captioner.from_pretrained(tmp_path / "again").caption(photos)]
+
+
+def pixels_of(photos: list[Image.Image], bundle: Bundle) -> torch.Tensor:
+    from maccap.image.preprocessing import resize_and_crop
+
+    return torch.stack([torch.from_numpy(resize_and_crop(photo, bundle.pixel_spec())) for photo in photos])
+
+
+def test_what_cannot_be_adapted_is_refused(tmp_path: Path, source: str, small_bundle: Path) -> None:
+    with pytest.raises(UserError, match="--captions FILE"):
+        adapt_bundle(str(small_bundle), source, str(tmp_path / "out"), 10, CONFIG)
+    assert not (tmp_path / "out").exists()
