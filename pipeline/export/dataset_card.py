@@ -90,6 +90,9 @@ def _size(images: int) -> str:
 def _feature(field: pa.Field) -> dict[str, Any]:
     if field.name == "image" and pa.types.is_struct(field.type):  # and no score head of that name
         return {"name": "image", "dtype": "image"}
+    if pa.types.is_fixed_size_list(field.type):
+        length = {"length": field.type.list_size}
+        return {"name": field.name, "list": _described(field.type.value_type), **length}
     if pa.types.is_list(field.type):
         return {"name": field.name, "list": _described(field.type.value_type)}
     key = "struct" if pa.types.is_struct(field.type) else "dtype"

@@ -105,7 +105,9 @@ def resources_for_nodes(stages: Stages, nodes: Sequence[Machine]) -> Resources:
     beside = {"read": 0.2 * unit.fraction, "write": 0.1 * unit.fraction}
     on_cpus = sum(one.num_cpus * one.actors for one in asked.values()) + sum(beside.values())
     less = min(1.0, 0.95 * unit.cpus / on_cpus)
-    steps = steps_of(stages, requests={stage.setting for stage in stages if stage.setting})
+    added = {column.name for stage in stages for column in stage.adds}
+    source = {name for stage in stages for name in stage.needs} - added  # whatever brings that
+    steps = steps_of(stages, source, {stage.setting for stage in stages if stage.setting})
     gpus = _gpu_parts([step.stage.name for step in steps if asked[step.stage.name].num_gpus])
     return Resources(
         **{name: TaskResources(num_cpus=share * less) for name, share in beside.items()},

@@ -143,7 +143,7 @@ def test_a_finished_run_again_changes_nothing(finished: Finished, command: Comma
     again = run_here(command(output))
     assert again.returncode == 0, again.stderr
     stored = json.loads((output / "summary.json").read_text())
-    assert json.loads(again.stdout.splitlines()[-1]) == {**stored, "new_rows": 0}
+    assert json.loads(again.stdout.splitlines()[-1]) == {**stored, "new_rows": 0, "measured": {}}
     assert _contents(output) == before
 
 

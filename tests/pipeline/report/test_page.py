@@ -217,6 +217,7 @@ def _faults(tab: Any) -> list[str]:
 def test_captioned_regions_are_boxes_with_their_texts(report: Path, open_page: Open) -> None:
     tab = open_page(report / "index.html")
     tab.fill("#search", "0001.jpg")
+    sync_api.expect(tab.locator("#cards .open")).to_have_count(1)
     tab.locator("#cards .open").first.click()
     boxes = tab.locator("#details .boxed")
     assert [text.split(" ", 1) for text in boxes.all_text_contents()] == [["1", HOSTILE], ["2", "a dog"]]
