@@ -68,7 +68,7 @@ def measure_scale(shards: int, rows_a_shard: int, work: Path, say: Callable[[str
     plan = plan_source(str(source))
     planning = time.perf_counter() - began
     config, bundle = CaptionJobConfig(), open_bundle(str(built_in_bundle_path()))
-    facts = run_facts(str(source), plan, "constant", bundle, config, "float32")
+    facts = run_facts(str(source), plan, str(built_in_bundle_path()), bundle, config, "float32")
     folder, cluster = RunFolder(output), Cluster(None, (DecodeStage, ConstantCaption))
     folder.begin(facts)
     stages = CaptionStages(output, PixelSpec(8), facts, config, stages=(DecodeStage, ConstantCaption))

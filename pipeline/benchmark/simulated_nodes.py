@@ -101,7 +101,7 @@ def _run(nodes: int, seconds: float, work: Path) -> NodeRun:
     kinds = (_waiting_stage("features", "image", 0.0), _waiting_stage("candidates", "features", seconds))
     stages = (*kinds, LastStage)
     config, bundle = CaptionJobConfig(chunk_rows=1, flags=False), open_bundle(str(built_in_bundle_path()))
-    facts = run_facts(str(source), plan, "simulated", bundle, config, "float32")
+    facts = run_facts(str(source), plan, str(built_in_bundle_path()), bundle, config, "float32")
     RunFolder(output).begin(facts)
     captions = CaptionStages(output, PixelSpec(8), facts, config, stages=stages)
     light = StageResources(num_cpus=0.01, num_gpus=1)
