@@ -18,11 +18,7 @@ from pipeline.run.config import CaptionJobConfig
 from pipeline.run.log import log_written
 from pipeline.run.pinned_plan import PlanChanges
 from pipeline.run.progress import Progress, shown
-from pipeline.run.question_store import (
-    UnaskedQuestions,
-    prepare_store,
-    unasked_questions,
-)
+from pipeline.run.question_store import UnaskedQuestions, prepare_store, unasked_questions
 from pipeline.run.run_folder import CAPTIONS, RunFolder
 from pipeline.run.selection import ALL, Selection
 from pipeline.sources import Shard

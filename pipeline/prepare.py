@@ -15,9 +15,7 @@ from pipeline.run.config import CaptionJobConfig
 from pipeline.run.facts import RunFacts
 from pipeline.run.grown_source import planned_with_growth_apart
 from pipeline.run.pinned_plan import PlanChanges, compared, in_planned_order
-from pipeline.run.question_store import (
-    survey_questions,
-)
+from pipeline.run.question_store import survey_questions
 from pipeline.run.run_folder import RunFolder, changed_source
 from pipeline.run.selection import first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source

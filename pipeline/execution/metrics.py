@@ -32,26 +32,7 @@ class Metric:
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 _ROWS = (1.0, 8.0, 32.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
-_SCORES = (
-    0.05,
-    0.1,
-    0.14,
-    0.16,
-    0.18,
-    0.2,
-    0.22,
-    0.24,
-    0.26,
-    0.28,
-    0.3,
-    0.32,
-    0.34,
-    0.36,
-    0.4,
-    0.5,
-    0.7,
-    1.0,
-)
+_SCORES = (0.05, 0.1, *(hundredths / 100 for hundredths in range(14, 37, 2)), 0.4, 0.5, 0.7, 1.0)
 
 ROWS = Metric("maccap_rows", "counter", "rows written by this command, those with an error included")
 ERRORS = Metric("maccap_errors", "counter", "rows written with an error, by its kind", ("run", "kind"))

@@ -1,11 +1,13 @@
-"""How far a job is: the last line of progress in its log, which other commands print as JSON."""
+"""How far a job is: the last line of progress in its log, which commands print as JSON, with or without what
+`MACCAP_LOG_FORMAT=json` adds.
+"""
 
 import json
 from typing import Any
 
 from pipeline.run.progress import duration
 
-_BEGIN = '{"progress"'
+_LOGGED = {"time", "level", "message"}  # of a line of a log (`pipeline/run/log.py`), which is no answer
 
 
 class JobProgress:
@@ -25,11 +27,11 @@ class JobProgress:
             found = json.loads(line)
         except (ValueError, RecursionError):
             return False
-        if not line.startswith(_BEGIN):
-            self.last_json = found
-        elif isinstance(found["progress"], dict):
-            self._facts = found["progress"]
+        if isinstance(progress := found.get("progress"), dict):
+            self._facts = progress
             return True
+        if not found.keys() >= _LOGGED:
+            self.last_json = found
         return False
 
     def facts(self) -> dict[str, Any]:

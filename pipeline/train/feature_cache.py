@@ -19,7 +19,6 @@ that training adds (standard deviation 0.13 an entry for a variance of 0.016) is
 
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -30,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from maccap.bundle_cache import cache_folder
 from pipeline.storage.errors import RunError
 from pipeline.storage.folder import Folder
 
@@ -41,7 +41,7 @@ _FORMAT, _TEXTS, _COMPLETE = "maccap-text-features-1", "texts.txt", "complete.js
 
 def default_cache() -> str:
     """`$MACCAP_CACHE/features`, by default in ~/.cache/maccap."""
-    return str(Path(os.environ.get("MACCAP_CACHE", "~/.cache/maccap")).expanduser() / "features")
+    return str(cache_folder() / "features")
 
 
 @dataclass(frozen=True)

@@ -93,3 +93,15 @@ def test_odd_progress_says_nothing(line: str) -> None:
 def test_a_log_commands_no_terminal() -> None:
     assert "\x1b" not in plain("\x1b]0;title\x07 \r red \udcff")
     assert plain("\tein Bär") == "\tein Bär"
+
+
+def test_lines_of_a_log_store_tell_progress_and_are_no_answer() -> None:
+    logged = {"time": "2026-11-29T12:00:00+00:00", "level": "info", "run": "r"}
+    lines = [
+        {**logged, "message": "progress", "progress": {"rows": 5, "rows_expected": 10}},
+        {"output": "s3://bucket/r", "rows": 10},
+        {**logged, "message": "chunk written", "chunk": "a.00000.parquet", "rows": 5},
+    ]
+    found = progress_of("\n".join(map(json.dumps, lines)))
+    assert found.line() == "5 of 10 rows"
+    assert found.last_json == lines[1]
