@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CHUNK_KEY, RUN_KEY
+from pipeline.chunk import CHUNK_KEY, DECODERS_KEY, RUN_KEY
 from pipeline.formats.array_columns import is_half
 from pipeline.run.run_folder import RunFacts
 from pipeline.stages.write import content_digest, count_errors, file_content
@@ -64,7 +64,9 @@ def _checked(data: bytes, position: int, facts: RunFacts) -> ChunkFile:
     if chunk.get("digest") != content_digest(rows) or chunk.get("errors") != count_errors(rows):
         raise ChunkFileError("holds other rows than were written: it is damaged or was altered")
     last = bool(chunk.get("last"))
-    again = file_content(rows, rows.schema.metadata[RUN_KEY], position, last, schema)
+    # by which packages images were decoded no column tells, the footer alone
+    decoded = rows.replace_schema_metadata({DECODERS_KEY: json.dumps(chunk.get("decoders", {}))})
+    again = file_content(decoded, rows.schema.metadata[RUN_KEY], position, last, schema)
     writer, this_one = file.metadata.created_by, pq.read_metadata(pa.BufferReader(again)).created_by
     if again != data if writer == this_one else not _ANY_PYARROW.fullmatch(writer):
         raise ChunkFileError("is not the file that was written: its footer is damaged or was altered")

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from maccap.config import DecodingConfig
-from pipeline.chunk import Chunk
+from pipeline.chunk import DECODERS_KEY, Chunk
 from pipeline.run.facts import RunFacts
-from pipeline.stages.write import CaptionWriter
+from pipeline.stages.write import CaptionWriter, read_footer
 from pipeline.storage.folder import Folder
 from pipeline.verify.chunk_file import ChunkFileError, read_chunk_file
 from tests.captions import CAPTION_SCHEMA
@@ -58,6 +58,16 @@ def test_what_was_written_is_read_back(tmp_path: Path, count: int) -> None:
     chunk = Chunk("a.tar", 3, True, _rows(count))
     CaptionWriter(str(tmp_path), FACTS.for_footer(), CAPTION_SCHEMA)(chunk)
     assert _read(tmp_path / chunk.file_name).equals(chunk.samples)
+
+
+def test_a_file_with_images_that_another_package_decoded_is_read_back(tmp_path: Path) -> None:
+    decoded = _rows().replace_schema_metadata({DECODERS_KEY: b'{"tifffile": 2}'})
+    chunk = Chunk("a.tar", 3, True, decoded)
+    CaptionWriter(str(tmp_path), FACTS.for_footer(), CAPTION_SCHEMA)(chunk)
+    footer = read_footer(Folder(str(tmp_path)), chunk.file_name)
+    assert footer is not None
+    assert footer.decoders == {"tifffile": 2}
+    assert _read(tmp_path / chunk.file_name).equals(_rows())
 
 
 def test_a_flipped_bit_anywhere_is_found(file: Path) -> None:
