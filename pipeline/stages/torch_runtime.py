@@ -1,5 +1,6 @@
 """Where and how a model stage computes. Plain data; torch is imported by the worker that applies it."""
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
@@ -51,8 +52,8 @@ class TorchRuntime(Config):
 def is_device_lost(error: RuntimeError) -> bool:
     """Whether a GPU failed under a computation: nothing else can be computed in this process any more.
 
-    Out of memory is another matter: batches are halved (`maccap/fitting_batch.py`).
+    Out of memory is another matter: batches are halved (`maccap/runtime/fitting_batch.py`). A process that
+    has not imported torch, as a driver, is not made to.
     """
-    import torch
-
-    return isinstance(error, torch.AcceleratorError)
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.AcceleratorError)

@@ -67,7 +67,8 @@ class RayNodes:
     def _start_node(self, name: str) -> None:
         """Twice if need be: Ray gives a node 30 s to start, which a busy machine may not have for it."""
         for _ in range(2):
-            self._start(name, [f"--address=127.0.0.1:{self._port}"], self._grace)
+            home = tempfile.mkdtemp(dir=self._home)  # nodes that share one remove a job's folder beneath it
+            self._start(name, [f"--address=127.0.0.1:{self._port}", f"--temp-dir={home}"], self._grace)
             while self.nodes[-1].poll() is None:
                 if "block forever" in self._log(name).read_text():
                     return
