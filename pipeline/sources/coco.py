@@ -98,7 +98,7 @@ def plan_coco(
             f"SOURCE {redacted(url)} names no images: it must hold `images` with a `file_name` each, as COCO "
             "does."
         )
-    name = printable(posixpath.basename(url).removesuffix(".json"))
+    name = printable(posixpath.basename(redacted(url)).removesuffix(".json"))
     shards = [
         Shard(
             f"{name}-{n:06d}",

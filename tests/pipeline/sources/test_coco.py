@@ -8,6 +8,7 @@ from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_sha
 from pipeline.sources.coco import plan_coco
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
+from tests.web_server import Site, web_server
 
 
 @pytest.fixture
@@ -160,3 +161,10 @@ def test_json_nested_without_end_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"images": ' + "[" * 200_000)
     with pytest.raises(UserError, match="cannot be listed"):
         plan_source(str(tmp_path / "x.json"))
+
+
+def test_no_name_holds_the_signature_of_its_url() -> None:
+    content = json.dumps({"images": [{"id": 1, "file_name": "1.jpg"}]})
+    with web_server(Site(content.encode())) as server:
+        shards, _ = plan_coco(f"{server}/some.json?X-Amz-Signature=SECRET", "s3://bucket")
+    assert [shard.id for shard in shards] == ["some-000000"]
