@@ -69,7 +69,12 @@ class ImageFolder(Source[FolderArgs]):
             if tar_stem(entry.name) in directory.folders:
                 twins.add(place)
         if not files and not found.shards:
-            raise UserError(_empty(url, archives, found.left_out))
+            alone = [
+                source.what
+                for source in self._files
+                if not source.in_folders and any(ending in found.left_out for ending in source.endings)
+            ]
+            raise UserError(_empty(url, archives, found.left_out, alone))
         texts = f", {found.described:,} of them with texts or a table row" if found.described else ""
         return Planned(
             found.shards,
@@ -96,13 +101,14 @@ class ImageFolder(Source[FolderArgs]):
         return tuple(ending for source in self._files if source.in_folders for ending in source.endings)
 
 
-def _empty(url: str, archives: Sequence[str], left_out: Mapping[str, int]) -> str:
+def _empty(url: str, archives: Sequence[str], left_out: Mapping[str, int], alone: Sequence[str]) -> str:
     there = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(left_out.items()))
     return (
         f"SOURCE {shown(url)} is empty: no tar, Parquet file or image in it or below it (looked for "
         f"{', '.join(archives)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}, and for images "
         "under other names"
         f"{f'; there are {there}' if there else ''})."
+        + "".join(f" A {what} is a SOURCE by itself: give one of them." for what in alone)
     )
 
 

@@ -68,6 +68,7 @@ def test_a_folder_of_images_knows_how_many(tmp_path: Path, monkeypatch: pytest.M
         ("tars/x-{0..3}.tar", "matches no tar"),
         ("tars/x-{0..3.tar", "brace"),
         ("empty", "is empty: no tar"),
+        ("coco", "there are .json (1)). A COCO JSON is a SOURCE by itself: give one of them."),
         ("text.txt", "is a file, but no tar"),
         ("@text.txt", "must be a tar or Parquet file on every line"),
         ("nofs://bucket/x.tar", "cannot be listed"),
@@ -75,6 +76,8 @@ def test_a_folder_of_images_knows_how_many(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_mistake_is_named(tmp_path: Path, tars: Path, source: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "instances.json").write_text('{"images": []}')
     (tmp_path / "text.txt").write_text("hello")
     at, path = source[: source.startswith("@")], source.removeprefix("@")
     with pytest.raises(UserError) as error:
