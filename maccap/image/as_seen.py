@@ -1,4 +1,4 @@
-"""An image file's pixels as a person sees them: `pixels.py` says what CLIP makes of them.
+"""An image file's pixels as a person sees them: `preprocessing.py` says what CLIP makes of them.
 
 Upright as the EXIF orientation says, the first frame of an animation, transparency on white, grey of more
 than 8 bits scaled to 8 (Pillow's own conversion clips it to white), CMYK and Lab in sRGB. Opaque 8-bit

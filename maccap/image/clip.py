@@ -5,33 +5,20 @@ only the pooled feature, so the visual tower is walked here block by block; atte
 the last block alone, and the others keep open_clip's fused path.
 """
 
-import json
-import shutil
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import open_clip
 import torch
 import torch.nn.functional as F
-from open_clip.tokenizer import HFTokenizer
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from maccap.image.preprocessing import LOCAL_PREFIX, PixelSpec, local_folder, read_clip_config
-from maccap.image.supported_clip import check_supported, unsupported
+from maccap.image.clip_files import ClipParts, read_folder, read_named, require_supported, write_folder
+from maccap.image.preprocessing import PixelSpec, local_folder
 from maccap.runtime.batch_sizes import IMAGES, TEXTS, needs_fixed_rows, rows_at_once
 from maccap.runtime.fixed_rows import fill_up, padded_length
 from maccap.runtime.packed_linear import pack_linears
-from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, is_path, refusing_code, without_code
-
-_WEIGHTS_FILE = "open_clip_model.safetensors"
-# those that open_clip looks for first; of other names it would take what unpickles before safetensors
-_KNOWN_WEIGHTS = {_WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", "model.safetensors"}
-_BPE_FILE = "bpe.txt.gz"
-_TEXT_TOWER_FILE = "config.json"  # of a Hugging Face text tower, as transformers names it
 
 
 class ImageTokens(NamedTuple):
@@ -63,7 +50,7 @@ class FrozenClip(nn.Module):
         name: str = "CLIP",
     ) -> None:
         super().__init__()
-        _require_supported(model, name)
+        require_supported(model, name)
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.pixels = pixels
@@ -89,55 +76,10 @@ class FrozenClip(nn.Module):
         weights alone.
         """
         folder = local_folder(name)
-        if folder is not None:
-            return cls._load_folder(folder).to(device=device, dtype=dtype or torch.float32)
-        if not name.startswith("hf-hub:"):
-            tags = open_clip.list_pretrained_tags_by_model(name.replace("/", "-"))
-            if open_clip.get_model_config(name.replace("/", "-")) is None:
-                raise ValueError(f"CLIP {name!r} is neither a folder nor a name in open_clip.list_models()")
-            if pretrained is None:
-                raise ValueError(f"CLIP {name!r} needs its weights named: pretrained is one of {tags}")
-        config = open_clip.get_model_config(name if name.startswith("hf-hub:") else name.replace("/", "-"))
-        check_supported(name, config, pretrained)
-        _require_harmless(name, config)
-        model = open_clip.create_model(
-            name, pretrained=pretrained, require_pretrained=True, weights_only=True
-        )
-        _require_supported(model, name)
-        pixels = PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg)
-        clip = cls(model, _tokenizer(name, config), config, pixels, name=name)
+        parts = read_named(name, pretrained) if folder is None else read_folder(folder)
+        model, tokenizer, config, pixels, bpe_path = parts
+        clip = cls(model, tokenizer, config, pixels, bpe_path=bpe_path, name=name)
         return clip.to(device=device, dtype=dtype or torch.float32)
-
-    @classmethod
-    def _load_folder(cls, folder: Path) -> Self:
-        config = read_clip_config(folder)["model_cfg"]
-        weights = sorted(path.name for path in folder.glob("*.safetensors"))
-        if not weights:
-            raise FileNotFoundError(f"{folder} has no {_WEIGHTS_FILE}; only safetensors are read")
-        if not _KNOWN_WEIGHTS & {*weights} and any(folder.glob("*.bin")) | any(folder.glob("*.pth")):
-            raise ValueError(
-                f"{folder} has weights that unpickle beside {weights[0]}; rename that to {_WEIGHTS_FILE}"
-            )
-        # the vocabulary is named relative to the folder, so that the folder can be moved
-        own = (config.get("text_cfg", {}).get("tokenizer_kwargs") or {}).get("bpe_path")
-        bpe_path = folder / own if own else None
-        if bpe_path is not None and not bpe_path.is_file():
-            raise FileNotFoundError(f"{bpe_path} is missing; {CLIP_CONFIG_FILE} names it as bpe_path")
-        source = f"{LOCAL_PREFIX}{folder}"
-        check_supported(str(folder), config)
-        own_text = _own_text_tower(folder, config)
-        _require_harmless(str(folder), {**config, **own_text})
-        model = open_clip.create_model(source, require_pretrained=True, weights_only=True, **own_text)
-        _require_supported(model, str(folder))
-        options = {"bpe_path": str(bpe_path)} if bpe_path else {}
-        return cls(
-            model,
-            _tokenizer(source, config, **options),
-            config,
-            PixelSpec.from_open_clip(model.visual.image_size, model.visual.preprocess_cfg),
-            bpe_path=bpe_path,
-            name=str(folder),
-        )
 
     @property
     def context_length(self) -> int:
@@ -203,13 +145,7 @@ class FrozenClip(nn.Module):
     def encode_normalised(self, images: Tensor) -> ImageTokens:
         """Steps 1-3 for images [R, 3, S, S] that the mean and standard deviation were already applied to."""
         visual: Any = self.model.visual
-        hidden = visual._embeds(images.to(self.device, visual.conv1.weight.dtype))
-        *blocks, last = visual.transformer.resblocks
-        for block in blocks:
-            hidden = block(hidden)
-        hidden, attention = _block_with_attention(last, hidden)
-        tokens = F.normalize((visual.ln_post(hidden) @ visual.proj).float(), dim=-1)
-        return ImageTokens(tokens[:, 0], tokens, attention.float())
+        return image_tokens(visual, images.to(self.device, visual.conv1.weight.dtype))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids [R, context_length], cut where a text is longer."""
@@ -253,81 +189,19 @@ class FrozenClip(nn.Module):
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
         """Write open_clip's folder: config, safetensors (float16 when `half`), the tokenizer's own files."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = deepcopy(self._model_config)
-        if self._bpe_path is not None:
-            if self._bpe_path.resolve() != (folder / _BPE_FILE).resolve():
-                shutil.copyfile(self._bpe_path, folder / _BPE_FILE)
-            text = config["text_cfg"]
-            text["tokenizer_kwargs"] = {**(text.get("tokenizer_kwargs") or {}), "bpe_path": _BPE_FILE}
-        if isinstance(self.tokenizer, HFTokenizer):
-            without_code(self.tokenizer.tokenizer)
-            self.tokenizer.tokenizer.save_pretrained(folder)
-        if config["text_cfg"].get("hf_model_name"):
-            own = deepcopy(self.model.text.config)
-            without_code(own)
-            own.save_pretrained(folder)
-            for key in ("hf_model_name", "hf_tokenizer_name"):
-                if key in config["text_cfg"]:  # of a folder the name alone: what it held lies here now
-                    config["text_cfg"][key] = _hub_name(config["text_cfg"][key])
-        document = {"model_cfg": config, "preprocess_cfg": self.pixels.to_open_clip()}
-        (folder / CLIP_CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        weights = {
-            key: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
-            for key, value in self.model.state_dict().items()
-        }
-        save_file(weights, folder / _WEIGHTS_FILE)
+        parts = ClipParts(self.model, self.tokenizer, self._model_config, self.pixels, self._bpe_path)
+        write_folder(Path(folder), parts, half=half)
 
 
-def _hub_name(name: str) -> str:
-    return Path(name).name if is_path(name) else name
-
-
-def _require_harmless(name: str, config: dict[str, Any]) -> None:
-    """Checks a config before anything is built or downloaded.
-
-    Raises UnsafeModelError, ValueError.
-    """
-    check_clip_config(name, {"model_cfg": config})
-    if text_tower := config.get("text_cfg", {}).get("hf_model_name"):
-        from transformers import AutoConfig
-
-        with refusing_code(text_tower):  # open_clip would ask at the keyboard
-            own = Path(text_tower).is_dir()
-            AutoConfig.from_pretrained(text_tower, trust_remote_code=False, local_files_only=own)
-
-
-def _own_text_tower(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The `text_cfg` of a folder that holds the config of its Hugging Face text tower, to build it from."""
-    text = config.get("text_cfg", {})
-    if not text.get("hf_model_name") or not (folder / _TEXT_TOWER_FILE).is_file():
-        return {}
-    return {"text_cfg": {**text, "hf_model_name": str(folder), "hf_model_pretrained": False}}
-
-
-def _tokenizer(source: str, config: dict[str, Any], **options: Any) -> Any:
-    if config.get("text_cfg", {}).get("hf_tokenizer_name"):
-        options |= {"trust_remote_code": False, "local_files_only": local_folder(source) is not None}
-    with refusing_code(source):
-        return open_clip.get_tokenizer(source, **options)
-
-
-def _require_supported(model: nn.Module, name: str) -> None:
-    visual = getattr(model, "visual", None)
-    if not isinstance(visual, VisionTransformer):
-        found = f"a {type(visual).__name__} tower"
-    elif isinstance(model, open_clip.CoCa):
-        found = "a CoCa tower"
-    elif visual.attn_pool is not None:
-        found = "a ViT with attentional pooling"
-    elif visual.pool_type != "tok":
-        found = f"a ViT with {visual.pool_type!r} pooling"
-    elif not isinstance(visual.transformer.resblocks[-1], ResidualAttentionBlock):
-        found = "a ViT with custom attention blocks"
-    else:
-        return
-    raise unsupported(name, found)
+def image_tokens(visual: Any, images: Tensor) -> ImageTokens:
+    """Steps 1-3 by open_clip's image tower, for images [R, 3, S, S] of its type and device."""
+    hidden = visual._embeds(images)
+    *blocks, last = visual.transformer.resblocks
+    for block in blocks:
+        hidden = block(hidden)
+    hidden, attention = _block_with_attention(last, hidden)
+    tokens = F.normalize((visual.ln_post(hidden) @ visual.proj).float(), dim=-1)
+    return ImageTokens(tokens[:, 0], tokens, attention.float())
 
 
 def _block_with_attention(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -352,8 +226,8 @@ def _attend(layer: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
 def _encode_causal_text(model: Any, tokens: Tensor, length: int) -> Tensor:
     """open_clip's `CLIP.encode_text` of the first `length` tokens, which no text is longer than.
 
-    Attention is causal and the feature is read at the end-of-text token, so what follows it has no say; a
-    caption fills about 15 of 77 positions.
+    Attention is causal and the feature is read at the end-of-text token, so what follows does not affect it;
+    a caption fills about 15 of 77 positions.
     """
     end = tokens.argmax(dim=-1)
     dtype = model.transformer.get_cast_dtype()

@@ -26,7 +26,10 @@ _INFERENCE_FILTER = {"random": "bicubic"}
 
 @dataclass(frozen=True)
 class PixelSpec:
-    """What a CLIP expects of its pixels: edge length, resize rule, and the normalisation."""
+    """What a CLIP expects of its pixels: edge length, resize rule, and the normalisation.
+
+    Raises ValueError for a resize rule or an interpolation that open_clip does not have.
+    """
 
     size: int
     resize_mode: str = "shortest"

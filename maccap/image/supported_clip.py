@@ -7,7 +7,9 @@ So the tower must be open_clip's own VisionTransformer, pooled at CLS, with ordi
 from collections.abc import Mapping
 from typing import Any
 
-_CUSTOM_BLOCKS = (
+COCA, ATTENTIONAL_POOLING = "a CoCa tower", "a ViT with attentional pooling"
+CUSTOM_BLOCKS = "a ViT with custom attention blocks"
+_SET_OF_CUSTOM_BLOCKS = (
     "qk_norm",
     "scaled_cosine_attn",
     "scale_heads",
@@ -35,17 +37,19 @@ def unsupported_tower(config: Mapping[str, Any]) -> str | None:
     if config.get("genlip_cfg"):
         return "a GenLIP tower"
     if config.get("multimodal_cfg"):
-        return "a CoCa tower"
+        return COCA
     if vision.get("timm_model_name"):
         return "a timm tower"
     if isinstance(vision.get("layers", 12), list | tuple):
         return "a ModifiedResNet tower"
     if vision.get("attentional_pool"):
-        return "a ViT with attentional pooling"
+        return ATTENTIONAL_POOLING
     if (pooling := vision.get("pool_type", "tok")) != "tok":
         return f"a ViT with {pooling!r} pooling"
-    block = vision.get("block_type") or ("custom" if any(map(vision.get, _CUSTOM_BLOCKS)) else "default")
-    return "a ViT with custom attention blocks" if block == "custom" else None
+    block = vision.get("block_type") or (
+        "custom" if any(map(vision.get, _SET_OF_CUSTOM_BLOCKS)) else "default"
+    )
+    return CUSTOM_BLOCKS if block == "custom" else None
 
 
 def unsupported(name: str, found: str) -> ValueError:

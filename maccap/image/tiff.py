@@ -83,9 +83,11 @@ class GreyValues:
 
     @property
     def white(self) -> int:
+        """The largest number."""
         return int((1 << (self.bits - bool(self.signed))) - 1)
 
     def is_told(self, bits: int) -> bool:
+        """Whether the file says that its numbers are of so many bits, with a sign or without."""
         return self.signed is not None and self.bits == bits
 
     def of(self, band: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from maccap.image.clip import ImageTokens, image_tokens
 from maccap.scenes.world.captions import scene_captions
 from maccap.scenes.world.render import render
 from maccap.scenes.world.scene import Scene, sample_scene
@@ -69,6 +70,12 @@ def model_config(vocabulary: int, width: int, layers: int, embed_dim: int) -> di
     }  # fmt: skip
 
 
+def _rendered(scenes: list[Scene]) -> Tensor:
+    """Scenes as the image tower takes them, [B, 3, SIDE, SIDE]."""
+    images = torch.from_numpy(np.stack([np.asarray(render(scene, SIDE)) for scene in scenes]))
+    return ((images.float() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous()
+
+
 class PatchEmbedding(nn.Conv2d):
     """The patch convolution as one matrix product, a third faster on a CPU; same weights, same result."""
 
@@ -112,14 +119,16 @@ class SceneClip:
         """Features [B, D] of rendered scenes, and their projected patch tokens [2, B, P, D] after the last
         but one and the last block; all of unit length.
         """
-        images = torch.from_numpy(np.stack([np.asarray(render(scene, SIDE)) for scene in scenes]))
         with _fast_products():
-            pooled, tokens = self.visual(
-                ((images.float() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous()
-            )
+            pooled, tokens = self.visual(_rendered(scenes))
             before = self.visual.ln_post(self._tokens[:, 1:])
             patches = torch.stack([before, tokens]) @ self.visual.proj
         return F.normalize(pooled.float(), dim=-1), F.normalize(patches.float(), dim=-1)
+
+    def encode_tokens(self, scenes: list[Scene]) -> ImageTokens:
+        """Of rendered scenes, what the method's regions are made of."""
+        with _fast_products():
+            return image_tokens(self.visual, _rendered(scenes))
 
     def _keep_tokens(self, block: nn.Module, inputs: object, tokens: Tensor) -> None:
         self._tokens = tokens

@@ -19,7 +19,7 @@ _JPEG_QUALITY = 95
 
 
 class ArchiveConfig(Config):
-    """Which scenes, how large, how many a tar, and whether with questions. Recorded as `scenes.json` beside
+    """Which scenes, how large, how many per tar, and whether with questions. Recorded as `scenes.json` beside
     the tars.
     """
 

@@ -20,6 +20,19 @@ def complete_caption(scene: Scene, rng: np.random.Generator) -> str:
     return _caption(scene, rng, complete=True)
 
 
+def partial_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """A caption that names a part of what is there, most often one kind, and seldom the place."""
+    counts = scene.counts()
+    kinds = list(counts)
+    if len(kinds) > 1:
+        number = 1 if rng.random() < 0.7 else int(rng.integers(1, len(kinds)))
+        kinds = [kinds[i] for i in sorted(rng.choice(len(kinds), number, replace=False))]
+    objects = _opening(rng) + _listed([_maybe_vague(noun, counts[noun], 0.2, rng) for noun in kinds])
+    if rng.random() < 0.4:
+        return f"{objects} {rng.choice(BACKGROUNDS[scene.background].phrases)}"
+    return objects
+
+
 def object_phrase(noun: int, count: int) -> str:
     """Name a kind with its number: `a dog`, `two dogs`."""
     return with_article(NOUNS[noun]) if count == 1 else f"{NUMBERS[count]} {NOUNS[noun].plural}"

@@ -116,11 +116,11 @@ def place(members: list[int], background: int, rng: np.random.Generator) -> Scen
     return Scene(background, tuple(objects), int(rng.integers(2**31)))
 
 
-def split_scenes(split: Split, count: int, seed: int, unseen_share: float = 0.5) -> list[Scene]:
-    """`count` scenes of a split; outside training, `unseen_share` of them hold an unseen pair."""
+def split_scenes(split: Split, count: int, seed: int) -> list[Scene]:
+    """`count` scenes of a split; outside training, half of them hold an unseen pair."""
     rng = np.random.default_rng([_SPLIT_STREAM, SPLITS.index(split), seed])
-    share = 0.0 if split == "train" else unseen_share
-    return [sample_scene(rng, split, unseen_pair=(i + 1) * share % 1 < share) for i in range(count)]
+    unseen = 0.0 if split == "train" else 0.5
+    return [sample_scene(rng, split, unseen_pair=(i + 1) * unseen % 1 < unseen) for i in range(count)]
 
 
 def _kinds(rng: np.random.Generator, at_least: int) -> int:

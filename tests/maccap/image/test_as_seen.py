@@ -1,4 +1,6 @@
-"""For colour.py and stored_pixels.py too; pipeline/test_browser.py has what a browser shows of more files."""
+"""For colour.py and stored_pixels.py too; tests/pipeline/stages/decoding/test_browser.py has what a browser
+shows of more files.
+"""
 
 import io
 import struct

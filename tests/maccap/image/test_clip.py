@@ -1,6 +1,5 @@
 """FrozenClip against open_clip's own `encode_image` and `encode_text`, for several kinds of CLIP."""
 
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -10,15 +9,11 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from maccap.image.clip import FrozenClip
 from maccap.image.preprocessing import PixelSpec, resize_and_crop
-from maccap.tower_config import check_clip_config, check_own_configs
 
 KINDS = {
     "quick GELU": {},
@@ -62,7 +57,7 @@ def test_text_features_are_open_clips(clip: FrozenClip) -> None:
 
 
 def test_short_texts_are_cut_to_their_longest_and_lose_nothing(make_clip: Callable[..., FrozenClip]) -> None:
-    """What follows a causal tower's end token has no say, so the padding to 32 tokens may go."""
+    """What follows a causal tower's end token does not affect it, so the padding to 32 tokens may go."""
     clip, seen = make_clip(), []
     clip.model.token_embedding.register_forward_hook(lambda module, args, out: seen.append(args[0].shape))
     short = ["a dog", "", "two red cups"]
@@ -105,20 +100,6 @@ def test_saved_clip_is_the_same(clip: FrozenClip, tmp_path: Path, photos: list[I
     torch.testing.assert_close(loaded.encode_image(pixels), clip.encode_image(pixels))
 
 
-def test_half_precision_on_disk_loads_as_float32(
-    make_clip: Callable[..., FrozenClip], tmp_path: Path
-) -> None:
-    clip = make_clip()
-    clip.save(tmp_path / "full")
-    clip.save(tmp_path / "half", half=True)
-    sizes = [(tmp_path / kind / "open_clip_model.safetensors").stat().st_size for kind in ("half", "full")]
-    assert sizes[0] < 0.6 * sizes[1]
-    loaded = FrozenClip.load(str(tmp_path / "half"))
-    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
-    cosine = (loaded.encode_text(TEXTS) * clip.encode_text(TEXTS)).sum(dim=-1)
-    assert cosine.min() > 0.999
-
-
 def test_half_precision_keeps_features_close(
     make_clip: Callable[..., FrozenClip], photos: list[Image.Image]
 ) -> None:
@@ -154,41 +135,6 @@ def test_wrong_pixels_are_refused(make_clip: Callable[..., FrozenClip]) -> None:
         make_clip().encode_image(torch.zeros(1, 3, 32, 32))
 
 
-def test_load_errors_say_what_to_do(make_clip: Callable[..., FrozenClip], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="list_models"):
-        FrozenClip.load("ViT-Q-99")
-    with pytest.raises(ValueError, match=r"pretrained is one of \[.*'openai'"):
-        FrozenClip.load("ViT-B-32-quickgelu")
-    make_clip().save(tmp_path)
-    (tmp_path / "bpe.txt.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"bpe\.txt\.gz"):
-        FrozenClip.load(str(tmp_path))
-    (tmp_path / "open_clip_model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="safetensors"):
-        FrozenClip.load(str(tmp_path))
-
-
-def test_weights_that_unpickle_are_passed_over(make_clip: Callable[..., FrozenClip], tmp_path: Path) -> None:
-    make_clip().save(tmp_path)
-    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"never read")
-    (tmp_path / "training.py").write_text("raise SystemExit")
-    assert FrozenClip.load(str(tmp_path)).embed_dim == 32
-    (tmp_path / "open_clip_model.safetensors").rename(tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match=r"unpickle beside weights\.safetensors; rename that to open_clip_m"):
-        FrozenClip.load(str(tmp_path))
-
-
-@pytest.mark.skipif(int(open_clip.__version__[0]) > 3, reason="later ones have settings to look at first")
-def test_every_config_of_open_clips_own_is_known() -> None:
-    for name in open_clip.list_models():
-        check_clip_config(name, {"model_cfg": open_clip.get_model_config(name)})
-
-
-def test_a_tower_that_is_refused_is_not_downloaded_first() -> None:
-    with pytest.raises(ValueError, match=r"a timm tower.*VisionTransformer"):
-        FrozenClip.load("ViT-B-16-SigLIP", "webli")
-
-
 def test_full_size_clip_is_supported() -> None:
     """Architecture only, on the meta device: no weights are had."""
     with torch.device("meta"):
@@ -196,36 +142,3 @@ def test_full_size_clip_is_supported() -> None:
             model = open_clip.CLIP(**open_clip.get_model_config(name))
             clip = FrozenClip(model, open_clip.SimpleTokenizer(), {}, PixelSpec(224))
             assert clip.embed_dim in (512, 768, 1024)
-
-
-@pytest.mark.parametrize("kind", ["xlm-roberta", "bert"])
-def test_a_hugging_face_text_tower_is_saved_whole(kind: str, tmp_path: Path) -> None:
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-    config = AutoConfig.for_model(kind, vocab_size=64, max_position_embeddings=96, **sizes)
-    hub = tmp_path / "hub" / kind
-    config.save_pretrained(hub)
-    words = {"[PAD]": 0, "[UNK]": 1, **{f"t{number}": number for number in range(2, 64)}}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    own = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
-    own.save_pretrained(hub)
-    text = {"hf_model_name": str(hub), "hf_tokenizer_name": str(hub), "hf_pooler_type": "mean_pooler"}
-    model_config = {
-        "embed_dim": 32,
-        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
-        "text_cfg": {**text, "hf_model_pretrained": False},
-    }
-    torch.manual_seed(0)
-    model = open_clip.CustomTextCLIP(**deepcopy(model_config))
-    clip = FrozenClip(model, HFTokenizer(str(hub), context_length=77), model_config, PixelSpec(32))
-    texts = ["t3 t4 t5", "t9"]
-    expected = clip.encode_text(texts)
-    clip.save(tmp_path / "clip")
-    shutil.rmtree(tmp_path / "hub")
-    assert str(tmp_path) not in (tmp_path / "clip" / "open_clip_config.json").read_text()
-    check_own_configs(tmp_path / "clip")
-    (tmp_path / "clip").rename(tmp_path / "moved")
-    loaded = FrozenClip.load(str(tmp_path / "moved"))
-    torch.testing.assert_close(loaded.encode_text(texts), expected)
-    loaded.save(tmp_path / "again")
-    torch.testing.assert_close(FrozenClip.load(str(tmp_path / "again")).encode_text(texts), expected)

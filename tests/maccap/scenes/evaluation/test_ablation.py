@@ -8,7 +8,8 @@ import torch
 
 from jobs.ablate import main
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
+from maccap.bundle import Bundle, built_in_bundle_path
+from maccap.bundle_writing import write_bundle
 from maccap.scenes.evaluation.ablation import Ablation
 from maccap.scenes.training.build import BuiltTowers
 from maccap.text.language_model import FrozenLanguageModel

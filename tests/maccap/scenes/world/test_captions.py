@@ -7,6 +7,7 @@ from maccap.scenes.world.captions import (
     CAPTIONS_PER_SCENE,
     complete_caption,
     object_phrase,
+    partial_caption,
     scene_captions,
     tags,
 )
@@ -44,6 +45,19 @@ def test_captions_of_a_scene_differ_and_leave_things_out() -> None:
     assert sum(len(set(five)) > 2 for five in captions) > 250
     assert any(len(parse(text).counts) < len(s.counts()) for s, five in zip(scenes, captions, strict=True)
                for text in five)  # fmt: skip
+
+
+def test_a_partial_caption_names_a_part_that_is_there() -> None:
+    numbers = np.random.default_rng(3)
+    for scene in split_scenes("train", 200, 2):
+        counts, said = scene.counts(), parse(partial_caption(scene, numbers))
+        assert said.counts.keys() <= counts.keys()
+        assert 1 <= len(said.counts) <= max(1, len(counts) - 1)
+        assert all(
+            counts[noun] == count or (count is None and counts[noun] > 1)
+            for noun, count in said.counts.items()
+        )
+        assert said.background in (None, scene.background)
 
 
 def test_the_same_numbers_give_the_same_captions() -> None:
