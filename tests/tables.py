@@ -15,8 +15,9 @@ _SAME = ("image_id", "shard", "index", "caption", "error", "metadata")
 
 
 def file_hashes(output: Path) -> dict[str, str]:
-    """File names and hashes of a run's captions."""
+    """File names and hashes of a run's captions; at least one."""
     files = sorted((output / "captions").glob("*.parquet"))
+    assert files, f"{output} holds no captions"
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
 

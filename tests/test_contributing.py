@@ -44,7 +44,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory, blocks: dict[str, list[tuple[
 
 
 def _patch(folder: Path, diff: str) -> None:
-    subprocess.run(["git", "apply", "-"], cwd=folder, input=diff, text=True, check=True)
+    # a line of context is enough: others register theirs beside it
+    subprocess.run(["git", "apply", "-C1", "-"], cwd=folder, input=diff, text=True, check=True)
 
 
 def _run(copy: Path, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -190,7 +191,10 @@ def test_an_engine_of_one_file_and_one_line(here: Here, small_bundle: Path, tmp_
     write_shard(tmp_path / "a.tar", 2)
     (tmp_path / "job.yaml").write_text("engine: fixed-text\n")
     options = ["--model", small_bundle, "--config", tmp_path / "job.yaml", "--local"]
-    done = here("caption", tmp_path / "a.tar", tmp_path / "run", *options)
+    question = ["--caption", "--question", "What is this?"]
+    done = here("ask", tmp_path / "a.tar", tmp_path / "run", *question, *options)
     assert done.returncode == 0, done.stderr
-    assert set(pq.read_table(tmp_path / "run" / "captions")["caption"].to_pylist()) == {"an image"}
+    rows = pq.read_table(tmp_path / "run" / "captions").to_pylist()
+    said = {(row["caption"], answer["answer"]) for row in rows for answer in row["answers"]}
+    assert said == {("an image", "an image")}
     assert json.loads((tmp_path / "run" / "run.json").read_text())["engine"] == "fixed-text"
