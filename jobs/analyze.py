@@ -3,13 +3,12 @@
 On a cluster: `ray job submit --working-dir . -- python -m jobs.analyze SOURCE OUTPUT`.
 """
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.archive import ImageColumn, ImageRoot, Limit, Model
-from jobs.output import answer, say
+from jobs.archive import ImageColumn, ImageRoot, Limit, Local, Model
+from jobs.output import answer, hush_downloads, say
 
 if TYPE_CHECKING:
     from pipeline.analyze.analysis import Analysis
@@ -34,9 +33,6 @@ Captions = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of the pairs with another's caption and the sample of pairs.")]
-Local = Annotated[
-    bool, typer.Option("--local", help="In this process, without Ray: for few images, and where Ray is not.")
-]
 
 
 def main(
@@ -59,7 +55,7 @@ def main(
     require("matplotlib", "drawing the plots")
     settings = {"seed": seed, "limit": limit, "image_root": image_root, "image_column": image_column}
     if local:
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
+        hush_downloads()
     model = model or str(built_in_bundle_path())
     analysis = analyze(source, output, model, load_config(None, settings), tuple(captions or ()), say, local)
     answer(as_text(analysis), end="\n\n")

@@ -1,6 +1,5 @@
 """The options that `maccap caption` and `maccap ask` share, and the run behind both."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.output import answer, say
+from jobs.ending import resumable
+from jobs.output import answer, hush_downloads, say
 
 if TYPE_CHECKING:
-    from pipeline.caption import Summary
     from pipeline.execution.budget import Budget
+    from pipeline.run.summary import Summary
 
 Source = Annotated[
     str,
@@ -203,7 +203,7 @@ def run_archive(options: RunOptions, overrides: dict[str, Any], budget: "Budget 
     from pipeline.run.selection import Selection
 
     if options.local:
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
+        hush_downloads()
     selection = Selection.parse(options.shards, options.partition)
     model = options.model or str(built_in_bundle_path())
     arguments = (
@@ -217,11 +217,8 @@ def run_archive(options: RunOptions, overrides: dict[str, Any], budget: "Budget 
         answer(found.as_yaml(), end="")
         answer(found.model_dump_json())
         return
-    try:
+    with resumable(options.output):
         summary = caption_archive(*arguments)
-    except KeyboardInterrupt:
-        kept = f"stopped. What is written in {options.output} stays; the same command resumes."
-        raise KeyboardInterrupt(kept) from None
     for line in _told(summary):
         say(line)
     answer(summary.model_dump_json())

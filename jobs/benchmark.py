@@ -2,14 +2,13 @@
 baseline.
 """
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.output import answer, say, stdout
+from jobs.output import answer, hush_downloads, say, stdout
 
 if TYPE_CHECKING:
     from pipeline.benchmark.batches import BatchRuns
@@ -78,18 +77,18 @@ def main(
         from pipeline.benchmark.batches import measure_batches
 
         precisions = [precision] if precision else ["float32", "bfloat16"]
-        _show(measure_batches(model, precisions, _counts("--batches", batches), images, say), json)
+        _show(measure_batches(model, precisions, parse_counts("--batches", batches), images, say), json)
         return
     # of the models that each process loads
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    hush_downloads()
 
     import torch
 
     from pipeline.benchmark.run import Growth, Options, Report, benchmark, grow
 
-    counts = _counts("--growth", growth) if growth is not None else []
+    counts = parse_counts("--growth", growth) if growth is not None else []
     if model is None and not counts:
-        _check_sizes(clip, llm)
+        check_sizes(clip, llm)
     gpu = torch.cuda.is_available()
     options = Options(
         model=model,
@@ -122,7 +121,8 @@ def _show(report: "Report | GrowthFound | PhotographDecoding | BatchRuns", json:
     answer(line)
 
 
-def _check_sizes(clip: str, llm: str) -> None:
+def check_sizes(clip: str, llm: str) -> None:
+    """Raises UserError for a size of CLIP or language model that is not known."""
     import open_clip
 
     from pipeline.benchmark.random_models import OPT_SIZES
@@ -136,7 +136,8 @@ def _check_sizes(clip: str, llm: str) -> None:
         raise UserError(f"--llm {llm}: choose one of {', '.join(OPT_SIZES)}")
 
 
-def _counts(option: str, text: str) -> list[int]:
+def parse_counts(option: str, text: str) -> list[int]:
+    """Numbers above 0 with commas between them, in ascending order. Raises UserError that names `option`."""
     from pipeline.storage.errors import UserError
 
     parts = text.split(",")

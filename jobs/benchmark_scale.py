@@ -1,6 +1,5 @@
 """`maccap benchmark-scale`: how a run grows with the archive and the cluster; its memory meanwhile."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.output import answer, say
+from jobs.benchmark import parse_counts
+from jobs.output import answer, hush_downloads, say
 
 Shards = Annotated[int, typer.Option(min=10, help="Tars of the archive.")]
 Rows = Annotated[int, typer.Option(min=1, help="Images of one pixel in each.")]
@@ -49,11 +49,11 @@ def main(
     memory: Memory = None,
 ) -> None:
     """Caption millions of tiny images with a model that answers at once. The last line is JSON."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    hush_downloads()
     if nodes is not None:
         from pipeline.benchmark.simulated_nodes import measure_nodes
 
-        counts = _counts(nodes)
+        counts = parse_counts("--nodes", nodes)
         with _folder() as folder:
             answer(measure_nodes(counts, chunk_seconds, folder, say).model_dump_json())
     elif large is not None:
@@ -74,15 +74,6 @@ def main(
 
         with _folder() as folder:
             answer(measure_scale(shards, rows, folder, say).model_dump_json())
-
-
-def _counts(text: str) -> list[int]:
-    from pipeline.storage.errors import UserError
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UserError(f"--nodes {text} is no list of numbers; for instance 1,2,4,8")
-    return sorted(map(int, parts))
 
 
 @contextmanager

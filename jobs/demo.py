@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.archive import Model
 from jobs.output import answer, say
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where scenes, captions and sheet go.")]
 Count = Annotated[int, typer.Option(min=2, help="How many scenes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which scenes, and the seed of noise and sampling.")]
-Model = Annotated[
-    str | None, typer.Option(help="A model bundle; default: the one that comes with the package.")
-]
 
 _SCENES, _RUN, _SHEET = "scenes", "run", "contact_sheet.png"
 _SHEET_IMAGES, _PAGE_IMAGES, _EXAMPLES = 25, 200, 10

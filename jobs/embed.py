@@ -17,7 +17,8 @@ Seed = Annotated[int, typer.Option(help="Seed of all training.")]
 
 def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
-    from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
+    from maccap.bundle import Bundle, built_in_bundle_path
+    from maccap.bundle_writing import write_bundle
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -32,6 +33,16 @@ def end_process(code: str | int | None) -> NoReturn:
     if clean:
         sys.exit(code)
     _exit(code if isinstance(code, int) else 0)  # else it would wait for Ray as it exits
+
+
+@contextlib.contextmanager
+def resumable(output: object) -> Iterator[None]:
+    """What a command is told that is interrupted in the block, unless the run has said so itself."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = f"stopped. What is written in {output} stays; the same command resumes."
+        raise KeyboardInterrupt(str(stop) or kept) from None
 
 
 def _ask(signum: int, frame: FrameType | None) -> None:

@@ -3,13 +3,14 @@
 On a cluster: `ray job submit --working-dir . -- python -m jobs.experiment NAME --data FOLDER`.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.output import answer, say
+from jobs.archive import Local
+from jobs.ending import resumable
+from jobs.output import answer, hush_downloads, say
 
 if TYPE_CHECKING:
     from maccap.config import ClipSource
@@ -47,7 +48,6 @@ Epochs = Annotated[float | None, typer.Option(help="Passes over the captions; de
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")]
 Check = Annotated[bool, typer.Option("--check", help="Only list what is here and what is missing.")]
 ListThem = Annotated[bool, typer.Option("--list", help="Name the experiments.")]
-Local = Annotated[bool, typer.Option("--local", help="In this process, without Ray.")]
 
 
 def main(
@@ -92,16 +92,13 @@ def main(
     if check:
         return
     require("pycocoevalcap", "scoring captions (BLEU, METEOR, ROUGE-L, CIDEr-D)")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours is the live line
+    hush_downloads()
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     changes = Changes(clip=models[0], llm=models[1], epochs=epochs, limit=limit)
-    try:
+    with resumable(output):
         results = run_experiment(found, output, changes, local, say)
-    except KeyboardInterrupt as stop:
-        kept = f"stopped. What is written in {output} stays; the same command resumes."
-        raise KeyboardInterrupt(str(stop) or kept) from None
     answer(as_text(results), end="\n\n")
     answer(results.model_dump_json())
 

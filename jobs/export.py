@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from jobs.archive import Local
+from jobs.ending import resumable
 from jobs.output import answer, say
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The OUTPUT of `maccap caption` or `maccap ask`.")]
@@ -72,7 +74,6 @@ Below = Annotated[
         help="Also list the captions that score lower, for a larger model, in a file beside the export.",
     ),
 ]
-Local = Annotated[bool, typer.Option("--local", help="In this process, without Ray.")]
 
 
 def main(
@@ -111,11 +112,8 @@ def main(
         images=images,
         below=checked_below(below),
     )
-    try:
+    with resumable(output):
         summary = export_run(run, output, options, say, local)
-    except KeyboardInterrupt:
-        kept = f"stopped. What is written in {output} stays; the same command resumes."
-        raise KeyboardInterrupt(kept) from None
     for line in told(summary):
         say(line)
     answer(summary.model_dump_json(exclude_none=True))

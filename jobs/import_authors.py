@@ -29,11 +29,12 @@ def main(
 ) -> None:
     """Write a bundle from the authors' checkpoint; nothing in the file is executed."""
     from maccap.adaptor.author_checkpoint import load_author_adaptor
-    from maccap.bundle import write_bundle
+    from maccap.bundle_writing import write_bundle
     from maccap.config import PAPER_DECODING, BundleConfig, ClipSource, LanguageModelSource
     from maccap.image.clip import FrozenClip
     from pipeline.storage.errors import UserError
     from pipeline.storage.redact import describe
+    from pipeline.train.towers import absolute_folder
 
     if not checkpoint.is_file():
         raise UserError(f"CHECKPOINT {checkpoint} is not a file.")
@@ -46,8 +47,8 @@ def main(
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"CLIP {clip} cannot be loaded with {pretrained}: {describe(error)}") from None
     config = BundleConfig(
-        clip=ClipSource(name=_absolute(clip), pretrained=None if Path(clip).is_dir() else pretrained),
-        llm=LanguageModelSource(name=_absolute(llm)),
+        clip=ClipSource(name=absolute_folder(clip), pretrained=None if Path(clip).is_dir() else pretrained),
+        llm=LanguageModelSource(name=absolute_folder(llm)),
         adaptor=adaptor.config,
         noise_variance=noise_variance,
         decoding=PAPER_DECODING,
@@ -61,11 +62,6 @@ def main(
         f"{output}: an adaptor of {sizes.queries} queries from CLIP's {sizes.clip_dim} dimensions to "
         f"embeddings of {sizes.llm_dim}, for {clip} and {llm}"
     )
-
-
-def _absolute(name: str) -> str:
-    """A folder by a path that is the same wherever the bundle is opened from."""
-    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 if __name__ == "__main__":

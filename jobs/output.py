@@ -45,6 +45,13 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
+def hush_downloads() -> None:
+    """No progress bars of Hugging Face's for weights that are fetched and loaded, here and in processes that
+    start from here: ours is the live line.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 def _copy(given: TextIO) -> TextIO:
     """What writes where `given` did, whose own file now leads to stderr; itself where it has no file."""
     try:

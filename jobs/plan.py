@@ -1,12 +1,11 @@
 """`maccap plan SOURCE [OUTPUT]`: know what a run would take before paying for it."""
 
-import os
 from typing import Annotated
 
 import typer
 
 from jobs import archive
-from jobs.output import answer, say
+from jobs.output import answer, hush_downloads, say
 
 Output = Annotated[
     str | None,
@@ -58,7 +57,7 @@ def main(
         "decoding": {"candidates": candidates},
     }
     settings = load_config(config, overrides)
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    hush_downloads()
 
     from maccap.bundle import built_in_bundle_path
     from pipeline.plan.plan import Means, plan_archive

@@ -1,11 +1,11 @@
 """`maccap report RUN`: a run as a page to look at: its numbers, and a gallery to search."""
 
-import os
 from typing import Annotated
 
 import typer
 
-from jobs.output import answer, say
+from jobs.explain import Model
+from jobs.output import answer, hush_downloads, say
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The OUTPUT of `maccap caption` or `maccap ask`.")]
 Folder = Annotated[
@@ -18,9 +18,6 @@ Images = Annotated[int, typer.Option(min=1, max=20_000, help="How many random im
 Seed = Annotated[int, typer.Option(min=0, help="Another seed, other images.")]
 NoRegions = Annotated[
     bool, typer.Option("--no-regions", help="Do not show where the model looked, which takes its CLIP.")
-]
-Model = Annotated[
-    str | None, typer.Option(help="Where the run's model lies now; default: where it lay then.")
 ]
 EvaluationFile = Annotated[
     str | None,
@@ -43,13 +40,13 @@ def main(
 ) -> None:
     """Write a page about a run, finished or not, that opens in any browser. The last line is JSON."""
     from pipeline.report.report import ReportConfig, write_report
-    from pipeline.run.progress import shown
+    from pipeline.run.progress import live_line
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # of loading weights
+    hush_downloads()
     config = ReportConfig(
         images=images, seed=seed, regions=not no_regions, model=model, evaluation=evaluation
     )
-    summary = write_report(run, folder, config, shown)
+    summary = write_report(run, folder, config, live_line)
     for remark in summary.remarks:
         say(remark)
     say(f"{summary.rows:,} rows, {summary.shown:,} of them shown: open {summary.page}")

@@ -1,4 +1,4 @@
-"""`maccap scenes OUT --count N --seed S`: scenes of the synthetic scenes as WebDataset tars."""
+"""`maccap scenes OUT --count N --seed S`: rendered scenes as WebDataset tars."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,7 +21,7 @@ Split = Annotated[
     typer.Option(help="In tune and test, half of the scenes hold object pairs that training never shows."),
 ]
 Size = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
-PerShard = Annotated[int, typer.Option(min=1, help="Scenes a tar.")]
+PerShard = Annotated[int, typer.Option(min=1, help="Scenes per tar.")]
 Questions = Annotated[bool, typer.Option("--questions", help="With three to five questions each.")]
 Text = Annotated[
     Literal["sentences", "tags"] | None,
@@ -60,13 +60,13 @@ def main(
 def write_scenes(out: Path, config: "ArchiveConfig") -> int:
     """Write the archive while showing progress; returns how many tars it has. Raises UserError."""
     from maccap.scenes.world.archive import write_archive
-    from pipeline.run.progress import Progress, shown
+    from pipeline.run.progress import Progress, live_line
     from pipeline.storage.errors import UserError
 
     shards = len(config.shard_names())
     progress = Progress(shards=shards, rows_known=config.count)
     try:
-        with shown(progress):
+        with live_line(progress):
             for progress.rows in write_archive(out, config):
                 pass
     except FileExistsError as error:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs.output import answer
+from jobs.png import require_png, write_png
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run folder of `maccap caption`.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT.png", help="The PNG to write.")]
@@ -22,21 +23,14 @@ def main(run: Run, out: Out, images: Images = 25, seed: Seed = 0) -> None:
 def write_sheet(run: str, out: Path, images: int, seed: int) -> int:
     """Draw the sheet and return how many images it has. Raises UserError."""
     from pipeline.inspect.contact_sheet import draw_contact_sheet
-    from pipeline.inspect.drawing import to_png
     from pipeline.inspect.examples import load_images, pick_examples
     from pipeline.storage.errors import UserError
 
-    if out.suffix.lower() != ".png":
-        raise UserError(f"OUT {out} must end in .png.")
+    require_png("OUT", out)
     examples = pick_examples(run, images, seed)
     if not examples:
         raise UserError(f"RUN {run} has no rows to show.")
-    png = to_png(draw_contact_sheet(examples, load_images(run, examples)))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(png)
-    except OSError as error:
-        raise UserError(f"OUT {out} cannot be written: {error}") from None
+    write_png("OUT", out, draw_contact_sheet(examples, load_images(run, examples)))
     return len(examples)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.ending import resumable
 from jobs.output import answer, say
 
 Captions = Annotated[
@@ -122,11 +123,8 @@ def main(
     from pipeline.train.run import train_bundle
 
     logging.disable_progress_bar()  # of loading weights: ours is the live line
-    try:
+    with resumable(output):
         summary = train_bundle(texts, output, towers, settings, local=local)
-    except KeyboardInterrupt as stop:
-        kept = f"stopped. What is written stays; the same command resumes {output}."
-        raise KeyboardInterrupt(str(stop) or kept) from None
     if not summary.new_steps:
         say(f"{output} is trained already; nothing was done.")
     else:

@@ -20,10 +20,10 @@ def main(run: Run, no_source: NoSource = False) -> None:
     """
     import json
 
-    from pipeline.run.progress import shown
+    from pipeline.run.progress import live_line
     from pipeline.verify import verify_run
 
-    found = verify_run(run, not no_source, lambda problem: answer(problem), shown)
+    found = verify_run(run, not no_source, lambda problem: answer(problem), live_line)
     if found.unread_shards:
         say(f"{found.unread_shards:,} shards could not be read to their end; --retry-errors tries again.")
     say(f"{found.problems:,} problems in {found.run}" if found.problems else f"{found.run} is whole.")

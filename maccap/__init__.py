@@ -1,6 +1,6 @@
 """MacCap: zero-shot image captioning trained on text alone (AAAI 2024, arXiv 2401.02347).
 
-The method, in the order of the paper, one file a step:
+The method, in the order of the paper, one file per step:
 
     image/      an image as a person sees it, the frozen CLIP, salient regions, features
     text/       the frozen language model: prefix in, texts out, greedy, sampled or by beams
@@ -8,8 +8,11 @@ The method, in the order of the paper, one file a step:
     sampler.py  several candidates per image, keyed by image and candidate (keyed_random.py)
     rerank.py   the candidate closest to the image in CLIP space wins
     captioner.py  all of it together (captions.py is what it returns)
-    bundle.py   a trained captioner as a folder (bundle_files.py, tower_config.py, config.py)
-    runtime/    batch sizes, packed layers, memory: nothing there changes a result
+    answerer.py  questions about an image, answered zero-shot; region_captions.py: captions of its regions
+    bundle.py   a trained captioner as a folder, opened (config.py, bundle_files.py, tower_config.py);
+                bundle_writing.py writes it, bundle_cache.py fetches it from a URL, fingerprint.py tells it
+                from others
+    runtime/    batch sizes, packed layers, memory: in float32 on a CPU nothing there changes a result
     run_table.py  the caption table of a run, read
     scenes/     synthetic scenes, and the training and evaluation of the built-in model on them
 

@@ -1,6 +1,5 @@
 """The `maccap` command, and `python -m maccap`."""
 
-import importlib
 import sys
 
 from maccap.runtime.own_packages import own_packages_first
@@ -10,7 +9,9 @@ def main() -> None:
     """Run the command line, which lies in the package `jobs`."""
     own_packages_first()
     try:
-        importlib.import_module("jobs.cli").main()
+        from jobs.cli import main as run_command_line
+
+        run_command_line()
     except KeyboardInterrupt:  # while it was imported
         sys.exit(130)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maccap.config import AskConfig
 from maccap.runtime.fitting_batch import FittingBatch
+from maccap.runtime.fixed_rows import filled
 from maccap.sampler import CandidateSampler
 from maccap.text.engine import DecodingEngine, DrawKey
 
@@ -143,19 +144,16 @@ class _Images:
 
     def answers(self, alike: list[_Job], size: int, part: slice) -> list[list[_Drawn]]:
         """What each of the jobs in `part` says; where rows are fixed, decoded as if they were `size`."""
-        jobs = alike[part]
+        asked = alike[part]
+        jobs = filled(asked, size) if self.engine.fixed_rows and not self.allowed else asked
         places = [self.places[job.row, job.draw] for job in jobs]
         prompt_ids = [job.prompt_ids for job in jobs]
         if self.allowed:
             scores = self.engine.logprobs(self.prefixes[places], prompt_ids, self.allowed)
             return [[_likeliest(list(map(_Drawn, self.asking.answers, row)))] for row in scores]
         keys = [DrawKey(self.seed, f"{self.image_ids[job.row]}\0{job.question}", job.draw) for job in jobs]
-        if self.engine.fixed_rows:
-            more = size - len(jobs)
-            places, keys = places + places[-1:] * more, keys + keys[-1:] * more
-            prompt_ids = prompt_ids + prompt_ids[-1:] * more
         prefixes, decoding = self.prefixes[places], self.asking.decoding
-        decoded = self.engine.generate(prefixes, prompt_ids, decoding, keys)[: len(jobs)]
+        decoded = self.engine.generate(prefixes, prompt_ids, decoding, keys)[: len(asked)]
         return [
             [_Drawn(self.engine.text(text.token_ids, first_line=True), text.logprob) for text in texts]
             for texts in decoded
@@ -173,8 +171,8 @@ def _in_blocks(sampler: CandidateSampler, features: Tensor, rows: list[int], key
     blocks = []
     for start in range(0, len(rows), _BLOCK):
         some, own = rows[start : start + _BLOCK], keys[start : start + _BLOCK]
-        more = _BLOCK - len(some)
-        blocks.append(sampler.prefixes(features, some + some[-1:] * more, own + own[-1:] * more)[: len(some)])
+        prefixes = sampler.prefixes(features, filled(some, _BLOCK), filled(own, _BLOCK))
+        blocks.append(prefixes[: len(some)])
     return torch.cat(blocks)
 
 

@@ -14,6 +14,9 @@ from maccap.config import BundleConfig
 from maccap.image.preprocessing import LOCAL_PREFIX
 from maccap.tower_config import UnsafeModelError, check_own_configs
 
+CONFIG, ADAPTOR, CLIP, LLM = "config.json", "adaptor.safetensors", "clip", "llm"
+MEMORY, GAP, TEXTS = "memory.safetensors", "gap.safetensors", "text_statistics.safetensors"
+
 _KINDS = {
     ".safetensors", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".md", ".rst", ".csv", ".model", ".tiktoken",
     ".jinja", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".pdf",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maccap.answerer import Answer, Answerer
-from maccap.bundle import Bundle, built_in_bundle_path, write_bundle
+from maccap.bundle import Bundle, built_in_bundle_path
+from maccap.bundle_writing import write_bundle
 from maccap.captions import Caption, Captions, ImageLike, RegionCaption, ScoredCandidate
 from maccap.config import AskConfig, BundleConfig, DecodingConfig, PromptConfig
 from maccap.image.as_seen import as_seen

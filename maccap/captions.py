@@ -51,6 +51,24 @@ class Caption(NamedTuple):
     regions: Sequence[RegionCaption] = ()
 
 
+def candidates_type() -> "pa.DataType":
+    """Of the column `candidates` of a table."""
+    import pyarrow as pa
+
+    number = pa.float32()
+    return pa.list_(pa.struct([("text", pa.string()), ("clip_score", number), ("logprob", number)]))
+
+
+def region_captions_type() -> "pa.DataType":
+    """Of the column `region_captions` of a table."""
+    import pyarrow as pa
+
+    number, box = pa.float32(), pa.list_(pa.float32(), 4)
+    return pa.list_(
+        pa.struct([("text", pa.string()), ("score", number), ("patch", pa.int32()), ("box", box)])
+    )
+
+
 class Captions(list[Caption]):
     """Captions in the order of their images. A notebook shows the first 20 beside their images."""
 
@@ -66,23 +84,17 @@ class Captions(list[Caption]):
         """
         import pyarrow as pa
 
-        number = pa.float32()
-        candidate = pa.struct([("text", pa.string()), ("clip_score", number), ("logprob", number)])
         columns = {
             "caption": pa.array([caption.text for caption in self], pa.string()),
-            "clip_score": pa.array([caption.score for caption in self], number),
+            "clip_score": pa.array([caption.score for caption in self], pa.float32()),
             "candidates": pa.array(
                 [[candidate._asdict() for candidate in caption.candidates] for caption in self],
-                pa.list_(candidate),
+                candidates_type(),
             ),
         }
         if any(caption.regions for caption in self):
-            box = pa.list_(number, 4)
-            region = pa.struct(
-                [("text", pa.string()), ("score", number), ("patch", pa.int32()), ("box", box)]
-            )
             regions = [[one._asdict() for one in caption.regions] for caption in self]
-            columns["region_captions"] = pa.array(regions, pa.list_(region))
+            columns["region_captions"] = pa.array(regions, region_captions_type())
         return pa.table(columns)
 
     def _repr_html_(self) -> str:

@@ -22,8 +22,8 @@ def _as_before(config: Config, told: dict[str, Any], name: str, before: object) 
     """What is `told` of `config`, without a setting that earlier versions did not have where it is as they
     did it: fingerprints, footers and bundles stay what they were.
     """
-    if told.get(name) == before == type(config).model_fields[name].default:
-        del told[name]
+    if told.get(name, before) == before == type(config).model_fields[name].default:
+        told.pop(name, None)
     return told
 
 
@@ -70,13 +70,13 @@ class RegionConfig(Config):
 class AdaptorConfig(Config):
     """Sizes of the adaptor; `clip_dim` and `llm_dim` must match the two frozen models."""
 
-    clip_dim: int = Field(description="D, CLIP's embedding size")
-    llm_dim: int = Field(description="H, the language model's embedding size")
-    queries: int = Field(default=32, description="Q, vectors of the prefix")
-    layers: int = Field(default=1, description="of the transformer decoder")
-    heads: int = Field(default=8, description="of its attention")
-    feedforward: int = Field(default=2048, description="its hidden size")
-    dropout: float = Field(default=0.1, description="in training")
+    clip_dim: int = Field(ge=1, description="D, CLIP's embedding size")
+    llm_dim: int = Field(ge=1, description="H, the language model's embedding size")
+    queries: int = Field(default=32, ge=1, description="Q, vectors of the prefix")
+    layers: int = Field(default=1, ge=1, description="of the transformer decoder")
+    heads: int = Field(default=8, ge=1, description="of its attention")
+    feedforward: int = Field(default=2048, ge=1, description="its hidden size")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="in training")
     input_scale: float = Field(
         default=1.0,
         gt=0,
@@ -89,7 +89,9 @@ class TrainingConfig(Config):
 
     steps: int = Field(default=10_000, ge=1, description="of the optimiser")
     batch: int = Field(default=64, ge=1, description="captions per step, over all workers")
-    accumulate: int = Field(default=1, ge=1, description="parts a worker's share of a batch is computed in")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts that a worker takes its fraction of a batch in"
+    )
     learning_rate: float = Field(default=1e-4, gt=0, description="its peak, after the warm-up")
     warmup: int = Field(default=200, ge=0, description="steps of a linear rise, before the cosine")
     weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
@@ -128,7 +130,7 @@ class DecodingConfig(Config):
 
     @property
     def draws(self) -> int:
-        """Noise draws an image."""
+        """Noise draws per image."""
         return self.candidates // self.samples_per_draw
 
     @property
@@ -150,6 +152,9 @@ class DecodingConfig(Config):
 
 PAPER_DECODING = DecodingConfig(strategy="beam", beams=4, max_new_tokens=16)
 """The authors' evaluation: 4 beams of 16 tokens for each of the candidates."""
+
+PAPER_NOISE_VARIANCE = 0.016
+"""Of the authors' region noise, in each of D = 512 dimensions."""
 
 DECODING_PRESETS = {
     "paper": PAPER_DECODING,
@@ -260,7 +265,9 @@ class BundleConfig(Config):
     llm: LanguageModelSource = Field(description="the frozen language model")
     adaptor: AdaptorConfig = Field(description="the adaptor's sizes")
     regions: RegionConfig = Field(default=RegionConfig(), description="what the adaptor reads of an image")
-    noise_variance: float = Field(default=0.016, ge=0, description="of training, in each dimension")
+    noise_variance: float = Field(
+        default=PAPER_NOISE_VARIANCE, ge=0, description="of training, in each dimension"
+    )
     inference_noise_variance: float | None = Field(
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
@@ -272,6 +279,11 @@ class BundleConfig(Config):
         default=None, description="fingerprint of the captions the adaptor was trained on"
     )
 
+    @model_serializer(mode="wrap")
+    def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told = _as_before(self, dump(self), "inference_noise_variance", None)
+        return _as_before(self, told, "gap", None)
+
     @property
     def captioning_noise(self) -> float:
         """Variance of the noise that candidates are drawn with."""
@@ -279,8 +291,5 @@ class BundleConfig(Config):
         return self.noise_variance if told is None else told
 
     def to_json(self, indent: int | None = None) -> str:
-        """As `config.json` holds it, and as fingerprints know it: without what earlier versions did not have,
-        where it says nothing.
-        """
-        absent = {name for name in ("inference_noise_variance", "gap") if getattr(self, name) is None}
-        return self.model_dump_json(indent=indent, exclude=absent)
+        """As `config.json` holds it, and as fingerprints know it."""
+        return self.model_dump_json(indent=indent)

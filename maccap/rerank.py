@@ -17,7 +17,7 @@ class Reranker:
     def __call__(self, candidates: Sequence[Sequence[str]], global_: Tensor) -> list[list[float]]:
         """Cosine of each candidate's text feature with its image's `global_` [R, D]; R lists, in their order.
 
-        Each distinct text is encoded once.
+        Each distinct text is encoded once. Raises ValueError where the two differ in number of images.
         """
         if len(candidates) != len(global_):
             raise ValueError(f"candidates of {len(candidates)} images, but features of {len(global_)}")

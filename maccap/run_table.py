@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from fsspec import AbstractFileSystem
 
-_CAPTIONS = "captions"
+CAPTIONS = "captions"
 
 
 def read_table(run: str) -> "ds.Dataset":
@@ -25,14 +25,14 @@ def read_table(run: str) -> "ds.Dataset":
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
     filesystem, path = fsspec.core.url_to_fs(run)
-    folder = f"{path.rstrip('/')}/{_CAPTIONS}"
+    folder = f"{path.rstrip('/')}/{CAPTIONS}"
     try:
         names = sorted(str(entry) for entry in filesystem.ls(folder, detail=False))
     except FileNotFoundError:
         names = []
     files = [name for name in names if name.endswith(".parquet") and "/." not in name[len(path) :]]
     if not files:
-        raise FileNotFoundError(f"{run} holds no {_CAPTIONS}/*.parquet: give the OUTPUT of `maccap caption`")
+        raise FileNotFoundError(f"{run} holds no {CAPTIONS}/*.parquet: give the OUTPUT of `maccap caption`")
     with ThreadPoolExecutor(16) as pool:
         read = pool.map(partial(_schema, filesystem), files)
         schemas = list({schema.serialize().to_pybytes(): schema for schema in read}.values())

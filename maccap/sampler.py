@@ -14,6 +14,7 @@ from maccap.adaptor.noise import add_noise
 from maccap.config import DecodingConfig, PromptConfig
 from maccap.keyed_random import normals
 from maccap.runtime.fitting_batch import FittingBatch
+from maccap.runtime.fixed_rows import filled
 from maccap.text.engine import Decoded, DecodingEngine, DrawKey
 
 
@@ -67,7 +68,8 @@ class CandidateSampler(nn.Module):
         Candidate k has noise draw k // samples_per_draw and random numbers of its own, both keyed by `seed`,
         the image's id and their index: no other row, batch size or K affects it. A caption goes on from
         `prompt`. How many rows are decoded at once is the engine's to say, beams counted, up to `batch_rows`.
-        Raises MemoryError where not even one draw fits, or the number of rows is fixed
+        Raises ValueError where features and ids differ in number, or the prompt is too long for the language
+        model; MemoryError where not even one draw fits, or the number of rows is fixed
         (`maccap.runtime.fixed_rows`) and they do not.
         """
         if len(features) != len(image_ids):
@@ -83,9 +85,7 @@ class CandidateSampler(nn.Module):
         size = self.draws_at_once(decoding, len(prompt_ids), batch_rows)
 
         def texts_of(part: slice) -> list[list[Decoded]]:
-            batch = jobs[part]
-            if fixed:
-                batch = batch + [batch[-1]] * (size - len(batch))
+            batch = filled(jobs[part], size) if fixed else jobs[part]
             keys = [DrawKey(seed, image_ids[row], draw) for row, draw in batch]
             prefixes = self.prefixes(features, [row for row, _ in batch], keys)
             return self.engine.generate(prefixes, prompt_ids, decoding, keys)[: len(jobs[part])]

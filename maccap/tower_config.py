@@ -40,7 +40,6 @@ _MULTIMODAL = {
 _TOKENIZER = {
     "bpe_path", "additional_special_tokens", "clean", "reduction_mask", "strip_sep_token", "language",
 }  # fmt: skip
-_PREPROCESS = {"size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"}
 _ARGUMENTS = {"eps", "approximate", "elementwise_affine", "bias"}  # of a norm and an activation
 
 # "syntax" makes open_clip download what nltk then unpickles

@@ -3,61 +3,27 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
-
-from maccap.config import Config
 from pipeline.chunk import chunk_file_name, shard_file_stem
 from pipeline.execution.budget import Budget, Size
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.prepare import as_planned, prepare_run, within_limit
 from pipeline.questions.store import QuestionStore
-from pipeline.run.completed_chunks import WrittenChunks, unfinished
+from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.log import log_written
 from pipeline.run.pinned_plan import PlanChanges
-from pipeline.run.progress import Progress, shown
-from pipeline.run.question_store import UnaskedQuestions, prepare_store, unasked_questions
-from pipeline.run.run_folder import CAPTIONS, RunFolder
+from pipeline.run.progress import Progress, live_line
+from pipeline.run.question_store import prepare_store, unasked_questions
+from pipeline.run.run_folder import RunFolder
 from pipeline.run.selection import ALL, Selection
+from pipeline.run.summary import Summary, run_summary, stopped_summary
 from pipeline.sources import Shard
 from pipeline.stages.stage import Task
 from pipeline.stages.write import WriteResult
-from pipeline.storage.errors import RunError, UserError
+from pipeline.storage.errors import UserError
 from pipeline.storage.redact import redacted
-
-
-class Summary(Config):
-    """What a finished run says of itself; `summary.json` and the command's last line. A command that a limit
-    `stopped` says it on that line alone, with what it left.
-    """
-
-    output: str
-    captions: str
-    shards: int
-    chunks: int
-    rows: int
-    captioned: int | None = None
-    had_captions: int | None = None
-    flags: dict[str, int] | None = None  # captions of each kind; one may be of several
-    errors: int
-    questions: int | None = None
-    unanswered: int | None = None
-    unasked: UnaskedQuestions | None = None
-    new_rows: int
-    seconds: float
-    images_per_second: float
-    measured: dict[str, Any] = Field(default_factory=dict)  # of the new rows: see Measured.facts
-    left_out: dict[str, int] = Field(default_factory=dict)
-    decoded_by: dict[str, int] = Field(default_factory=dict)  # images of packages but Pillow
-    stopped: str | None = None  # by which limit
-    shards_left: int | None = None
-    rows_left: int | None = None  # as far as is known
-
-    @model_serializer(mode="wrap")
-    def _of_its_tasks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 def caption_archive(
@@ -93,7 +59,7 @@ def caption_archive(
         folder.begin(facts)
         planned = folder.pin(planned)
     elif changes:
-        _accept(folder, pinned, planned, changes, say)
+        _accept(folder, planned, changes, say)
     store = prepare_store(folder, config, run.found, say)
     whole = within_limit(planned, config, folder)
     shards = selection.of(whole)
@@ -123,13 +89,13 @@ def caption_archive(
         written_before=kept.rows,
     )
     if work:
-        with shown(progress):
+        with live_line(progress):
             limit = _caption(machine, stages, work, progress, budget)
         if limit:
-            return _stopped(output, limit, progress, time.monotonic() - start, plan.left_out)
+            return stopped_summary(output, limit, progress, time.monotonic() - start, plan.left_out)
     written = folder.remove_beyond_the_end(stems)
     seconds = time.monotonic() - start
-    summary = _summary(output, shards, written, progress, seconds, plan.left_out, config.tasks)
+    summary = run_summary(output, shards, written, progress, seconds, plan.left_out, config.tasks)
     return _finish(folder, selection, whole, summary, progress, seconds, config.tasks, store)
 
 
@@ -186,7 +152,6 @@ def _machine(config: CaptionJobConfig, local: bool, say: Callable[[str], object]
 
 def _accept(
     folder: RunFolder,
-    pinned: list[Shard],
     shards: list[Shard],
     changes: PlanChanges,
     say: Callable[[str], object],
@@ -195,7 +160,7 @@ def _accept(
         say(f"accepted: {line}")
     if changes.removed:
         say(f"captions of what is gone are put aside in {redacted(folder.removed.url)}")
-    folder.accept(pinned, shards, changes)
+    folder.accept(shards, changes)
 
 
 def _finish(
@@ -215,7 +180,7 @@ def _finish(
         written = folder.written()
         if unfinished([shard.id for shard in whole], written):
             return summary
-        all_of_it = _summary(folder.top.url, whole, written, progress, seconds, summary.left_out, tasks)
+        all_of_it = run_summary(folder.top.url, whole, written, progress, seconds, summary.left_out, tasks)
         if folder.finished() is None:
             folder.finish(_with_unasked(all_of_it, folder, store).model_dump())
         return summary
@@ -243,63 +208,3 @@ def _finished(folder: RunFolder, selection: Selection) -> Summary | None:
     summary = folder.finished_summary(Summary)
     here = {"output": redacted(folder.top.url), "captions": redacted(folder.captions.url)}
     return summary.model_copy(update={**here, "new_rows": 0, "measured": {}}) if summary else None
-
-
-def _stopped(
-    output: str, limit: str, progress: Progress, seconds: float, left_out: dict[str, int]
-) -> Summary:
-    """From the results alone: a listing of the files would take more of what is spent."""
-    expected = progress.rows_expected
-    return Summary(
-        output=redacted(output),
-        captions=redacted(f"{output}/{CAPTIONS}"),
-        shards=progress.shards,
-        chunks=progress.chunks,
-        rows=progress.rows,
-        errors=progress.errors,
-        new_rows=progress.rows - progress.written_before,
-        seconds=round(seconds, 2),
-        images_per_second=round(progress.images_per_second, 2),
-        measured=progress.measured.facts(),
-        left_out=left_out,
-        stopped=limit,
-        shards_left=progress.shards - progress.shards_done,
-        rows_left=None if expected is None else max(0, expected - progress.rows),
-    )
-
-
-def _summary(
-    output: str,
-    shards: list[Shard],
-    written: WrittenChunks,
-    progress: Progress,
-    seconds: float,
-    left_out: dict[str, int],
-    tasks: tuple[Task, ...],
-) -> Summary:
-    """From the files themselves, not from the results. Raises RunError if a chunk is missing."""
-    missing = unfinished([shard.id for shard in shards], written)
-    if missing:
-        raise RunError(
-            f"{len(missing)} shards are incomplete in {redacted(output)}, for instance {missing[0]}. "
-            "Start the same command again to caption what is missing."
-        )
-    return Summary(
-        output=redacted(output),
-        captions=redacted(f"{output}/{CAPTIONS}"),
-        shards=len(shards),
-        chunks=written.chunks,
-        rows=written.rows,
-        captioned=written.rows - written.errors - written.kept if "caption" in tasks else None,
-        had_captions=written.had_captions,
-        flags=None if written.flags is None else dict(sorted(written.flags.items())),
-        errors=written.errors,
-        questions=written.questions if "ask" in tasks else None,
-        unanswered=written.unanswered if "ask" in tasks else None,
-        new_rows=progress.rows - progress.written_before,
-        seconds=round(seconds, 2),
-        images_per_second=round(progress.images_per_second, 2),
-        measured=progress.measured.facts(),
-        left_out=left_out,
-        decoded_by=dict(sorted(written.decoders.items())),
-    )

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import write_bundle
+from maccap.bundle_writing import write_bundle
 from maccap.config import (
     AdaptorConfig,
     BundleConfig,

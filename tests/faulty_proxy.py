@@ -1,6 +1,6 @@
 """An HTTP proxy in front of a storage server that answers wrongly now and then, as real ones do.
 
-With a share of the requests, drawn from a seed: 503 SlowDown, a body cut short, an answer that comes late.
+With a fraction of the requests, drawn from a seed: 503 SlowDown, a body cut short, an answer that comes late.
 The same request tried again is drawn anew.
 """
 

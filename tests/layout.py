@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGES = ("maccap", "pipeline", "jobs")
 TESTED_FROM = 40  # lines of a file that must have tests
 TOP_MODULES = 3  # in pipeline/, beside its folders
+PROSE = ("docs", "README.md", "CONTRIBUTING.md")
 
 WORDS = {
     r"\breceipts?\b": "write result",
@@ -23,7 +24,13 @@ WORDS = {
     r"[;,] left out: (?=[a-z0-9])": "default: ",
     r"\brows a file\b": "rows per file",
     r"\bfor good\b": "permanently",
-    r"\bto mend\b": "to fix",
+    r"\b[Mm]end(s|ed|ing)?\b": "fix",
+    r"\bshares? of\b|\b(a|the|its|whose|'s) share\b": "fraction",
+    r"\b(the|worker) board\b|\bBoard\b|\bboard[.=(]": "worker activity",
+    r"\bpace\b": "throughput",
+    r"\bdef every\b|\.every\(": "run_periodically",
+    r"\bstall(s|ed|ing)?\b": "watchdog; stands still",
+    r"\bgoes on (with|from there)\b|\bcommand goes on\b": "resumes",
     r"\bDESIGN\b": "the paper's section, or docs/",
 }
 
@@ -50,8 +57,10 @@ def crowded() -> Iterator[str]:
 
 
 def odd_words() -> Iterator[str]:
-    """Words of our own making where the field has one."""
-    for source in sorted(path for package in PACKAGES for path in Path(package).rglob("*.py")):
+    """Words of our own making where the field has one; also in tests and documentation."""
+    code = {path for folder in (*PACKAGES, "tests") for path in Path(folder).rglob("*.py")}
+    prose = {path for place in map(Path, PROSE) for path in (place, *place.rglob("*.md")) if path.is_file()}
+    for source in sorted((code | prose) - {Path("tests/layout.py")}):
         for number, line in enumerate(source.read_text().splitlines(), 1):
             for word, better in WORDS.items():
                 if match := re.search(word, line):

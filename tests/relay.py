@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Relay:
-    """Listens at `port` for the server at `target`. Cut, it has no connections until it is mended."""
+    """Listens at `port` for the server at `target`. Cut, it has no connections until it is restored."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -31,7 +31,7 @@ class Relay:
                 connection.shutdown(socket.SHUT_RDWR)
         self._open.clear()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._cut.clear()
 
     def _accept(self) -> None:

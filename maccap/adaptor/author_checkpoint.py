@@ -12,7 +12,14 @@ from torch import Tensor
 from maccap.adaptor.adaptor import Adaptor
 from maccap.config import AdaptorConfig
 
-_QUERIES = "query_fusion.weight"
+_QUERIES, _DECODER, _PROJECTION = "query_fusion.weight", "aligner.", "align_proj.layers."
+_OUR_NAMES = {
+    _QUERIES: "queries",
+    _DECODER: "decoder.",
+    f"{_PROJECTION}0.": "projection.0.",
+    f"{_PROJECTION}1.": "projection.2.",
+    f"{_PROJECTION}2.": "projection.4.",
+}
 _AUTHOR_HEADS = 8  # weights do not tell
 
 
@@ -38,7 +45,28 @@ def load_author_adaptor(path: str | Path) -> Adaptor:
             f"{path} holds no adaptor of the authors' code (no tensor named {_QUERIES}); "
             "give a checkpoint_last.pth of its training"
         )
-    return Adaptor.from_author_state_dict(weights, _sizes(weights, path))
+    return author_adaptor(weights, _sizes(weights, path))
+
+
+def author_adaptor(weights: Mapping[str, Tensor], config: AdaptorConfig) -> Adaptor:
+    """From the tensors of a checkpoint of the authors' code.
+
+    Other keys (their checkpoints also hold the frozen towers) are left out; a prefix such as `module.` is
+    ignored. Raises ValueError where adaptor weights are missing or have other sizes than `config`.
+    """
+    renamed = {}
+    for key, value in weights.items():
+        for theirs, ours in _OUR_NAMES.items():
+            start = key.find(theirs)
+            if start == 0 or (start > 0 and key[start - 1] == "."):
+                renamed[ours + key[start + len(theirs) :]] = value.float()
+                break
+    adaptor = Adaptor(config)
+    try:
+        adaptor.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise ValueError(f"these are not the authors' adaptor weights for {config!r}: {error}") from error
+    return adaptor
 
 
 def _state_dict(document: Any) -> Mapping[str, Tensor] | None:
@@ -61,12 +89,13 @@ def _sizes(weights: Mapping[str, Tensor], path: str | Path) -> AdaptorConfig:
         return weights[prefix + name].shape
 
     queries, clip_dim = shape(_QUERIES)
-    layers = {key.split("aligner.layers.")[1].split(".")[0] for key in weights if "aligner.layers." in key}
+    blocks = f"{_DECODER}layers."
+    layers = {key.split(blocks)[1].split(".")[0] for key in weights if blocks in key}
     return AdaptorConfig(
         clip_dim=clip_dim,
-        llm_dim=shape("align_proj.layers.2.weight")[0],
+        llm_dim=shape(f"{_PROJECTION}2.weight")[0],
         queries=queries,
         layers=len(layers),
         heads=_AUTHOR_HEADS,
-        feedforward=shape("aligner.layers.0.linear1.weight")[0],
+        feedforward=shape(f"{blocks}0.linear1.weight")[0],
     )

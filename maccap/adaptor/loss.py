@@ -18,7 +18,7 @@ class CaptionLoss(NamedTuple):
 
     @property
     def mean(self) -> Tensor:
-        """Nats a token."""
+        """Nats per token."""
         return self.total / self.tokens
 
 

@@ -69,7 +69,7 @@ class AdaptorTrainer:
     A feature is repeated `regions` times, each copy with noise of its own, as an image's regions will be;
     with `text.phrases` each copy has one of the caption's parts added.
     Where torch.distributed runs, every process makes a trainer of the same arguments and takes its `rank`'s
-    share of each batch; gradients are summed over all `world` of them.
+    fraction of each batch; gradients are summed over all `world` of them.
 
     Raises ValueError where captions and features differ in number, or a batch cannot be shared out evenly.
     """
@@ -104,6 +104,7 @@ class AdaptorTrainer:
         )
 
     def learning_rate(self, step: int) -> float:
+        """Of step `step`, from 0."""
         config = self.config
         return config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
 

@@ -1,16 +1,13 @@
-"""How many rows go through a model at once, all of it decided here: so many that its matrix products are near
-their best, and no more than memory holds. More need memory for activations and no less time; on a CPU, whose
-caches they leave, more.
+"""How many rows go through a model at once: so many that its matrix products are near their best, and no more
+than memory holds. More need memory for activations and no less time; on a CPU, whose caches they leave, more.
 
 In half precision, and on a GPU, the number of rows decides how a kernel adds up, and so now and then a
 caption: there it follows from the model alone (`maccap.runtime.fixed_rows`).
 """
 
-import os
-import sys
-from pathlib import Path
-
 import torch
+
+from maccap.runtime.cgroup_limits import free_memory
 
 IMAGES, TEXTS = 64, 64  # rows that CLIP sees together, at most
 
@@ -41,6 +38,7 @@ def prefixes_held(device: torch.device, row_bytes: int) -> int:
 
 
 def needs_fixed_rows(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a row's numbers depend on how many are computed with it (`maccap.runtime.fixed_rows`)."""
     return device.type != "cpu" or dtype != torch.float32
 
 
@@ -76,25 +74,4 @@ def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held
-    machine = _numbers(Path("/proc/meminfo"))
-    if "MemAvailable:" not in machine:  # not Linux
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return min(machine["MemAvailable:"] << 10, _free_in_container())
-
-
-def _free_in_container(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """What is left of a container's own limit; files that it has read can be dropped and count as free."""
-    try:
-        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        return max(0, limit - used + _numbers(group / "memory.stat").get("inactive_file", 0))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return sys.maxsize
-
-
-def _numbers(file: Path) -> dict[str, int]:
-    """The lines `name number ...` of a file of the kernel's; none where there is no such file."""
-    try:
-        lines = [line.split() for line in file.read_text().splitlines()]
-    except OSError:
-        return {}
-    return {words[0]: int(words[1]) for words in lines}
+    return free_memory()

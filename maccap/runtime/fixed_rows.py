@@ -6,8 +6,12 @@ GPU, the rounding shows now and then as another caption. So there everything goe
 of a fixed number of rows, the last one filled up; and in a decode a row that has ended keeps its place.
 """
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
+
+Item = TypeVar("Item")
 
 _TOKENS = 8  # texts are as long as a multiple of it
 
@@ -18,6 +22,11 @@ def fill_up(rows: Tensor, size: int) -> Tensor:
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
 
 
+def filled(items: list[Item], size: int) -> list[Item]:
+    """As `fill_up`, of a list."""
+    return items + items[-1:] * (size - len(items))
+
+
 def padded_length(length: Tensor, most: int) -> Tensor:
-    """Lengths of texts in tokens, each rounded up by itself."""
+    """Lengths of texts in tokens [R], each rounded up by itself, to `most` at most."""
     return (-(-length // _TOKENS) * _TOKENS).clamp(max=most)

@@ -33,8 +33,8 @@ def decode(
     side. `prompt_ids` [T] follow each prefix, or [B, T] its own.
 
     `uniforms` [B * samples_per_draw, max_new_tokens] in [0, 1) are the random numbers of strategy `sample`,
-    one a token. Strategy `greedy` decodes once a prefix; `beam` gives its best hypotheses. With `fixed_rows`,
-    texts that have ended keep their rows (`maccap.runtime.fixed_rows`).
+    one per token. Strategy `greedy` decodes once per prefix; `beam` gives its best hypotheses. With
+    `fixed_rows`, texts that have ended keep their rows (`maccap.runtime.fixed_rows`).
 
     Raises ValueError where strategy and `uniforms` do not fit.
     """

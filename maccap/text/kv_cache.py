@@ -47,8 +47,8 @@ class FixedCache(Cache):
                 layer.reorder_cache(torch.arange(self._prefilled).repeat_interleave(self._copies))
 
     def branched(self, rows: Tensor, room: int, copies: int = 1) -> "FixedCache":
-        """Another cache, which begins as `rows` of this one, `copies` of each side by side, and has room for
-        that many more tokens. Every layer must be of fixed storage (`takes_parts`).
+        """Another cache, which begins as `rows` [R] of this one, `copies` of each side by side, and has room
+        for that many more tokens. Every layer must be of fixed storage (`takes_parts`).
         """
         branch = FixedCache(self._config, len(rows), self.read + room, copies)
         for layer, begun in zip(self._fixed, branch._fixed, strict=True):

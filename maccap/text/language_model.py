@@ -226,7 +226,7 @@ class FrozenLanguageModel(nn.Module):
         config = self.model.config.get_text_config()
         return getattr(config, "max_position_embeddings", None)
 
-    def caption_rows(self, captions: Sequence[str], max_tokens: int = 25) -> list[list[int]]:
+    def caption_rows(self, captions: Sequence[str], max_tokens: int) -> list[list[int]]:
         """[BOS; caption tokens; EOS] of each caption, at most `max_tokens` long with both."""
         texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
         return [[self.bos_id, *text[: max_tokens - 2], self.tokenizer.eos_token_id] for text in texts]

@@ -18,7 +18,7 @@ _BLOCK, _BLOCK_ON_GPU = 1 << 19, 1 << 26  # logits
 def next_tokens(logits: Tensor, uniforms: Tensor | None, config: DecodingConfig) -> tuple[Tensor, Tensor]:
     """Tokens and their log-probabilities under the model's own distribution, [R, samples], for logits [R, V].
 
-    Sampled with `uniforms` [R, samples] (`maccap/sampling.py`); without, the most likely one, [R, 1].
+    Sampled with `uniforms` [R, samples] (`maccap/text/sampling.py`); without, the most likely one, [R, 1].
     """
 
     def choose(part: Tensor, rows: slice) -> tuple[Tensor, Tensor]:

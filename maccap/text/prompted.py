@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from maccap.runtime.fixed_rows import fill_up
 from maccap.text.engine import PromptIds
 from maccap.text.kv_cache import FixedCache
 from maccap.text.language_model import FrozenLanguageModel
@@ -28,7 +29,7 @@ class ReadPrefixes:
         """
         count = len(prefixes)
         if part:
-            prefixes = torch.cat([prefixes, prefixes[-1:].expand(-count % part, -1, -1)])
+            prefixes = fill_up(prefixes, count + -count % part)
         _, cache = lm.prefill(prefixes.to(lm.device), part=part)
         return cls(cache, torch.arange(count, device=lm.device))
 

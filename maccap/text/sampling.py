@@ -21,7 +21,7 @@ _BELOW_ONE = 1 - 2.0**-40
 def sample_tokens(logits: Tensor, uniforms: Tensor, config: DecodingConfig) -> Tensor:
     """Token ids for logits [B, V] and numbers in [0, 1), [B] or [B, samples], in the numbers' shape.
 
-    top-k keeps the k most likely tokens, top-p the fewest most likely ones of these that hold a share
+    top-k keeps the k most likely tokens, top-p the fewest most likely ones of these that hold a fraction
     `top_p` of their probability. Tokens exactly as likely as the last one kept are kept too.
     """
     logits = logits.float()
@@ -35,7 +35,8 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, config: DecodingConfig) -> T
 
 
 def _inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
-    """The first token whose cumulative weight exceeds the share, [B, samples]: first its span, then itself.
+    """The first token whose cumulative weight exceeds the given fraction, [B, samples]: first its span, then
+    itself.
 
     A running sum over a whole vocabulary is slow; sums of spans are not, and one span is short.
     """
@@ -69,7 +70,7 @@ def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:
     return least
 
 
-def _least_in_nucleus(likely: Tensor, share: Tensor) -> Tensor:
-    """The smallest of the probabilities [B, any], largest first, that are needed to hold `share` [B, 1]."""
+def _least_in_nucleus(likely: Tensor, fraction: Tensor) -> Tensor:
+    """The smallest of the probabilities [B, any], largest first, that it takes to hold `fraction` [B, 1]."""
     before = likely.cumsum(dim=-1) - likely
-    return torch.where(before < share, likely, 1.0).amin(dim=-1, keepdim=True)
+    return torch.where(before < fraction, likely, 1.0).amin(dim=-1, keepdim=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from maccap.adaptor.gap import GapCorrection, Statistics
 from maccap.adaptor.training import text_features
-from maccap.bundle import Bundle, write_corrected
+from maccap.bundle import Bundle
+from maccap.bundle_writing import write_corrected
 from maccap.config import Config
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages
@@ -21,7 +22,7 @@ from pipeline.formats.array_columns import read_half
 from pipeline.plan.counting import spread
 from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
-from pipeline.run.progress import shown
+from pipeline.run.progress import live_line
 from pipeline.sources import ChunkLimits, Shard, SourceOptions, check_shards, plan_source, read_chunks
 from pipeline.stages.decode import DecodeStage
 from pipeline.stages.features import FeatureStage
@@ -75,7 +76,7 @@ def adapt_bundle(
     own = (DecodeStage, FeatureStage)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns, stages=own)
     looked = _Looked(images)
-    with shown(looked):
+    with live_line(looked):
         for chunk in _chunks(stages, plan.shards, images):
             looked.add(chunk, bundle.config.adaptor.clip_dim)
             if looked.images >= images:

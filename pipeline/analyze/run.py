@@ -17,7 +17,7 @@ from pipeline.execution.caption_stages import ShardWork
 from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.pinned_plan import compared
-from pipeline.run.progress import Progress, shown
+from pipeline.run.progress import Progress, live_line
 from pipeline.run.run_folder import RunFolder
 from pipeline.run.selection import first_images
 from pipeline.sources import Shard, SourceOptions, SourcePlan, check_shards, plan_source, read_shard
@@ -70,7 +70,7 @@ def analyze(
         parts.remove_all()
         parts.make()
     progress = Progress(shards=len(shards), rows_known=plan.images if config.limit is None else None)
-    with shown(progress):
+    with live_line(progress):
         for result in _results(stages, [ShardWork(shard) for shard in shards], progress, local):
             progress.add(result)
     statistics = folded(parts.url)

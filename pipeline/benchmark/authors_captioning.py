@@ -43,10 +43,7 @@ class AuthorsCaptioning:
         self.adaptor = bundle.load_adaptor(device).eval()
         self.noise_variance = bundle.config.noise_variance
         # as it comes: what `load_sampler` does to a language model to make it faster is not the scheme
-        own = bundle.folder / bundle.config.llm.name
-        self.lm = FrozenLanguageModel.load(
-            str(own if own.is_dir() else bundle.config.llm.name), device, dtype
-        )
+        self.lm = FrozenLanguageModel.load(bundle.tower(bundle.config.llm.name), device, dtype)
         self.candidates = candidates
         beams = {"num_beams": BEAMS, "do_sample": False}
         sampling = {"num_beams": 1, "do_sample": True, "top_k": 0}

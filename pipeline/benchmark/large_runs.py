@@ -19,13 +19,13 @@ from pipeline.benchmark.ways import own_process
 from pipeline.chunk import CHUNK_KEY, parse_file_name, shard_file_stem
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.pinned_plan import compared, plan_file, planned_shards
+from pipeline.run.run_folder import FOOTERS_AT_ONCE
 from pipeline.sources import plan_source
 from pipeline.stages.write import ChunkFooter, read_footer
 from pipeline.storage.folder import Folder
 
 _ROWS = 512
 _FOOTERS = 2000  # that are read, of all
-_AT_ONCE = 16  # as RunFolder reads them
 
 
 class Step(Config):
@@ -118,7 +118,7 @@ def _listing() -> list[Step]:
     names = folder.names()
     watch.note("resume: listing OUTPUT", len(names))
     some = names[:_FOOTERS]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
         read = sum(footer is not None for footer in pool.map(partial(read_footer, folder), some))
     if read < len(some):
         raise RuntimeError(f"{len(some) - read} footers were not read")

@@ -3,13 +3,14 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from statistics import fmean
 
 import psutil
 
 from maccap.bundle import built_in_bundle_path
 from maccap.config import Config
+from pipeline.benchmark.processes import processes_by_kind
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_periodically import run_periodically
 
@@ -55,7 +56,7 @@ def measure_memory(
 
     looks = MemoryLooks()
     began = time.monotonic()
-    with looks.every(seconds):
+    with run_periodically(seconds, looks.look):
         summary = caption_archive(source, output, str(built_in_bundle_path()), config, say=say)
     return LevelMemory(
         images=summary.new_rows, seconds=round(time.monotonic() - began, 1), kinds=looks.by_kind()
@@ -68,18 +69,10 @@ class MemoryLooks:
     def __init__(self) -> None:
         self._looks: list[dict[str, tuple[int, float]]] = []
 
-    @contextmanager
-    def every(self, seconds: float) -> Iterator[None]:
-        """Look while the block runs."""
-        with run_periodically(seconds, self.look):
-            yield
-
     def look(self) -> None:
         held: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
-        driver = psutil.Process()
-        for process in (driver, *driver.children(recursive=True)):
+        for kind, process in processes_by_kind():
             with suppress(psutil.Error):  # it has ended
-                kind = "driver" if process == driver else kind_of_process(process.cmdline())
                 memory = process.memory_info()
                 count, mb = held[kind]
                 held[kind] = (count + 1, mb + (memory.rss - memory.shared) / (1 << 20))
@@ -104,18 +97,6 @@ class MemoryLooks:
             )
             for kind in {kind for look in looks for kind in look}
         }
-
-
-def kind_of_process(command: list[str]) -> str:
-    """What a process of a local Ray is, by its command line, which Ray's workers change as they work."""
-    line = " ".join(command)
-    if line.startswith("ray::MapWorker"):
-        return "actors with models"
-    if line.startswith(("ray::Map", "ray::IDLE")):
-        return "read, decode, write"
-    if line.startswith("ray::") or "/ray/" in line:
-        return "Ray's own"
-    return "decoders"
 
 
 def object_store_mb() -> float:

@@ -1,4 +1,4 @@
-"""What this machine can do at best: its matrix rate and memory bandwidth, which shares are taken of."""
+"""What this machine can do at best: its matrix rate and memory bandwidth, of which fractions are reported."""
 
 import time
 from collections.abc import Callable

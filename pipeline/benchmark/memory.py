@@ -1,14 +1,16 @@
 """Peak memory: of this process, and of a process with its children while something runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+
+import psutil
 
 from maccap.config import Config
 from maccap.runtime.process_memory import peak_mb
+from pipeline.benchmark.processes import process_tree
 from pipeline.run.run_periodically import run_periodically
 
-_PROC = Path("/proc")
+_LOOK_SECONDS = 5.0
 
 
 class Peak(Config):
@@ -25,49 +27,34 @@ def own_peak() -> Peak:
     import torch
 
     gpu = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_initialized() else None
-    return Peak(memory_mb=sum(map(peak_mb, _tree())), gpu_mb=gpu)
+    return Peak(memory_mb=sum(peak_mb(process.pid) for process in process_tree()), gpu_mb=gpu)
 
 
 class TreeMemory:
-    """Memory of this process and its descendants, looked at every `interval` seconds.
+    """Memory of this process and its descendants, looked at every few seconds.
 
     A page that several processes share (Ray's object store, mapped weights) counts once. To find these out, a
     look at a local Ray takes 0.1 s of a core: every half second, that was a tenth of a run on two cores.
     """
 
-    def __init__(self, interval: float = 5) -> None:
-        self.interval = interval
+    def __init__(self) -> None:
         self.peak_mb = 0
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Look while the block runs, and at its beginning and end."""
         self._look()
-        with run_periodically(self.interval, self._look):
+        with run_periodically(_LOOK_SECONDS, self._look):
             yield
         self._look()
 
     def _look(self) -> None:
-        self.peak_mb = max(self.peak_mb, sum(map(_proportional_kb, _tree())) >> 10)
+        self.peak_mb = max(self.peak_mb, _proportional_mb())
 
 
-def _tree() -> list[int]:
-    children: dict[int, list[int]] = {}
-    for stat in _PROC.glob("[0-9]*/stat"):
-        try:
-            after_name = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        children.setdefault(int(after_name[1]), []).append(int(stat.parent.name))
-    found = [int((_PROC / "self").readlink().name)]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
-
-
-def _proportional_kb(process: int) -> int:
-    try:
-        lines = (_PROC / str(process) / "smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+def _proportional_mb() -> int:
+    total = 0
+    for process in process_tree():
+        with suppress(psutil.Error):  # it has ended
+            total += process.memory_full_info().pss
+    return total >> 20

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import write_bundle
+from maccap.bundle_writing import write_bundle
 from maccap.config import AdaptorConfig, BundleConfig, ClipSource, DecodingConfig, LanguageModelSource
 from maccap.image.clip import FrozenClip
 from maccap.image.preprocessing import PixelSpec

@@ -13,7 +13,7 @@ from pipeline.benchmark.through_ray import RayRun
 from pipeline.benchmark.ways import OURS, SHARED
 
 
-class Measured(Config):
+class Subject(Config):
     """What was captioned, and how."""
 
     model: str
@@ -28,7 +28,7 @@ class Measured(Config):
 class Report(Config):
     """The whole benchmark."""
 
-    measured: Measured
+    measured: Subject
     alone: Alone
     ways: list[WayResult]
     ray: RayResult
@@ -45,11 +45,11 @@ class Report(Config):
         columns = ("images/s", "tokens/s", "x beams", "x sampling", "of matrix rate", "peak MB")
         ways = _table(title, "way", *columns)
         for way in self.ways:
-            share = _percent(self.of_matrix_rate(way))
+            fraction = _percent(self.of_matrix_rate(way))
             gpu = "" if way.peak.gpu_mb is None else f" + {way.peak.gpu_mb:,} GPU"
             memory = f"{way.peak.memory_mb:,}{gpu}"
             figures = (way.images_per_second, way.tokens_per_second, way.times_beams, way.times_sampling)
-            ways.add_row(way.way, *map(_number, figures), share, memory)
+            ways.add_row(way.way, *map(_number, figures), fraction, memory)
         ray = self.ray
         ways.add_row(
             f"ours through Ray: {_percent(ray.of_bare) or '?'} of the bare {ray.bare_images_per_second:.2f}",
@@ -61,7 +61,7 @@ class Report(Config):
 class Growth(Config):
     """Runs of `maccap caption` on more and more images."""
 
-    measured: Measured
+    measured: Subject
     runs: list[RayRun]
 
     def tables(self) -> Iterator[Table]:
@@ -81,8 +81,8 @@ def _machine_and_stages(alone: Alone) -> Table:
         *("stage", "ms/image", "of matrix rate", "of bandwidth"),
     )
     for stage in alone.stages:
-        shares = (_percent(stage.of_matrix_rate), _percent(stage.of_bandwidth))
-        table.add_row(stage.stage, f"{stage.milliseconds:,.2f}", *shares)
+        fractions = (_percent(stage.of_matrix_rate), _percent(stage.of_bandwidth))
+        table.add_row(stage.stage, f"{stage.milliseconds:,.2f}", *fractions)
     return table
 
 
@@ -100,5 +100,5 @@ def _number(value: float | None) -> str:
     return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{fraction:.0%}"

@@ -9,7 +9,7 @@ from maccap.config import Config, DecodingConfig
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
 from pipeline.benchmark.end_to_end import compare_ray, compare_ways
 from pipeline.benchmark.random_models import write_random_bundle
-from pipeline.benchmark.report import Growth, Measured, Report
+from pipeline.benchmark.report import Growth, Report, Subject
 from pipeline.benchmark.setup import Setup
 from pipeline.benchmark.stages_alone import stages_alone
 from pipeline.benchmark.through_ray import RayProcess
@@ -99,8 +99,8 @@ def _archive(folder: Path, count: int, size: int, per_tar: int) -> None:
         pass
 
 
-def _measured(options: Options, images: int) -> Measured:
-    return Measured(
+def _measured(options: Options, images: int) -> Subject:
+    return Subject(
         model=options.model or f"{options.clip} + {options.llm}, random weights",
         candidates=options.candidates,
         new_tokens=options.new_tokens,

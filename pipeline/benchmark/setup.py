@@ -3,8 +3,8 @@
 from typing import Literal
 
 from maccap.config import Config, DecodingConfig
+from maccap.runtime.cgroup_limits import cores
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
-from pipeline.execution.in_process import cores
 from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.sources import plan_source

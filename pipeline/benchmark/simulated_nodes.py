@@ -19,6 +19,7 @@ import pyarrow as pa
 from maccap.bundle import built_in_bundle_path
 from maccap.config import Config
 from maccap.image.preprocessing import PixelSpec
+from pipeline.benchmark.processes import processes_by_kind
 from pipeline.benchmark.scale import ConstantCaption, write_tiny_archive
 from pipeline.chunk import Column
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
@@ -162,17 +163,8 @@ class LastStage(ConstantCaption):
 def _processor_seconds() -> Counter[str]:
     """What the processes of this run have computed so far, by kind."""
     seconds: Counter[str] = Counter()
-    driver = psutil.Process()
-    for process in (driver, *driver.children(recursive=True)):
+    for kind, process in processes_by_kind():
         with suppress(psutil.Error):  # it has ended
             times = process.cpu_times()
-            kind = "driver" if process == driver else _kind(process.cmdline())
             seconds[kind] += times.user + times.system
     return seconds
-
-
-def _kind(command: list[str]) -> str:
-    line = " ".join(command[:1])
-    if line.startswith(("ray::Map", "ray::IDLE")):
-        return "workers"
-    return next((name for name in ("raylet", "gcs_server") if line.endswith(name)), "Ray's other processes")

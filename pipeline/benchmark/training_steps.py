@@ -1,9 +1,7 @@
 """Captions per second of a training epoch: the authors' loop and ours, turn by turn in one run."""
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import torch
@@ -12,13 +10,14 @@ import torch.nn.functional as F
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
-from maccap.config import AdaptorConfig, Config, TrainingConfig
+from maccap.config import PAPER_NOISE_VARIANCE, AdaptorConfig, Config, TrainingConfig
 from maccap.runtime.process_memory import peak_mb
 from maccap.text.language_model import FrozenLanguageModel
 from pipeline.benchmark.authors_training import BATCH, AuthorsTraining
 from pipeline.benchmark.random_models import random_clip, random_opt
+from pipeline.benchmark.ways import own_process
 
-REGIONS, NOISE_VARIANCE = 10, 0.016
+REGIONS, NOISE_VARIANCE = 10, PAPER_NOISE_VARIANCE
 AUTHORS, SINGLE, HALF = "the authors' loop", "ours, float32", "ours, bfloat16 products"
 WAYS = (AUTHORS, SINGLE, HALF)
 
@@ -58,12 +57,14 @@ def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Itera
                 seconds[what] += time.perf_counter() - began
     rates = {what: rounds * _captions(what, sizes) / seconds[what] for what in WAYS}
     for what in WAYS:
+        with own_process() as pool:
+            peak = pool.submit(_peak_memory, what, list(captions), sizes).result()
         yield TrainingSpeed(
             what=what,
             captions_per_second=round(rates[what], 2),
             times_the_authors=round(rates[what] / rates[AUTHORS], 2),
             loss=round(losses[what], 3),
-            peak_memory_mb=_in_own_process(what, captions, sizes),
+            peak_memory_mb=peak,
         )
 
 
@@ -94,11 +95,6 @@ def _way(what: str, captions: Sequence[str], sizes: Sizes, lm: FrozenLanguageMod
 
 def _captions(what: str, sizes: Sizes) -> int:
     return BATCH if what == AUTHORS else sizes.batch
-
-
-def _in_own_process(what: str, captions: Sequence[str], sizes: Sizes) -> int:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak_memory, what, list(captions), sizes).result()
 
 
 def _peak_memory(what: str, captions: Sequence[str], sizes: Sizes) -> int:

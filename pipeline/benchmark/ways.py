@@ -1,6 +1,6 @@
 """Whole ways from image files to reranked captions, each in a process of its own that stays for all rounds.
 
-A process of its own gives each way its own peak memory, and rounds that take turns give all the same share
+A process of its own gives each way its own peak memory, and rounds that take turns give all an equal part
 of a machine that others use too.
 """
 

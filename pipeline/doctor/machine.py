@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from rich.filesize import decimal
 
+from maccap.runtime.cgroup_limits import cores, free_memory, limits
 from pipeline.doctor.check import Finding
-from pipeline.doctor.container import limits
 
 _LEAST_MEMORY, _GOOD_MEMORY = 512 << 20, 2 << 30
 _LEAST_DISK, _GOOD_DISK = 64 << 20, 2 << 30
@@ -22,7 +23,7 @@ _DOCKER_FIX = "In a container: docker run --shm-size=4g, or in Kubernetes an emp
 
 def processors() -> Iterator[Finding]:
     all_ = os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_
+    allowed = cores()
     quota = limits().cpus
     text = f"{allowed} of {all_}" if allowed != all_ else f"{all_}"
     yield Finding("ok", text + (f", of which a container or job gets {quota:g}" if quota else ""))
@@ -30,7 +31,7 @@ def processors() -> Iterator[Finding]:
 
 def memory() -> Iterator[Finding]:
     total, free = memory_bytes()
-    text = f"{_gigabytes(free)} of {_gigabytes(total)} free"
+    text = f"{decimal(free)} of {decimal(total)} free"
     if limits().memory is not None:
         text += ", by the limit of a container or job"
     if free < _GOOD_MEMORY:
@@ -42,10 +43,8 @@ def memory() -> Iterator[Finding]:
 
 def memory_bytes() -> tuple[int, int]:
     """All that this process may use, and what of it is free."""
-    machine, container = psutil.virtual_memory(), limits()
-    total = min(machine.total, container.memory or machine.total)
-    left = machine.available if container.memory_free is None else container.memory_free
-    return total, min(machine.available, left)
+    total = psutil.virtual_memory().total
+    return min(total, limits().memory or total), free_memory()
 
 
 def shared_memory(folder: Path = _SHARED_MEMORY) -> Iterator[Finding]:
@@ -57,10 +56,10 @@ def shared_memory(folder: Path = _SHARED_MEMORY) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(folder).free
     if free < min(0.3 * memory_bytes()[1], max(10e9, 0.95 * free)):  # how large Ray makes its object store
-        text = f"{_gigabytes(free)} free in {folder}: Ray puts its object store on a disk instead, far slower"
+        text = f"{decimal(free)} free in {folder}: Ray puts its object store on a disk instead, far slower"
         yield Finding("warning", text, f"{_DOCKER_FIX} 30 % of the memory is enough.")
     else:
-        yield Finding("ok", f"{_gigabytes(free)} free in {folder} for Ray's object store")
+        yield Finding("ok", f"{decimal(free)} free in {folder} for Ray's object store")
 
 
 def disks() -> Iterator[Finding]:
@@ -79,7 +78,7 @@ def disk(folder: Path, what: str, other: str) -> Finding:
         return Finding("fault", f"{folder}, for {what}, cannot be written", other)
     usage = shutil.disk_usage(folder)
     used = usage.used / (usage.used + usage.free)
-    text = f"{_gigabytes(usage.free)} free in {folder}, for {what} ({used:.0%} of the disk is used)"
+    text = f"{decimal(usage.free)} free in {folder}, for {what} ({used:.0%} of the disk is used)"
     if usage.free >= _GOOD_DISK and used <= _FULL:
         return Finding("ok", text)
     return Finding("fault" if usage.free < _LEAST_DISK else "warning", text, f"Free some. {other}")
@@ -97,7 +96,3 @@ def open_files() -> Iterator[Finding]:
         yield Finding("fault", f"{allowed} are allowed, too few for Ray", fix)
     else:
         yield Finding("ok", "no limit" if allowed == resource.RLIM_INFINITY else f"{allowed:,} are allowed")
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / (1 << 30):.1f} GB" if size < 100 << 30 else f"{size >> 30} GB"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.evaluate.metric import Array, Measured
+from pipeline.evaluate.metric import Array, MetricScore
 
 SAMPLES = 1000
 LEVEL = 0.95
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def resample(measured: Sequence[Measured], images: int, seed: int, samples: int = SAMPLES) -> list[Array]:
+def resample(measured: Sequence[MetricScore], images: int, seed: int, samples: int = SAMPLES) -> list[Array]:
     """Each score of each sample, [samples]; the samples are the same for the same `images` and `seed`."""
     numbers = np.random.default_rng(seed)
     values: list[list[Array]] = [[] for _ in measured]

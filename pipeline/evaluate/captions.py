@@ -8,14 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
-from pipeline.chunk import parse_file_name
-from pipeline.inspect.caption_table import read_captions
-from pipeline.run.run_folder import CAPTIONS
-from pipeline.storage.errors import UserError
-from pipeline.storage.folder import Folder
-from pipeline.storage.urls import absolute
+from pipeline.inspect.caption_table import read_captions, table_columns
 
 COLUMNS = ("image_id", "shard", "index", "caption", "answers", "error", "metadata")
 WITH_CANDIDATES = (*COLUMNS, "candidates")
@@ -80,19 +73,6 @@ class Captions:
             if row.group is not None:
                 groups.setdefault(row.group, []).append(place)
         return groups
-
-
-def table_columns(run: str) -> frozenset[str]:
-    """The columns of the run's table; those of its first file. Raises UserError where it cannot be read."""
-    folder = Folder(f"{absolute(run).rstrip('/')}/{CAPTIONS}")
-    try:
-        name = next((name for name in folder.names() if parse_file_name(name)), None)
-        if name is None:
-            return frozenset()
-        with folder.open(name) as file:
-            return frozenset(pq.read_schema(file).names)
-    except (OSError, ValueError) as error:
-        raise UserError(f"RUN {run} cannot be read: {error}") from None
 
 
 def read_rows(run: str, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:

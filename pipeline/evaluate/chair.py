@@ -4,15 +4,14 @@ An object is in the image where its annotations or, as in the paper, the caption
 say so.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 from pipeline.evaluate.object_words import ObjectWords
 from pipeline.formats.json_stream import JsonStream
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import locate, open_stream
-from pipeline.storage.redact import describe, printable, shown
+from pipeline.storage.files import locate, open_stream, reading_file
+from pipeline.storage.redact import printable, shown
 from pipeline.texts.lines import as_text
 
 
@@ -23,33 +22,6 @@ class NamedObjects(NamedTuple):
 
     named: tuple[str, ...]
     hallucinated: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Chair:
-    """The scores of captions, with the outcome of each. `word_list` is the list of words that it was computed
-    with: scores by different lists do not compare.
-    """
-
-    word_list: str
-    captions: tuple[NamedObjects, ...]
-
-    @classmethod
-    def of(cls, words: ObjectWords, captions: Iterable[tuple[str, Collection[str]]]) -> Self:
-        """Of captions, each with the categories that are in its image."""
-        return cls(words.name, tuple(named_objects(words, caption, objects) for caption, objects in captions))
-
-    @property
-    def chair_i(self) -> float | None:
-        """Hallucinated mentions of objects by all mentions; None where no caption names an object."""
-        mentions = sum(len(caption.named) for caption in self.captions)
-        return sum(len(caption.hallucinated) for caption in self.captions) / mentions if mentions else None
-
-    @property
-    def chair_s(self) -> float | None:
-        """Captions with a hallucinated object by all captions; None without captions."""
-        wrong = sum(bool(caption.hallucinated) for caption in self.captions)
-        return wrong / len(self.captions) if self.captions else None
 
 
 class ImageObjects(NamedTuple):
@@ -76,16 +48,9 @@ def read_instances(url: str, words: ObjectWords) -> list[ImageObjects]:
     """
     name = shown(url)
     instances = _Instances(name)
-    try:
-        with open_stream(*locate(url)) as stream:
-            for key, element in JsonStream(as_text(stream)).elements():
-                instances.add(key, element)
-    except UserError:
-        raise
-    except Exception as error:  # what a damaged file or a far storage raises is in no common class
-        raise UserError(
-            f"{name} cannot be read: {describe(error).rstrip('.')}. It must be the unpacked .json file."
-        ) from error
+    with reading_file(name, "It must be the unpacked .json file."), open_stream(*locate(url)) as stream:
+        for key, element in JsonStream(as_text(stream)).elements():
+            instances.add(key, element)
     return list(instances.images(words))
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from maccap.config import ClipSource
 from pipeline.chunk import valid_rows
-from pipeline.evaluate.captions import Captions, Row, table_columns
+from pipeline.evaluate.captions import Captions, Row
 from pipeline.evaluate.clip_choice import check_clip, is_reranker, load_clip
 from pipeline.evaluate.images import read_images
 from pipeline.evaluate.metric import Array, Outcome, Remark, ratio
 from pipeline.formats.array_columns import read_half, read_pixels
-from pipeline.inspect.caption_table import read_captions
+from pipeline.inspect.caption_table import read_captions, table_columns
 from pipeline.run.run_folder import existing_run
 from pipeline.stages.decode import DecodeStage
 

@@ -11,9 +11,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pipeline.evaluate.captions import Captions
-from pipeline.evaluate.coco_tokens import JavaError, Tokens, java, tokenised
+from pipeline.evaluate.coco_tokens import JavaError, Tokens, tokenised, utf8_java
 from pipeline.evaluate.meteor import MeteorProgram
-from pipeline.evaluate.metric import Array, Measured, NotComputed, Outcome, ratio
+from pipeline.evaluate.metric import Array, MetricScore, NotComputed, Outcome, ratio
 
 _N = 4
 BLEU = tuple(f"BLEU-{n}" for n in range(1, _N + 1))
@@ -43,11 +43,11 @@ class CocoMetrics:
         if self._spice:
             yield from _if_it_runs(SPICE, _spice, tokens)
 
-    def _meteor(self, tokens: Tokens) -> Iterator[Measured]:
-        yield Measured(METEOR, self._program.statistics(tokens), self._program.scores)
+    def _meteor(self, tokens: Tokens) -> Iterator[MetricScore]:
+        yield MetricScore(METEOR, self._program.statistics(tokens), self._program.scores)
 
 
-def _bleu(tokens: Tokens) -> Iterator[Measured]:
+def _bleu(tokens: Tokens) -> Iterator[MetricScore]:
     """Its statistics are the words of the caption and of the reference of the closest length, and the n-grams
     said and matched of each order.
     """
@@ -63,7 +63,7 @@ def _bleu(tokens: Tokens) -> Iterator[Measured]:
         rows.append([said, closest, *counts["guess"], *counts["correct"]])
     statistics = np.array(rows, np.float64)
     for n, name in enumerate(BLEU, 1):
-        yield Measured(name, statistics, _bleu_of(n))
+        yield MetricScore(name, statistics, _bleu_of(n))
 
 
 def _bleu_of(n: int) -> Callable[[Array], Array]:
@@ -77,13 +77,13 @@ def _bleu_of(n: int) -> Callable[[Array], Array]:
     return aggregate
 
 
-def _rouge(tokens: Tokens) -> Iterator[Measured]:
+def _rouge(tokens: Tokens) -> Iterator[MetricScore]:
     from pycocoevalcap.rouge.rouge import Rouge
 
     yield ratio(ROUGE, Rouge().compute_score(tokens.references, tokens.captions)[1])
 
 
-def _cider(tokens: Tokens) -> Iterator[Measured | NotComputed]:
+def _cider(tokens: Tokens) -> Iterator[MetricScore | NotComputed]:
     from pycocoevalcap.cider.cider import Cider
 
     if len(tokens.captions) < 2:
@@ -92,7 +92,7 @@ def _cider(tokens: Tokens) -> Iterator[Measured | NotComputed]:
     yield ratio(CIDER, Cider().compute_score(tokens.references, tokens.captions)[1])
 
 
-def _spice(tokens: Tokens) -> Iterator[Measured]:
+def _spice(tokens: Tokens) -> Iterator[MetricScore]:
     from pycocoevalcap.spice.spice import Spice
 
     scores = Spice().compute_score(tokens.references, tokens.captions)[1]
@@ -101,11 +101,11 @@ def _spice(tokens: Tokens) -> Iterator[Measured]:
 
 
 def _if_it_runs(
-    name: str, compute: Callable[[Tokens], Iterator[Measured]], tokens: Tokens
-) -> Iterator[Measured | NotComputed]:
+    name: str, compute: Callable[[Tokens], Iterator[MetricScore]], tokens: Tokens
+) -> Iterator[MetricScore | NotComputed]:
     """What a Java program of its own computes; it may lack memory, files, or a Java that it runs on."""
     try:
-        with java():
+        with utf8_java():
             yield from compute(tokens)
     except (JavaError, OSError, ValueError, BadZipFile) as error:
         hint = f" ({_ABOUT_SPICE})" if name == SPICE else ""

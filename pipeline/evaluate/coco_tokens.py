@@ -27,7 +27,7 @@ class Tokens(NamedTuple):
 def tokenised(captions: Captions) -> Tokens:
     """By the rows' places, in the form that coco-caption's scorers take. Raises JavaError."""
     rows = captions.rows
-    with java():
+    with utf8_java():
         try:
             return Tokens(
                 _tokenise([[row.caption or ""] for row in rows]),
@@ -60,7 +60,7 @@ def _one_line(text: str) -> str:
 
 
 @contextmanager
-def java() -> Iterator[None]:
+def utf8_java() -> Iterator[None]:
     """While Java programs run: they read and write UTF-8, whatever the machine's locale. Raises JavaError."""
     if shutil.which("java") is None:
         raise JavaError(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.evaluate.captions import Captions
-from pipeline.evaluate.metric import Array, Measured, Outcome, ratio
+from pipeline.evaluate.metric import Array, MetricScore, Outcome, ratio
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -32,10 +32,10 @@ class Diversity:
         yield ratio("mean length", [len(said) for said in words], [float(bool(said)) for said in words])
 
 
-def _of_all(name: str, value: float, images: int) -> Measured:
+def _of_all(name: str, value: float, images: int) -> MetricScore:
     """A score of the captions together, which no sum over images makes."""
 
     def aggregate(sums: Array) -> Array:
         return np.full(len(sums), value)
 
-    return Measured(name, np.zeros((images, 1)), aggregate, resampled=False)
+    return MetricScore(name, np.zeros((images, 1)), aggregate, resampled=False)

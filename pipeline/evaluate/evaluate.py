@@ -8,7 +8,7 @@ from maccap.scenes.evaluation.score import Scores
 from pipeline.evaluate.bootstrap import SAMPLES, Interval, interval, resample
 from pipeline.evaluate.captions import Captions
 from pipeline.evaluate.join_references import Joined, all_rows, join_references, own_references
-from pipeline.evaluate.metric import Array, Measured, Metric, NotComputed, Remark
+from pipeline.evaluate.metric import Array, Metric, MetricScore, NotComputed, Remark
 from pipeline.evaluate.name_index import NameIndex
 from pipeline.evaluate.reference_files import read_references
 from pipeline.evaluate.references import Fields
@@ -43,7 +43,7 @@ class _Scored:
     @classmethod
     def of(cls, captions: Captions, metrics: Sequence[Metric], seed: int) -> "_Scored":
         outcomes = [outcome for metric in metrics for outcome in metric.measure(captions)]
-        measured = [one for one in outcomes if isinstance(one, Measured)]
+        measured = [one for one in outcomes if isinstance(one, MetricScore)]
         resampled = [one for one in measured if one.resampled]
         samples = resample(resampled, len(captions.rows), seed)
         missing = [one for one in outcomes if isinstance(one, NotComputed)]

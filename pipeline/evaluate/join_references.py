@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from pipeline.evaluate.captions import WITH_CANDIDATES, Captions, Row, read_rows, table_columns
+from pipeline.evaluate.captions import WITH_CANDIDATES, Captions, Row, read_rows
 from pipeline.evaluate.name_index import NameIndex
 from pipeline.evaluate.references import Fields, Reference, References, metadata_fields, texts_in
+from pipeline.inspect.caption_table import table_columns
 from pipeline.join.image_names import NAME_RULES, NameRule
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricScore:
     """One score. `statistics` are [images, K], in the order of the captions; `aggregate` takes sums of them
     over images [B, K] to B scores.
 
@@ -50,7 +50,7 @@ class Remark:
     text: str
 
 
-Outcome = Measured | NotComputed | Remark
+Outcome = MetricScore | NotComputed | Remark
 
 
 class Metric(Protocol):
@@ -60,13 +60,13 @@ class Metric(Protocol):
         """Its scores of these captions; none where they lack what it needs, such as references."""
 
 
-def ratio(name: str, numerators: ArrayLike, denominators: ArrayLike | None = None) -> Measured:
+def ratio(name: str, numerators: ArrayLike, denominators: ArrayLike | None = None) -> MetricScore:
     """The sum of the numerators by that of the denominators: the mean over images, where these are left out.
     An image with 0 / 0 does not count. NaN where nothing counts.
     """
     above = np.asarray(numerators, np.float64)
     below = np.ones_like(above) if denominators is None else np.asarray(denominators, np.float64)
-    return Measured(name, np.stack([above, below], axis=1), _quotient)
+    return MetricScore(name, np.stack([above, below], axis=1), _quotient)
 
 
 def _quotient(sums: Array) -> Array:

@@ -9,8 +9,6 @@ image,caption                                                                   
 
 import csv
 import gzip
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,16 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.evaluate.references import FILE_NAMES, IDS, Fields, References, texts_in
-from pipeline.formats.json_stream import JsonStream
+from pipeline.formats.json_stream import JsonStream, json_object
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import locate, open_stream
-from pipeline.storage.redact import describe, shown
+from pipeline.storage.files import locate, open_stream, reading_file
+from pipeline.storage.redact import shown
 from pipeline.storage.urls import bare_name
 from pipeline.texts.columns import KNOWN, caption_column, normal
 from pipeline.texts.lines import as_text, text_lines
-from pipeline.texts.names import is_id
+from pipeline.texts.names import NUMBERED, is_id
 
-_NUMBERED = re.compile(r"(#\w{1,9})+$")  # Flickr's `name.jpg#0`
 _LISTS = (None, "images", "annotations")
 """Keys of lists of images or captions; None is a bare list."""
 _BATCH_ROWS = 4096
@@ -56,13 +53,8 @@ def read_references(url: str, fields: Fields) -> References:
     if ending not in _READERS:
         raise UserError(f"--references {name}: understood are files that end in .{', .'.join(_READERS)}.")
     found = References(f"--references {name}", fields)
-    try:
-        with open_stream(*locate(url)) as stored:
-            _READERS[ending](gzip.GzipFile(fileobj=stored) if packed else stored, found)
-    except UserError:
-        raise
-    except Exception as error:  # what a damaged file or a far storage raises is in no common class
-        raise UserError(f"--references {name} cannot be read: {describe(error)}") from None
+    with reading_file(found.file), open_stream(*locate(url)) as stored:
+        _READERS[ending](gzip.GzipFile(fileobj=stored) if packed else stored, found)
     found.check()
     return found
 
@@ -70,7 +62,7 @@ def read_references(url: str, fields: Fields) -> References:
 def _read_json(stream: Any, found: References) -> None:
     text = as_text(stream)
     start = text.readline(1 << 20)
-    if start.rstrip().endswith("}") and _object(start) is not None:
+    if start.rstrip().endswith("}") and json_object(start) is not None:
         second = text.readline()
         if second.strip():
             return _read_lines(chain([start, second], text), found)
@@ -96,14 +88,6 @@ def _read_json(stream: Any, found: References) -> None:
     return None
 
 
-def _object(line: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
 def _read_jsonl(stream: Any, found: References) -> None:
     _read_lines(text_lines(stream, found.file), found)
 
@@ -112,7 +96,7 @@ def _read_lines(lines: Iterable[str], found: References) -> None:
     for line in lines:
         if not line.strip():
             continue
-        if (record := _object(line)) is None:
+        if (record := json_object(line)) is None:
             found.unreadable += 1
         else:
             found.add_record(record)
@@ -130,9 +114,9 @@ def _read_table(stream: Any, found: References) -> None:
             for row in _cells(lines, delimiter, len(cells)):
                 found.add_record(dict(zip(names, row, strict=False)))
             return
-        if is_id(_NUMBERED.sub("", cells[0])) and found.fields == Fields():
+        if is_id(NUMBERED.sub("", cells[0])) and found.fields == Fields():
             for row in _cells(chain([first], lines), delimiter, 2):
-                found.add((_NUMBERED.sub("", row[0]),), row[1:])
+                found.add((NUMBERED.sub("", row[0]),), row[1:])
             return
     raise UserError(
         f"{found.file} is not understood from its first line on: it must name the columns, of which one is "

@@ -7,10 +7,7 @@ answers as they are written where all people agree; that is not done here.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
-
-from pipeline.evaluate.vqa_annotations import VqaAnswer
+from collections.abc import Sequence
 
 _PUNCTUATION = frozenset(';/[]"{}()=+\\_-><@`,?!')
 _DIGITS_AROUND_COMMA = re.compile(r"[0-9],[0-9]")
@@ -40,21 +37,6 @@ _WITH_APOSTROPHES = {
 } | {"somebody'd": "somebodyd"}  # the wrong way round in the reference
 """What lacks one of its apostrophes, with all of them. Without the reference's entries in capitals, which
 lower-case words never meet."""
-
-
-class MeanAccuracy(NamedTuple):
-    """Mean VQA accuracy in [0, 1] of a number of questions."""
-
-    accuracy: float
-    questions: int
-
-
-class VqaScores(NamedTuple):
-    """Over all questions, and over those of each type that is told, in alphabetical order."""
-
-    overall: MeanAccuracy | None
-    by_answer_type: dict[str, MeanAccuracy]
-    by_question_type: dict[str, MeanAccuracy]
 
 
 def vqa_accuracy(predicted: str, human: Sequence[str]) -> float:
@@ -88,21 +70,6 @@ def normalise_prediction(text: str) -> str:
     return " ".join(_WITH_APOSTROPHES.get(word, word) for word in words if word not in _ARTICLES)
 
 
-def aggregate(accuracies: Iterable[tuple[VqaAnswer, float]]) -> VqaScores:
-    """Means of the accuracies of questions, which come with their types. A question without a type is in the
-    overall mean alone; `overall` is None without questions.
-    """
-    overall: list[float] = []
-    by_answer: dict[str, list[float]] = {}
-    by_question: dict[str, list[float]] = {}
-    for question, accuracy in accuracies:
-        overall.append(accuracy)
-        for kind, table in ((question.answer_type, by_answer), (question.question_type, by_question)):
-            if kind is not None:
-                table.setdefault(kind, []).append(accuracy)
-    return VqaScores(_mean(overall) if overall else None, _means(by_answer), _means(by_question))
-
-
 def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
 
@@ -115,11 +82,3 @@ def _without_punctuation(text: str) -> str:
         beside_space = f"{mark} " in text or f" {mark}" in text
         result = result.replace(mark, "" if joined or beside_space else " ")
     return _PERIOD.sub("", result, count=_PERIODS_REMOVED)
-
-
-def _means(table: dict[str, list[float]]) -> dict[str, MeanAccuracy]:
-    return {kind: _mean(table[kind]) for kind in sorted(table)}
-
-
-def _mean(values: list[float]) -> MeanAccuracy:
-    return MeanAccuracy(sum(values) / len(values), len(values))

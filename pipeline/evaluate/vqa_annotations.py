@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from pipeline.formats.json_stream import JsonStream
+from pipeline.formats.json_stream import JsonStream, json_object
 from pipeline.join.image_names import said_name
 from pipeline.questions.records import fields_among
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import locate, open_stream
-from pipeline.storage.redact import describe, printable, shown
+from pipeline.storage.files import locate, open_stream, reading_file
+from pipeline.storage.redact import printable, shown
 from pipeline.storage.urls import bare_name
 from pipeline.texts.lines import as_text, text_lines
-from pipeline.texts.records import is_record
 
 SHAPES = (
     '{"annotations": [{"question_id": ..., "answers": [{"answer": ...}, ...]}]} (VQA v2), {"data": [...]}, a '
@@ -68,27 +67,19 @@ def read_vqa_annotations(url: str) -> Iterator[VqaAnswer]:
         hint = " Unpack it, and give the .json file in it." if bare.endswith(".zip") else ""
         raise UserError(f"{name} is no file of answers by its name. Understood are {SHAPES}.{hint}")
     known: set[str] = set()
-    try:
-        with open_stream(*locate(url)) as stored:
-            stream = gzip.GzipFile(fileobj=stored) if bare.endswith(".gz") else stored
-            for number, (key, record) in enumerate(read(stream, name), 1):
-                answer = _answer(record, key or str(number))
-                if not answer.answers:
-                    raise _unanswered(record, f"{name}: question {number:,}")
-                if answer.question_id in known:
-                    raise UserError(
-                        f"{name}: question {printable(answer.question_id)} is there twice, the second "
-                        f"time as number {number:,}. Write all of its answers as one list."
-                    )
-                known.add(answer.question_id)
-                yield answer
-    except UserError:
-        raise
-    except Exception as error:  # what a damaged file or a far storage raises is in no common class
-        raise UserError(
-            f"{name} cannot be read: {describe(error).rstrip('.')}. "
-            "If it was cut short or damaged, copy or export it again."
-        ) from error
+    with reading_file(name), open_stream(*locate(url)) as stored:
+        stream = gzip.GzipFile(fileobj=stored) if bare.endswith(".gz") else stored
+        for number, (key, record) in enumerate(read(stream, name), 1):
+            answer = _answer(record, key or str(number))
+            if not answer.answers:
+                raise _unanswered(record, f"{name}: question {number:,}")
+            if answer.question_id in known:
+                raise UserError(
+                    f"{name}: question {printable(answer.question_id)} is there twice, the second "
+                    f"time as number {number:,}. Write all of its answers as one list."
+                )
+            known.add(answer.question_id)
+            yield answer
     if not known:
         raise UserError(
             f"{name} has no answers where they are looked for. Understood are {SHAPES}. A file of questions "
@@ -158,7 +149,7 @@ def _json(stream: Any, name: str) -> Iterator[_Entry]:
     text = as_text(stream)
     first = text.readline(_LINE_CHARACTERS)
     second = text.readline(_LINE_CHARACTERS) if first.rstrip().endswith("}") else ""
-    if second.startswith("{") and is_record(first):
+    if second.startswith("{") and json_object(first) is not None:
         yield from _records(chain((first, second), text), name)
         return
     json_stream = JsonStream(text, first + second)
@@ -183,8 +174,7 @@ def _records(lines: Iterable[str], name: str) -> Iterator[_Entry]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        record = json.loads(line) if is_record(line) else None
-        if record is None:
+        if (record := json_object(line)) is None:
             raise UserError(f"{name}: line {number:,} is no JSON object. Write one question a line.")
         yield None, record
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import ray.util.metrics as of_ray
 
 from pipeline.execution import metrics
-from pipeline.execution.metrics import METRICS, Metric
+from pipeline.execution.metrics import METRICS, RunMetric
 from pipeline.run.progress import Progress
 from pipeline.stages.write import WriteResult
 
@@ -56,11 +56,11 @@ class ExportedMetrics:
         for stage in self._stages:
             self._set(metrics.WORKING, working.get(stage, 0), stage=stage)
 
-    def _count(self, metric: Metric, by: float, **tags: str) -> None:
+    def _count(self, metric: RunMetric, by: float, **tags: str) -> None:
         if by > 0:  # Ray takes no other
             self._counters[metric].inc(by, self._tags(tags))
 
-    def _set(self, metric: Metric, value: float | None, **tags: str) -> None:
+    def _set(self, metric: RunMetric, value: float | None, **tags: str) -> None:
         self._gauges[metric].set(value, self._tags(tags))
 
     def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
@@ -69,17 +69,17 @@ class ExportedMetrics:
         plain = {name: unicodedata.normalize("NFKD", value) for name, value in told.items()}
         return {name: value.encode("ascii", "backslashreplace").decode() for name, value in plain.items()}
 
-    def _observe(self, metric: Metric, value: float, **tags: str) -> None:
+    def _observe(self, metric: RunMetric, value: float, **tags: str) -> None:
         self._histograms[metric].observe(value, self._tags(tags))
 
 
-def _counter(metric: Metric) -> of_ray.Counter:
+def _counter(metric: RunMetric) -> of_ray.Counter:
     return of_ray.Counter(metric.name, metric.about, metric.tags)
 
 
-def _gauge(metric: Metric) -> of_ray.Gauge:
+def _gauge(metric: RunMetric) -> of_ray.Gauge:
     return of_ray.Gauge(metric.name, metric.about, metric.tags)
 
 
-def _histogram(metric: Metric) -> of_ray.Histogram:
+def _histogram(metric: RunMetric) -> of_ray.Histogram:
     return of_ray.Histogram(metric.name, metric.about, list(metric.buckets), metric.tags)

@@ -1,8 +1,8 @@
 """The pipeline's stages as a chain of generators in this process: no Ray, one chunk at a time."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from maccap.runtime.cgroup_limits import cores
 from maccap.runtime.process_memory import trim_heap
 from pipeline.chunk import Chunk
 from pipeline.execution.budget import Size
@@ -41,11 +41,6 @@ class CaptionInProcess:
         """Caption and write `work`; yields a result per chunk, and tells `progress` the rows that it read."""
         resources = StageResources(num_cpus=1, num_gpus=self.has_gpu, torch_threads=cores())
         return caption_in_process(stages, work, resources, progress.note_read)
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def caption_in_process(

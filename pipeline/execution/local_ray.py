@@ -9,8 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-import psutil
-
+from maccap.runtime.cgroup_limits import cores, free_memory, limits
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe
 
@@ -48,23 +47,13 @@ def prepare_local_ray() -> None:
             token.chmod(0o600)
 
 
-def cpus_allowed(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The cores that this process is bound to, as by Slurm or taskset, or its control group's quota where
-    that is lower; None where it may use all cores, and Ray's own count is right: that heeds quotas alone.
+def cpus_allowed() -> int | None:
+    """The cores that this process is bound to, or its control groups' quota where that is lower; None where
+    it may use all. Ray's own count heeds neither the first nor the quota of a group inside others.
     """
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if bound >= (os.cpu_count() or 1):
-        return None
-    return max(1, min(bound, int(_quota(groups) or bound)))
-
-
-def _quota(groups: Path) -> float | None:
-    """In cores, of version 2 of the kernel's interface, or of version 1."""
-    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        with contextlib.suppress(OSError, ValueError):
-            quota, period = " ".join((groups / file).read_text() for file in files).split()
-            return int(quota) / int(period) if int(quota) > 0 else None
-    return None
+    bound = cores()
+    allowed = max(1, min(bound, int(limits().cpus or bound)))
+    return allowed if allowed < (os.cpu_count() or 1) else None
 
 
 def why_not_started(error: Exception) -> str:
@@ -86,7 +75,7 @@ def why_not_started(error: Exception) -> str:
             f"its object store lies in {_SHARED_MEMORY}, which cannot be written. In a container, give it "
             "one: docker run --shm-size=4g, or an emptyDir with medium: Memory."
         )
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if free < _LEAST_MEMORY:
         return f"{free >> 20} MB of memory are free, and it takes about 1 GB. End what else runs here."
     for limit in _LIMITS:

@@ -32,7 +32,7 @@ from pipeline.execution.export_metrics import ExportedMetrics
 from pipeline.execution.ray_operators import StageActor, actor_pool, configure_ray_data, short_tasks
 from pipeline.execution.stage_errors import LESS_MEMORY, at_chunk, telling
 from pipeline.execution.waiting import WaitingStages
-from pipeline.execution.watchdog import until_stalled
+from pipeline.execution.watchdog import watched
 from pipeline.execution.worker_activity import WorkerActivity
 from pipeline.run.log import run_name
 from pipeline.run.progress import Progress
@@ -102,7 +102,7 @@ def caption_on_ray(
     }
     waiting = WaitingStages(resources.read, pools, activity.begun, say)
     with run_periodically(_LOOK_SECONDS, look):
-        for text in until_stalled(results, stages.config.stall_seconds, activity.report, activity.quiet):
+        for text in watched(results, stages.config.stall_seconds, activity.report, activity.quiet):
             result = WriteResult.from_json(text)
             exported.note_result(result)
             yield result

@@ -24,7 +24,7 @@ class _End(Exception):  # noqa: N818, no error
     """There are no more items."""
 
 
-def until_stalled(
+def watched(
     items: Iterator[Item],
     seconds: float,
     doing: Callable[[], str],
@@ -74,7 +74,7 @@ def _waited_for(
                 continue
             raise RunError(
                 f"no row was read and no chunk was finished for {seconds:.0f} s (stall_seconds). "
-                f"{_told(doing())} What is written stays, and the same command goes on from there."
+                f"{_told(doing())} What is written stays, and the same command resumes."
             ) from None
         wait = seconds
         if isinstance(item, _End):

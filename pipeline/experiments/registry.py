@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from maccap.config import ClipSource, DecodingConfig, LanguageModelSource, TrainingConfig
+from maccap.config import (
+    PAPER_NOISE_VARIANCE,
+    ClipSource,
+    DecodingConfig,
+    LanguageModelSource,
+    TrainingConfig,
+)
 from pipeline.experiments import data_files
 from pipeline.experiments.data_files import DataFile
 from pipeline.experiments.image_names import karpathy_test, nocaps, vqa_val2014
@@ -17,7 +23,7 @@ from pipeline.storage.errors import UserError
 CLIP = ClipSource(name="ViT-B-32-quickgelu", pretrained="openai")  # OpenAI's ViT-B/32
 LANGUAGE_MODEL = LanguageModelSource(name="facebook/opt-1.3b")
 TRAINING = TrainingConfig(batch=32, learning_rate=1e-4, warmup=200, max_tokens=25)  # two GPUs, 16 on each
-NOISE_VARIANCE = 0.016  # in training and in captioning
+NOISE_VARIANCE = PAPER_NOISE_VARIANCE  # in training and in captioning
 DECODING = DecodingConfig(candidates=4, strategy="beam", beams=4, max_new_tokens=16)  # of 4 noise draws
 # questions are asked as maccap.config.AskConfig has it by default
 

@@ -14,7 +14,7 @@ from pipeline.quality.words import words_of
 
 DERIVED = pa.schema(
     [
-        ("words", pa.int32()),  # as `maccap.quality` counts them
+        ("words", pa.int32()),  # as `pipeline.quality` counts them
         ("characters", pa.int32()),
         ("flags", pa.list_(pa.string())),  # what the text tells against it
         ("copies", pa.int64()),  # rows with the same normalised caption, itself among them

@@ -19,11 +19,11 @@ from pipeline.export.parts import Part, plan_parts
 from pipeline.export.registry import build_format
 from pipeline.export.run_table import RunTable
 from pipeline.export.second_look import SECOND_LOOK, write_second_look
-from pipeline.export.selection import LEFT_OUT, Selection, select
+from pipeline.export.selection import LEFT_OUT, SelectedRows, select
 from pipeline.export.source_images import CHANGED, check_outside, shards_as_captioned
 from pipeline.export.whole_file import remove_temporaries
 from pipeline.export.write_part import PARTS, PartResult, PartWriter
-from pipeline.run.progress import shown
+from pipeline.run.progress import live_line
 from pipeline.run.record import Facts, RunRecord
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.folder import Folder, reading, writing
@@ -117,7 +117,7 @@ def export_run(
     record.recorded()  # a folder of something else is refused before the table is read
     form = build_format(options, table)
     progress = ExportProgress()
-    with shown(progress):
+    with live_line(progress):
         selection = select(table, options, progress.note_rows)
         facts = ExportFacts(**dict(options), run=absolute(run), rows=selection.digest, version=__version__)
         record.check(facts)
@@ -171,7 +171,7 @@ def told(summary: ExportSummary) -> Iterator[str]:
 
 
 def _planned(
-    table: RunTable, selection: Selection, form: Format, options: ExportOptions, run: str
+    table: RunTable, selection: SelectedRows, form: Format, options: ExportOptions, run: str
 ) -> list[Part]:
     if not selection.chosen:
         why = f": of {selection.rows:,} rows {_counted(selection.left_out)}" if selection.rows else " yet"
@@ -220,7 +220,7 @@ def _clean_up(output: str, form: Format, parts: Sequence[Part]) -> None:
 def _summary(
     output: str,
     table: RunTable,
-    selection: Selection,
+    selection: SelectedRows,
     options: ExportOptions,
     results: Sequence[PartResult],
 ) -> ExportSummary:

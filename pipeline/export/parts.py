@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.chunk import parse_file_name
 from pipeline.export.format import Place
-from pipeline.export.selection import Selection
+from pipeline.export.selection import SelectedRows
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Part:
 
 
 def plan_parts(
-    selection: Selection, per_file: int | None, shards: dict[str, str], names: dict[str, str] | None = None
+    selection: SelectedRows, per_file: int | None, shards: dict[str, str], names: dict[str, str] | None = None
 ) -> list[Part]:
     """Files of `per_file` rows each but for the last, of all rows where it is None; or with `names`, by
     stem, one for each shard that has rows. A split without rows is one empty file.
@@ -85,7 +85,7 @@ def plan_parts(
     return parts
 
 
-def _chosen(selection: Selection, split: int) -> Iterator[FileRows]:
+def _chosen(selection: SelectedRows, split: int) -> Iterator[FileRows]:
     for name, rows in selection.rows_of.items():
         places = np.flatnonzero(rows == split)
         if len(places):

@@ -7,10 +7,11 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import CHUNK_KEY, file_name, parse_file_name, shard_file_stem
+from pipeline.chunk import CHUNK_KEY, shard_file_stem
 from pipeline.formats.array_columns import is_half
+from pipeline.inspect.caption_table import caption_files
 from pipeline.run.facts import RunFacts
-from pipeline.run.run_folder import CAPTIONS, existing_run
+from pipeline.run.run_folder import existing_run
 from pipeline.sources import Shard
 from pipeline.sources.webdataset import WebDatasetTars
 from pipeline.storage.errors import UserError
@@ -61,10 +62,7 @@ class RunTable:
     def open(cls, run: str) -> "RunTable":
         """Raises UserError where there is no run, or none of its rows is written yet."""
         folder, facts = existing_run(run)
-        keys = sorted(key for name in folder.captions.names() if (key := parse_file_name(name)))
-        names = [file_name(*key) for key in keys]
-        if not names:
-            raise UserError(f"RUN {run} holds no {CAPTIONS}/*.parquet yet. Caption first.")
+        names = caption_files(folder.captions, run)
         shards = {shard_file_stem(shard.id): shard for shard in folder.planned() or []}
         with reading(folder.top.url):
             is_finished = folder.finished() is not None

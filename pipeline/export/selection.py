@@ -26,7 +26,7 @@ Splits = NDArray[np.int8]
 
 
 @dataclass
-class Selection:
+class SelectedRows:
     """Of each file, by its name, the number of each row's split, or LEFT_OUT. `splits` are their
     names, None for a single one; `digest` tells one selection of one table from another.
     """
@@ -49,7 +49,7 @@ def select(
     table: RunTable,
     options: ExportOptions,
     note: Callable[[int], object] = lambda rows: None,
-) -> Selection:
+) -> SelectedRows:
     """Rows with a caption, or an answer, of which `--where` is true. `note` is told how many rows
     were looked at. Raises UserError for a condition that is wrong.
     """
@@ -57,7 +57,7 @@ def select(
     derived = Derived(wanted, _read_once(table, wanted, note))
     columns = {"image_id", "error", "caption", "original_caption", "answers"}
     columns |= (condition.columns - wanted if condition else set()) | _read_for(wanted)
-    selection = Selection(list(options.split) or [None])
+    selection = SelectedRows(list(options.split) or [None])
     bounds = np.cumsum(list(options.split.values()))[:-1]  # between one split and the next
     seen = hashlib.sha256()
     for name in table.names:

@@ -6,6 +6,16 @@ from typing import Any, TextIO
 
 _READ = 1 << 20
 _AFTER_A_VALUE = frozenset(",:]} \t\r\n")
+_DECODER = json.JSONDecoder(strict=False)  # control characters are for the cleaning to find
+
+
+def json_object(line: str) -> dict[str, Any] | None:
+    """The object that a line is, whole; None for anything else."""
+    try:
+        value = _DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 class JsonStream:
@@ -17,7 +27,6 @@ class JsonStream:
         self._buffer = start
         self._at = 0
         self._read_before = 0
-        self._decoder = json.JSONDecoder(strict=False)  # control characters are for the cleaning to find
 
     def elements(self) -> Iterator[tuple[str | None, Any]]:
         """Key of the list and element, in order. What is no list counts as its own only element; the key is
@@ -73,7 +82,7 @@ class JsonStream:
         self.peek()
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._buffer, self._at)
+                value, end = _DECODER.raw_decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
                 if not self._fill():
                     place = self._read_before + error.pos

@@ -16,7 +16,6 @@ from pipeline.storage.redact import printable
 _PANEL, _REGION, _GAP = SIDE, 112, 16
 _TITLE, _TEXT = 15, 14
 _MARK, _REGION_MARK = (230, 60, 40), (20, 90, 190)
-_SCORE_WIDTH = 160
 
 
 def as_text(explanation: Explanation) -> str:

@@ -32,7 +32,7 @@ class SampleImages(Config):
     height: int | None
 
 
-class Measured(Config):
+class SampleSpeed(Config):
     """`images_per_second` are those of this machine, from the seconds of `stages` per image: light ones share
     its cores, models take all of them or the GPUs. `file_bytes` are those of a file without rows.
     """
@@ -60,7 +60,7 @@ def look(stages: CaptionStages, sample: Chunk, machine: ThisMachine) -> SampleIm
 
 def measure(
     stages: CaptionStages, sample: Chunk, machine: ThisMachine, local: bool, seconds: float
-) -> tuple[SampleImages, Measured]:
+) -> tuple[SampleImages, SampleSpeed]:
     """All stages on more and more of the sample, for about so many seconds; the last round counts."""
     began = time.perf_counter()
     built = built_steps(stages, machine.in_process)
@@ -79,7 +79,7 @@ def measure(
         _close(built)
     per_image = {name: took / rows for name, took in spent.items()}
     whole, empty = (_file_bytes(stages, table) for table in (done.samples, done.samples.slice(0, 0)))
-    return _looked(done.samples, _sizes(_part(sample, rows).samples)), Measured(
+    return _looked(done.samples, _sizes(_part(sample, rows).samples)), SampleSpeed(
         images=rows,
         on=f"{machine.gpus} GPUs" if machine.has_gpu else f"{machine.cpus} CPU cores",
         start_seconds=start,

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from rich.filesize import decimal
+
 from maccap.config import Config
 from pipeline.execution.budget import Prices, Size
 from pipeline.plan.counting import count_rows
@@ -17,12 +19,12 @@ from pipeline.plan.estimate import (
     suited_chunk_rows,
 )
 from pipeline.plan.left import Left, what_is_left
-from pipeline.plan.measure import Measured, SampleImages, look, measure
+from pipeline.plan.measure import SampleImages, SampleSpeed, look, measure
 from pipeline.plan.sampling import sample_images
 from pipeline.plan.this_machine import ThisMachine
 from pipeline.prepare import PreparedRun, prepare_run
 from pipeline.run.config import CaptionJobConfig
-from pipeline.run.progress import duration
+from pipeline.run.progress import clock
 from pipeline.run.question_store import prepare_store
 from pipeline.run.run_folder import RunFolder
 from pipeline.storage.errors import UserError
@@ -63,7 +65,7 @@ class ArchivePlan(Config):
     rows_left: int
     files_left: int
     sample: SampleImages | None
-    measured: Measured | None
+    measured: SampleSpeed | None
     effort: Effort | None
     output_bytes: int | None
     chunk_rows: int
@@ -78,12 +80,12 @@ class ArchivePlan(Config):
         if self.missing_shards:
             yield "not there", f"{_many(self.missing_shards, 'shard')}, of each an error row"
         yield "rows", _counted(self.rows, self.rows_exact, f" in {_many(self.shards, 'shard')}")
-        yield "bytes", "not known before they are read" if self.bytes is None else _bytes(self.bytes)
+        yield "bytes", "not known before they are read" if self.bytes is None else decimal(self.bytes)
         yield from _of_sample(self.sample)
         files = f" of up to {self.chunk_rows:,} rows"
         yield "files to write", _counted(self.files, self.files_exact, files)
         if self.output_bytes is not None:
-            yield "output", f"about {_bytes(self.output_bytes)}"
+            yield "output", f"about {decimal(self.output_bytes)}"
         if (self.rows_left, self.files_left) != (self.rows, self.files):
             yield (
                 "left to do",
@@ -99,7 +101,7 @@ class ArchivePlan(Config):
             return
         e = self.effort
         yield "speed", f"{e.images_per_second:,.2f} images/s on {_size(e)}"
-        yield "time", f"{duration(e.hours * 3600)} ({e.hours:,.2f} hours)"
+        yield "time", f"{clock(e.hours * 3600)} ({e.hours:,.2f} hours)"
         if e.gpus:
             yield "GPU hours", f"{e.gpu_hours:,.2f}"
         if e.cost is not None and e.cost_per_million is not None:
@@ -179,7 +181,7 @@ def _sampled(
     machine: ThisMachine,
     scratch: str,
     say: Callable[[str], object],
-) -> tuple[SampleImages | None, Measured | None]:
+) -> tuple[SampleImages | None, SampleSpeed | None]:
     """What a sample of images shows; with a given rate no model is loaded."""
     sample = sample_images(run.stages, left.shards, min(_SAMPLE, max(16, run.config.chunk_rows)))
     if sample is None:
@@ -198,12 +200,12 @@ def _of_sample(sample: SampleImages | None) -> Iterator[tuple[str, str]]:
     if sample is None:
         return
     sizes = "" if sample.width is None else f", median {sample.width:,} x {sample.height:,} pixels"
-    yield "images", f"{_bytes(sample.bytes_per_image)} each{sizes} (of {sample.images:,} looked at)"
+    yield "images", f"{decimal(round(sample.bytes_per_image))} each{sizes} (of {sample.images:,} looked at)"
     decoded = 1 - sample.errors / sample.images
     yield "readable", f"{decoded:.1%}" + (f"; one error: {sample.first_error}" if sample.errors else "")
 
 
-def _of_measured(measured: Measured | None) -> Iterator[tuple[str, str]]:
+def _of_measured(measured: SampleSpeed | None) -> Iterator[tuple[str, str]]:
     if measured is not None:
         stages = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in measured.stages.items())
         yield "measured", f"{measured.images:,} images on {measured.on}; ms per image: {stages}"
@@ -220,11 +222,3 @@ def _size(effort: Effort) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
-
-
-def _bytes(count: float) -> str:
-    units = iter(("kB", "MB", "GB", "TB"))
-    unit = "B"
-    while count >= 1000 and (larger := next(units, None)):
-        count, unit = count / 1000, larger
-    return f"{count:,.{int(unit != 'B')}f} {unit}"

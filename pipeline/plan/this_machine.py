@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
+from maccap.runtime.cgroup_limits import cores
 from pipeline.execution.budget import Size
-from pipeline.execution.in_process import cores
 from pipeline.stages.resources import Resources, StageResources, check_fits
 from pipeline.stages.steps import Stages, resources_for
 

@@ -77,12 +77,6 @@ class Copies:
         """How many rows are near-duplicates of each row of these `normalised_hashes`, itself among them."""
         return self._counts().of(hashes)
 
-    def is_first(self, hashes: Hashes, start: int) -> NDArray[np.bool_]:
-        """Which rows are the first of their near-duplicates; `start` is the number of the first of them, in
-        the order in which rows were added.
-        """
-        return self._counts().first_of(hashes) == np.arange(start, start + len(hashes))
-
     def _counts(self) -> HashCounts:
         if self._counted is None:
             self._counted = HashCounts(self._near)

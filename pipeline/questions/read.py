@@ -11,7 +11,6 @@ What a file is shows in its content, not in its name; it may be packed as .gz, .
 """
 
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from itertools import chain
@@ -19,7 +18,7 @@ from typing import Any, TextIO
 
 import pyarrow.parquet as pq
 
-from pipeline.formats.json_stream import JsonStream
+from pipeline.formats.json_stream import JsonStream, json_object
 from pipeline.formats.unpack import unpacked
 from pipeline.questions.forms import Record, json_lines, json_records, parquet_rows, table_rows
 from pipeline.questions.records import (
@@ -30,7 +29,7 @@ from pipeline.questions.records import (
     questions_in,
 )
 from pipeline.storage.errors import UserError
-from pipeline.storage.files import locate, open_blocks, open_stream
+from pipeline.storage.files import locate, open_blocks, open_stream, reading_file
 from pipeline.storage.listing import Entry
 from pipeline.storage.look_up import look_up
 from pipeline.storage.redact import describe, shown
@@ -46,31 +45,25 @@ def read_questions(url: str) -> Iterator[AskedQuestion]:
     of its records has no image or no question: then the message says which.
     """
     name = shown(url)
-    try:
-        for record in _records(url, name):
-            try:
-                questions = questions_in(record.fields, record.own_id)
-            except BrokenRecordError as error:
-                raise UserError(
-                    f"Questions {name}, {record.unit} {record.place:,}: {error}. Fix it or remove it: a "
-                    f"record needs {UNDERSTOOD}."
-                ) from None
-            yield from questions
-    except UserError:
-        raise
-    except FileNotFoundError:
-        raise UserError(f"Questions {name} do not exist. Check the path.") from None
-    except tarfile.ReadError as error:  # of what unpacks it
-        raise UserError(
-            f"Questions {name} cannot be read: {str(error).partition(':')[0]}. Give JSON, JSON lines, CSV, "
-            "TSV or Parquet, also packed as .gz, .bz2, .xz or .zst; of a zip archive the file in it, as "
-            "zip://NAME::ARCHIVE.zip."
-        ) from error
-    except Exception as error:  # what a damaged file or a far storage raises is in no common class
-        raise UserError(
-            f"Questions {name} cannot be read: {describe(error).rstrip('.')}. "
-            "If the file was cut short or damaged, copy or export it again."
-        ) from error
+    with reading_file(f"Questions {name}"):
+        try:
+            for record in _records(url, name):
+                try:
+                    questions = questions_in(record.fields, record.own_id)
+                except BrokenRecordError as error:
+                    raise UserError(
+                        f"Questions {name}, {record.unit} {record.place:,}: {error}. Fix it or remove it: a "
+                        f"record needs {UNDERSTOOD}."
+                    ) from None
+                yield from questions
+        except FileNotFoundError:
+            raise UserError(f"Questions {name} do not exist. Check the path.") from None
+        except tarfile.ReadError as error:  # of what unpacks it
+            raise UserError(
+                f"Questions {name} cannot be read: {str(error).partition(':')[0]}. Give JSON, JSON lines, "
+                "CSV, TSV or Parquet, also packed as .gz, .bz2, .xz or .zst; of a zip archive the file in "
+                "it, as zip://NAME::ARCHIVE.zip."
+            ) from error
 
 
 def state_of(url: str) -> Entry:
@@ -98,7 +91,7 @@ def _text_records(text: TextIO, name: str) -> Iterator[Record]:
     if not first.lstrip().startswith(("[", "{")):
         yield from table_rows(chain((first,), text), number, name)
         return
-    record = _whole_object(first)
+    record = json_object(first)
     second_number, second = (number, "") if record is None else _filled_line(text, number)
     if record is not None and (second or fields_among(record).image):
         yield Record("line", number, record)
@@ -114,14 +107,6 @@ def _filled_line(text: TextIO, number: int) -> tuple[int, str]:
         if line.strip():
             break
     return number, line
-
-
-def _whole_object(line: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _as_text(stored: io.BufferedReader) -> TextIO:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.caption import Summary
 from pipeline.report.numbers import Numbers
 from pipeline.run.completed_chunks import WrittenChunks, unfinished
 from pipeline.run.facts import RunFacts
 from pipeline.run.progress import Progress
 from pipeline.run.run_folder import RunFolder
+from pipeline.run.summary import Summary
 from pipeline.sources import Shard
 from pipeline.storage.redact import shown
 

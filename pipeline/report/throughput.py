@@ -14,6 +14,7 @@ from pipeline.storage.retries import storage
 
 _LONG = 60.0  # seconds without a file, and ...
 _MANY = 30  # ... so many times the usual interval, are a pause: the run was stopped, and resumed
+_PARTS = 48  # of the time that the run worked, at most
 _LEAST = 1.0  # seconds of work: files of a shorter time were copied, or are too few to tell
 
 
@@ -32,7 +33,7 @@ class Throughput:
 
 
 def measure_throughput(
-    times: Sequence[float], rows: Sequence[int], began: float | None = None, parts: int = 48
+    times: Sequence[float], rows: Sequence[int], began: float | None = None
 ) -> Throughput | None:
     """When each file was written, in seconds, and its rows; `began` is when the run began. A file's rows
     count as done evenly since the file before it. None where the times differ by less than a second.
@@ -50,7 +51,7 @@ def measure_throughput(
     clock = working.cumsum()
     if clock[-1] < _LEAST:
         return None
-    edges = np.linspace(0, clock[-1], min(parts, len(ends)) + 1)
+    edges = np.linspace(0, clock[-1], min(_PARTS, len(ends)) + 1)
     done = np.interp(edges, [0.0, *clock], [0.0, *counts.cumsum()])
     width = float(edges[1])
     return Throughput(np.diff(done) / width, width, int(is_pause.sum()), float((intervals - working).sum()))

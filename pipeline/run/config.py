@@ -8,14 +8,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from maccap.config import (
-    DECODING_PRESETS,
-    AskConfig,
-    Config,
-    DecodingConfig,
-    PromptConfig,
-    decoding_preset,
-)
+from maccap.config import AskConfig, Config, DecodingConfig, PromptConfig, decoding_preset
 from maccap.text.engines import DEFAULT_ENGINE, find_engine
 from pipeline.join.image_names import NameRule
 from pipeline.sources import ChunkLimits, SourceOptions
@@ -25,6 +18,7 @@ from pipeline.stages.registry import STAGES, stages_of
 from pipeline.stages.resources import Resources
 from pipeline.stages.stage import Stage, Task
 from pipeline.stages.steps import check_resources
+from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.errors import UserError
 
 
@@ -56,7 +50,7 @@ class CaptionJobConfig(SourceOptions):
         description="overrides of the bundle's decoding defaults, by name; or a preset: paper, sampled",
     )
     seed: int = Field(default=0, description="of noise and sampling")
-    chunk_rows: int = Field(default=512, ge=1, description="samples per chunk, and so rows a Parquet file")
+    chunk_rows: int = Field(default=512, ge=1, description="samples per chunk, and so rows per Parquet file")
     chunk_bytes: int = Field(
         default=256 << 20, ge=1, description="image bytes after which a chunk ends early"
     )
@@ -99,7 +93,7 @@ class CaptionJobConfig(SourceOptions):
         default="ignored",
         description="embedded: as each image's colour profile says, in sRGB; ignored: as open_clip does",
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    precision: Literal["auto", Precision] = Field(
         default="auto", description="auto: bfloat16 where the cluster has GPUs, else float32"
     )
     engine: str = Field(default=DEFAULT_ENGINE, description="what decodes: see maccap/text/engines.py")
@@ -122,11 +116,6 @@ class CaptionJobConfig(SourceOptions):
         ge=1,
         description="that a cluster grows to which starts with fewer: resources are fitted to so many",
     )
-
-    @field_validator("decoding", mode="before")
-    @classmethod
-    def _of_preset(cls, decoding: Any) -> Any:
-        return decoding_preset(decoding) if isinstance(decoding, str) else decoding
 
     @field_validator("decoding")
     @classmethod
@@ -152,11 +141,6 @@ class CaptionJobConfig(SourceOptions):
             if not re.fullmatch(r"[\w.-]+", name) or not file:
                 raise ValueError(f"{name!r}: give a name of letters, digits, _, . and -, and a file")
         return heads
-
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _of_text(cls, prompt: Any) -> Any:
-        return {"text": prompt} if isinstance(prompt, str) else prompt
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
@@ -223,12 +207,15 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
     UserError.
     """
     settings = read_settings(path) if path else {}
-    if isinstance(preset := settings.get("decoding"), str) and preset in DECODING_PRESETS:
-        settings["decoding"] = decoding_preset(preset)
-    if isinstance(settings.get("prompt"), str):
-        settings["prompt"] = {"text": settings["prompt"]}
+    if isinstance(preset := settings.get("decoding"), str):
+        try:
+            settings["decoding"] = decoding_preset(preset)
+        except ValueError as error:
+            raise UserError(f"config file {path}: `decoding`: {error}") from None
+    if isinstance(prompt := settings.get("prompt"), str):
+        settings["prompt"] = {"text": prompt}
     try:
-        return CaptionJobConfig.model_validate(_over(settings, overrides))
+        return CaptionJobConfig.model_validate(merged(settings, given(overrides)))
     except ValidationError as error:
         models: dict[str, type[Config]] = {
             "": CaptionJobConfig,
@@ -238,18 +225,6 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> CaptionJobConfi
             "resources": Resources,
         }
         raise UserError(explain(path, error, models)) from None
-
-
-def _over(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """`settings` with those of `overrides` that are not None on top."""
-    merged = dict(settings)
-    for key, value in overrides.items():
-        section = merged.get(key) or {}
-        if not isinstance(value, dict):
-            merged |= {} if value is None else {key: value}
-        elif isinstance(section, dict) and (over := _over(section, value)):  # else it is refused as it is
-            merged[key] = over
-    return merged
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -265,6 +240,21 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise UserError(f"config file {path} must hold `key: value` lines, not a {type(settings).__name__}")
     return {str(key): value for key, value in settings.items()}
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, sections key by key; what is none where one belongs stays, to be refused."""
+    both = {**below, **above}
+    for key, section in above.items():
+        if isinstance(section, dict) and below.get(key) is not None:
+            both[key] = {**below[key], **section} if isinstance(below[key], dict) else below[key]
+    return both
+
+
+def given(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Without what the command line leaves open, None, and without sections that it leaves open."""
+    sections = {key: given(value) if isinstance(value, dict) else value for key, value in overrides.items()}
+    return {key: value for key, value in sections.items() if value not in (None, {})}
 
 
 def explain(path: Path | None, error: ValidationError, models: dict[str, type[Config]]) -> str:

@@ -17,6 +17,8 @@ from pipeline.run.run_periodically import run_periodically
 from pipeline.stages.measured import Measured
 from pipeline.stages.write import WriteResult
 
+_LINE_SECONDS = 5.0  # between lines where there is no terminal
+
 
 class Shown(Protocol):
     """What can be shown as it goes on: as a line for a person, and as facts for a program."""
@@ -129,12 +131,12 @@ class Progress:
         if self.rows_known is None:
             parts.insert(1, f"{self.shards_done:,} of {self.shards:,} shards")
         if left is not None:
-            parts.append(f"{duration(left)} left")
+            parts.append(f"{clock(left)} left")
         return "  ".join(parts)
 
 
 @contextmanager
-def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
+def live_line(progress: Shown) -> Iterator[None]:
     """Show `progress` on stderr while the block runs, and once more at its end."""
     console = Console(stderr=True)
     if console.is_terminal:
@@ -148,12 +150,12 @@ def shown(progress: Shown, interval: float = 5.0) -> Iterator[None]:
         else:
             print(json.dumps({"progress": progress.facts()}), file=sys.stderr, flush=True)
 
-    with run_periodically(interval, report):
+    with run_periodically(_LINE_SECONDS, report):
         yield
     report()
 
 
-def duration(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Minutes and seconds, and hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -21,6 +21,7 @@ from itertools import islice
 
 from pydantic import ValidationError
 
+from maccap.run_table import CAPTIONS
 from pipeline.chunk import file_name, parse_file_name, shard_file_stem
 from pipeline.run.completed_chunks import WrittenChunks
 from pipeline.run.facts import RunFacts
@@ -35,9 +36,9 @@ from pipeline.storage.urls import absolute
 
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.parquet"
-CAPTIONS = "captions"
 REMOVED = "removed"
 QUESTIONS = "questions"
+FOOTERS_AT_ONCE = 16  # that are read: on an object store each is a request
 
 Stems = Collection[str] | None
 """File name stems of shards, of `shard_file_stem`; None for all."""
@@ -104,7 +105,7 @@ class RunFolder(RunRecord[RunFacts]):
             raise UserError(changed_source(self.top.url, changes))
         return in_planned_order(pinned, now)
 
-    def accept(self, pinned: Sequence[Shard], now: Sequence[Shard], changes: PlanChanges) -> None:
+    def accept(self, now: Sequence[Shard], changes: PlanChanges) -> None:
         """Plan the run here anew. Captions of shards that are not what they were are removed, those of shards
         that are gone put aside in `removed/`. Raises RunError, and may then be called again.
         """
@@ -164,8 +165,8 @@ class RunFolder(RunRecord[RunFacts]):
             raise RunError(f"{self.captions.url} cannot be changed: {describe(error)}") from None
 
     def _footers(self, stems: Stems) -> Iterator[tuple[str, int, ChunkFooter]]:
-        """Footers, read by several threads: on an object store each is a request."""
-        with ThreadPoolExecutor(max_workers=16) as pool:
+        """Footers, read by several threads."""
+        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
             names = iter([name for name in self.captions.names() if _is_of(stems, name)])
             while some := list(islice(names, 4096)):
                 for name, footer in zip(

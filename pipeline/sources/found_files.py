@@ -72,7 +72,7 @@ def locations_of(source: str, found: FoundFiles, twins: Collection[str] = ()) ->
         # one that exists is enough: a shard missing from a written-out range is an error row of its own
         raise UserError(
             f"SOURCE {shown(source)} matches no {whats(in_folders=True)} (names ending in "
-            f"{', '.join(endings(in_folders=True))}). Check the pattern, and quote it so that the shell does "
+            f"{', '.join(endings())}). Check the pattern, and quote it so that the shell does "
             f"not expand it.{_alone(source)}"
         )
     if tables := len(every) - len(files):

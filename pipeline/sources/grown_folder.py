@@ -19,8 +19,6 @@ from pipeline.storage.redact import printable
 
 _MOST_HOLES = 512  # in one shard: more of them would take more room in the plan than they save
 
-Bounds = tuple[str, str]
-
 
 @dataclass
 class Addition:

@@ -39,9 +39,9 @@ def shard_from_json(text: str) -> Shard:
     return Shard.of(recorded, _named(recorded["kind"]).args)
 
 
-def endings(*, in_folders: bool) -> tuple[str, ...]:
-    """Of the names of all files that are read; with `in_folders` those that need not be named alone."""
-    return tuple(e for source in FILES if source.in_folders or not in_folders for e in source.endings)
+def endings() -> tuple[str, ...]:
+    """Of the names of the files that need not be named alone."""
+    return tuple(ending for source in FILES if source.in_folders for ending in source.endings)
 
 
 def whats(*, in_folders: bool) -> str:

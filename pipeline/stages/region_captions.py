@@ -5,21 +5,13 @@ from typing import Any, Self
 import pyarrow as pa
 
 from maccap.bundle import Bundle
+from maccap.captions import region_captions_type
 from maccap.image.view import view_of
 from pipeline.chunk import Column, spread
 from pipeline.formats.array_columns import read_half
 from pipeline.stages.resources import Machine, StageResources, tower_resources
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
-
-REGION_CAPTION = pa.struct(
-    [
-        ("text", pa.string()),
-        ("score", pa.float32()),
-        ("patch", pa.int32()),
-        ("box", pa.list_(pa.float32(), 4)),
-    ]
-)
 
 
 class RegionCaptionStage(Stage):
@@ -33,7 +25,7 @@ class RegionCaptionStage(Stage):
     adds = (
         Column(
             "region_captions",
-            pa.list_(REGION_CAPTION),
+            region_captions_type(),
             "captions of the most salient regions, the most salient first: each with its cosine with the "
             "region in CLIP's space, the patch of CLIP's grid where the region has its peak, row by row from "
             "0, and the box around it: left, top, width, height, as fractions of the image",
@@ -66,7 +58,7 @@ class RegionCaptionStage(Stage):
         captions: list[list[dict[str, Any]]] = []
         for start in range(0, len(rows), self.batch):
             captions += self._captions(samples, rows[start : start + self.batch])
-        column = pa.array(spread(captions, rows, total), pa.list_(REGION_CAPTION))
+        column = pa.array(spread(captions, rows, total), region_captions_type())
         return samples.append_column("region_captions", column)
 
     def _captions(self, samples: pa.Table, rows: list[int]) -> list[list[dict[str, Any]]]:

@@ -8,13 +8,12 @@ from typing import Self
 import pyarrow as pa
 
 from maccap.bundle import Bundle
+from maccap.captions import candidates_type
 from pipeline.chunk import Column, spread, valid_rows
 from pipeline.formats.array_columns import read_half
 from pipeline.stages.resources import Machine, StageResources, tower_resources
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
-
-CANDIDATE = pa.struct([("text", pa.string()), ("clip_score", pa.float32()), ("logprob", pa.float32())])
 
 
 class RerankStage(Stage):
@@ -29,7 +28,7 @@ class RerankStage(Stage):
         Column("clip_score", pa.float32(), "their cosine in CLIP's space"),
         Column(
             "candidates",
-            pa.list_(CANDIDATE),
+            candidates_type(),
             "all candidates in the order they were drawn, each with its cosine and log-probability",
         ),
     )
@@ -75,7 +74,7 @@ class RerankStage(Stage):
             for row, of_image in zip(rows, scores, strict=True)
         ]
         return (
-            samples.append_column("candidates", pa.array(spread(scored, rows, total), pa.list_(CANDIDATE)))
+            samples.append_column("candidates", pa.array(spread(scored, rows, total), candidates_type()))
             .append_column("caption", pa.array(spread(captions, rows, total), pa.string()))
             .append_column("clip_score", pa.array(spread(best_scores, rows, total), pa.float32()))
         )

@@ -1,8 +1,9 @@
 """What each stage asks of the machine or cluster.
 
 Every operator needs its fraction at the same time: with whole-CPU requests on a small machine Ray Data
-starves the writer until the end, or stalls. So requests are fractions of the machine, while torch's threads,
-which do the work, are set apart from them. Ray fuses neighbouring tasks with equal requests: keep them apart.
+starves the writer until the end, or stands still. So requests are fractions of the machine, while torch's
+threads, which do the work, are set apart from them. Ray fuses neighbouring tasks with equal requests: keep
+them apart.
 """
 
 from collections.abc import Sequence

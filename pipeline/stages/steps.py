@@ -110,7 +110,7 @@ def resources_for_nodes(stages: Stages, nodes: Sequence[Machine]) -> Resources:
     steps = steps_of(stages, source, {stage.setting for stage in stages if stage.setting})
     gpus = _gpu_parts([step.stage.name for step in steps if asked[step.stage.name].num_gpus])
     return Resources(
-        **{name: TaskResources(num_cpus=share * less) for name, share in beside.items()},
+        **{name: TaskResources(num_cpus=fraction * less) for name, fraction in beside.items()},
         **{
             name: one.model_copy(
                 update={

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 from fsspec import AbstractFileSystem
 
+from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.retries import FileChangedError, StorageError, storage
 from pipeline.storage.urls import canonical, is_chained, scheme
@@ -221,3 +222,16 @@ def _explained(filesystem: AbstractFileSystem, path: str, call: Callable[[str], 
         if isinstance(response, dict) and response.get("Error", {}).get("Code") in ("400", "403"):
             filesystem.cat_file(path, start=0, end=1)
         raise
+
+
+@contextmanager
+def reading_file(
+    name: str, hint: str = "If the file was cut short or damaged, copy or export it again."
+) -> Iterator[None]:
+    """Turn what a damaged file or a far storage raises, which has no common class, into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{name} cannot be read: {describe(error).rstrip('.')}. {hint}") from error

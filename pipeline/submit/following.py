@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from queue import Empty
 
-from pipeline.run.progress import shown as shown_live
+from pipeline.run.progress import live_line
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import printable
 from pipeline.submit.client import ClusterJobs, NoAnswerError, UnknownJobError
@@ -31,7 +31,7 @@ class Follower:
 
     def until_end(self) -> KnownJob:
         """The job as it ended. Raises RunError where the cluster no longer knows it."""
-        with shown_live(self.progress) if self._live else nullcontext():
+        with live_line(self.progress) if self._live else nullcontext():
             while True:
                 if (ended := self._stream()) is not None:
                     self._rest()

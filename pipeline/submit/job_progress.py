@@ -5,7 +5,7 @@
 import json
 from typing import Any
 
-from pipeline.run.progress import duration
+from pipeline.run.progress import clock
 
 _LOGGED = {"time", "level", "message"}  # of a line of a log (`pipeline/run/log.py`), which is no answer
 
@@ -52,7 +52,7 @@ class JobProgress:
         if (loss := self._number("loss")) is not None:
             parts.append(f"loss {loss:.3f}")
         if (left := self._number("seconds_left")) is not None:
-            parts.append(f"{duration(left)} left")
+            parts.append(f"{clock(left)} left")
         return ", ".join(parts)
 
     def _counts(self) -> tuple[int | None, int | None]:

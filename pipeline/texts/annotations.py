@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
-from pipeline.formats.json_stream import JsonStream
+from pipeline.formats.json_stream import JsonStream, json_object
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
 from pipeline.texts.names import is_name
-from pipeline.texts.records import CERTAIN, certain_captions, is_record, read_records, record_captions
+from pipeline.texts.records import CERTAIN, certain_captions, read_records, record_captions
 
 SHAPES = (
     '{"annotations": [{"caption": ...}]} (COCO), {"images": [{"split": ..., "sentences": [{"raw": ...}]}]} '
@@ -31,7 +31,7 @@ def read_json(stream: Any, name: str, column: str | None, note: Note) -> Iterato
     text = as_text(stream)
     first = text.readline(_LINE_CHARACTERS)
     second = text.readline(_LINE_CHARACTERS) if first.rstrip().endswith("}") else ""
-    if second.startswith("{") and is_record(first):
+    if second.startswith("{") and json_object(first) is not None:
         yield from read_records(chain((first, second), text), name, column, note)
         return
     json_stream = JsonStream(text, first + second)

@@ -12,7 +12,8 @@ _OTHER_ENDINGS = (
 
 _END = 60  # characters of a word that tell how it ends
 _SEPARATORS = re.compile(r"[\s,;|]+")
-_NUMBERED = re.compile(r"(#\w{1,9})+$")  # Flickr8k's `name.jpg#0`
+NUMBERED = re.compile(r"(#\w{1,9})+$")
+"""At the end of an image's name where it has several captions: Flickr8k's `name.jpg#0`."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://.|www\..|data:image/", re.IGNORECASE)
 _ROOT = re.compile(r"(~|\.{1,2}|[a-z]:)?[/\\].", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"\d{5}")
@@ -35,7 +36,7 @@ def is_id(text: str) -> bool:
 
 def _is_place(word: str) -> bool:
     """An image's file name or a URL: what no word of a sentence is."""
-    end = _NUMBERED.sub("", word[-_END:]).lower()
+    end = NUMBERED.sub("", word[-_END:]).lower()
     return bool(_URL.match(word)) or (end.endswith(IMAGE_ENDINGS) and end not in IMAGE_ENDINGS)
 
 

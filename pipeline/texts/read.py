@@ -4,9 +4,8 @@ import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.storage.errors import UserError
-from pipeline.storage.files import open_stream
-from pipeline.storage.redact import describe, printable
+from pipeline.storage.files import open_stream, reading_file
+from pipeline.storage.redact import printable
 from pipeline.texts.annotations import read_json
 from pipeline.texts.files import CaptionFile
 from pipeline.texts.found import Found, Note
@@ -45,20 +44,12 @@ def read_file(
     """
     name = printable(file.name)
     reader = _READERS[".caption" if file.form == "texts beside images" else file.ending][1]
-    try:
-        with opened() if opened else open_stream(file.filesystem, file.path) as stored:
-            if file.packed:
-                with gzip.GzipFile(fileobj=stored) as stream:
-                    yield from reader(stream, name, column, note)
-            else:
-                yield from reader(stored, name, column, note)
-    except UserError:
-        raise
-    except Exception as error:  # what a damaged file or a far storage raises is in no common class
-        raise UserError(
-            f"{name} cannot be read: {describe(error).rstrip('.')}. "
-            "If it was cut short or damaged, copy or export it again."
-        ) from error
+    with reading_file(name), opened() if opened else open_stream(file.filesystem, file.path) as stored:
+        if file.packed:
+            with gzip.GzipFile(fileobj=stored) as stream:
+                yield from reader(stream, name, column, note)
+        else:
+            yield from reader(stored, name, column, note)
 
 
 def place_unit(file: CaptionFile) -> str:

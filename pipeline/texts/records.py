@@ -1,15 +1,14 @@
 """Records: JSON objects that each hold captions, and files with one a line."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline.formats.json_stream import json_object
 from pipeline.texts.columns import caption_column, inferred, missing_column
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
 
 _FIELDS_KEPT = 20
-_DECODER = json.JSONDecoder(strict=False)  # control characters are for the cleaning to find
 CERTAIN = ("captions", "caption", "caption_str")
 """Fields that hold captions wherever they are."""
 _SPLITS = ("split", "set_name")
@@ -33,7 +32,7 @@ def read_records(lines: Iterable[str], name: str, column: str | None, note: Note
             continue
         filled += 1
         captions = None
-        if (record := _parsed(line)) is not None:
+        if (record := json_object(line)) is not None:
             captions = record_captions(record, number, column, note)
             if len(fields) < _FIELDS_KEPT:
                 fields.update(dict.fromkeys(record))
@@ -48,19 +47,6 @@ def read_records(lines: Iterable[str], name: str, column: str | None, note: Note
         raise NoCaptionsError(
             "records without captions", f"{name} has no JSON object with captions on any line."
         )
-
-
-def is_record(line: str) -> bool:
-    """Whether a line is a JSON object, whole."""
-    return _parsed(line) is not None
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        record = _DECODER.decode(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def record_captions(

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from maccap.config import (
     PAPER_DECODING,
+    PAPER_NOISE_VARIANCE,
     AdaptorConfig,
     BundleConfig,
     Config,
@@ -17,11 +18,11 @@ from maccap.config import (
     TrainingConfig,
     decoding_preset,
 )
-from pipeline.run.config import explain, read_settings
+from pipeline.run.config import explain, given, merged, read_settings
 from pipeline.storage.errors import UserError
 from pipeline.texts import TextConfig
 
-_HELD_OUT_SHARE, _HELD_OUT_MOST = 0.02, 1000
+_HELD_OUT_FRACTION, _HELD_OUT_MOST = 0.02, 1000
 
 
 class AdaptorSizes(Config):
@@ -54,7 +55,9 @@ class TrainJobConfig(Config):
     training: TrainingConfig = Field(default=TrainingConfig(), description="steps, batch and optimiser")
     adaptor: AdaptorSizes = Field(default=AdaptorSizes(), description="its sizes")
     regions: RegionConfig = Field(default=RegionConfig(), description="what the adaptor reads of an image")
-    noise_variance: float = Field(default=0.016, ge=0, description="in each dimension; 0.016 fits D = 512")
+    noise_variance: float = Field(
+        default=PAPER_NOISE_VARIANCE, ge=0, description="in each dimension; 0.016 fits D = 512"
+    )
     memory: MemoryConfig | None = Field(
         default=None, description="project images onto training captions (DeCap)"
     )
@@ -73,7 +76,7 @@ class TrainJobConfig(Config):
         default=None,
         ge=0,
         description="captions set aside for evaluation, a fraction below 1 or a count; "
-        f"default: {_HELD_OUT_SHARE:.0%}, at most {_HELD_OUT_MOST}",
+        f"default: {_HELD_OUT_FRACTION:.0%}, at most {_HELD_OUT_MOST}",
     )
     evaluate_every: int = Field(default=500, ge=1, description="steps between evaluations")
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
@@ -121,7 +124,7 @@ class TrainJobConfig(Config):
         """How many of `captions` distinct ones to set aside, as `hold_out` takes it."""
         if self.held_out is not None:
             return self.held_out
-        return min(round(captions * _HELD_OUT_SHARE), _HELD_OUT_MOST)
+        return min(round(captions * _HELD_OUT_FRACTION), _HELD_OUT_MOST)
 
     def check(self, workers: int) -> Self:
         """Itself. Raises UserError where batches cannot be shared out among `workers`."""
@@ -143,32 +146,17 @@ def load_train_config(
 
     Sections are merged key by key. Raises UserError.
     """
-    settings = _merged(_defaults(bundle) if bundle else {}, read_settings(path) if path else {})
-    given = _given(overrides)
-    if "steps" in given.get("training", {}):
-        if "epochs" in given:
+    settings = merged(_defaults(bundle) if bundle else {}, read_settings(path) if path else {})
+    asked = given(overrides)
+    if "steps" in asked.get("training", {}):
+        if "epochs" in asked:
             raise UserError("--steps and --epochs both say how long to train; give one of them")
         settings.pop("epochs", None)
-    settings = _merged(settings, given)
+    settings = merged(settings, asked)
     try:
         return TrainJobConfig.model_validate(settings)
     except ValidationError as error:
         raise UserError(explain(path, error, _SECTIONS)) from None
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, sections key by key; what is none where one belongs stays, to be refused."""
-    merged = {**below, **above}
-    for key, section in above.items():
-        if isinstance(section, dict) and below.get(key) is not None:
-            merged[key] = {**below[key], **section} if isinstance(below[key], dict) else below[key]
-    return merged
-
-
-def _given(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Without what the command line leaves open."""
-    sections = {key: _given(value) if isinstance(value, dict) else value for key, value in overrides.items()}
-    return {key: value for key, value in sections.items() if value is not None}
 
 
 _SECTIONS: dict[str, type[Config]] = {

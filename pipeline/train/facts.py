@@ -90,11 +90,11 @@ def train_facts(
 
 
 def _adaptor_fingerprint(bundle: Bundle) -> str:
-    return sha256((bundle.folder / "adaptor.safetensors").read_bytes()).hexdigest()
+    return sha256(bundle.adaptor_path().read_bytes()).hexdigest()
 
 
 def _stores_half(bundle: Bundle) -> bool:
     from safetensors import safe_open
 
-    with safe_open(bundle.folder / "adaptor.safetensors", "np") as file:
+    with safe_open(bundle.adaptor_path(), "np") as file:
         return all(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118

@@ -16,7 +16,7 @@ from pipeline.train.work import TrainingWork
 
 
 class TrainInProcess:
-    """A `pipeline.train.run.Machine`. Raises UserError for settings that ask for Ray or a missing GPU."""
+    """A `pipeline.train.run.TrainMachine`. Raises UserError where settings ask for Ray or a missing GPU."""
 
     workers = 1
 

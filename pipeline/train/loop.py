@@ -84,7 +84,7 @@ class _Recorder:
         except OSError as error:
             raise RunError(
                 f"{self._output} cannot be written at step {step}: {describe(error)}. "
-                "Put that right and start the same command again: it goes on from its last checkpoint."
+                "Put that right and start the same command again: it resumes from its last checkpoint."
             ) from error
         self._saved = len(self._records)
 

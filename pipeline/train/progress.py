@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.run.progress import duration
+from pipeline.run.progress import clock
 from pipeline.train.history import HeldOut, StepRecord
 
 
@@ -98,5 +98,5 @@ class TrainProgress:
             parts.append(f"held out {self.held_out.loss:.3f}, {self.held_out.accuracy:.1%}")
         parts.append(f"{self.captions_per_second:,.0f} captions/s")
         if self.seconds_left is not None:
-            parts.append(f"{duration(self.seconds_left)} left")
+            parts.append(f"{clock(self.seconds_left)} left")
         return "  ".join(parts)

@@ -1,6 +1,6 @@
 """The loop in the workers of Ray Train: one or many, on CPUs (gloo) or GPUs (nccl).
 
-Where a worker dies, Ray Train starts the group again, and the loop goes on from its last checkpoint.
+Where a worker dies, Ray Train starts the group again, and the loop resumes from its last checkpoint.
 Checkpoints and figures are the loop's own business; what passes through Ray are the records of steps, by way
 of a small actor, and back the wish to stop.
 """
@@ -41,7 +41,7 @@ _RAY_FOLDER = ".ray"  # of Ray Train's own, in OUTPUT
 
 class TrainOnRay:
     """The Ray a run works on, joined or started when first needed, and the workers it is to have there
-    (`pipeline.train.run.Machine`).
+    (`pipeline.train.run.TrainMachine`).
     """
 
     def __init__(self, config: TrainJobConfig) -> None:
@@ -57,10 +57,12 @@ class TrainOnRay:
         node_cpus = max((node["Resources"].get("CPU", 0.0) for node in self._nodes), default=1.0)
         worker = self._config.worker
         if worker is None:
-            share = min(node_cpus, self._total("CPU") / self.workers)
+            fitted = min(node_cpus, self._total("CPU") / self.workers)
             gpus = 1.0 if self._wants_gpu else 0.0
             worker = WorkerResources(
-                num_cpus=0.8 * share, num_gpus=gpus, torch_threads=self._config.threads or max(1, int(share))
+                num_cpus=0.8 * fitted,
+                num_gpus=gpus,
+                torch_threads=self._config.threads or max(1, int(fitted)),
             )
         cpus, gpus = worker.num_cpus * self.workers, worker.num_gpus * self.workers
         if self._started_here and (cpus > self._total("CPU") + 1e-6 or gpus > self._total("GPU") + 1e-6):
@@ -132,7 +134,7 @@ def _train(
     if isinstance(outcome, str):
         raise UserError(outcome)
     if fit.error is not None:
-        raise RunError(f"training failed: {_cause(fit.error)}. The same command goes on.") from fit.error
+        raise RunError(f"training failed: {_cause(fit.error)}. The same command resumes.") from fit.error
     return bool(outcome)
 
 

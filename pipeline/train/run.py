@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from maccap.adaptor.text_regions import distinct_phrases
-from maccap.bundle import write_bundle
+from maccap.bundle_writing import write_bundle
 from maccap.config import BundleConfig, Config
-from pipeline.run.progress import shown
+from pipeline.run.progress import live_line
 from pipeline.stages.torch_runtime import chosen_precision
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.redact import describe, redacted
@@ -104,11 +104,11 @@ def train_bundle(
     progress = TrainProgress(facts.training.steps, facts.training.batch)
     before = checkpoints.latest()
     if before is None or before.step < facts.training.steps:
-        with stop_requests() as stop, shown(progress):
+        with stop_requests() as stop, live_line(progress):
             done = machine.train(work, progress.add, stop)
         if not done:
             raise KeyboardInterrupt(
-                f"stopped. A checkpoint is saved in {output}; the same command goes on from there."
+                f"stopped. A checkpoint is saved in {output}; the same command resumes from it."
             )
     last = checkpoints.latest()
     if last is None or last.step < facts.training.steps:
@@ -187,7 +187,7 @@ def _features(
     progress = EncodeProgress(len(texts), done=there, done_before=there)
     try:
         if missing:
-            with shown(progress):
+            with live_line(progress):
                 for count in machine.encode(towers, cache, texts):
                     progress.add(count)
         cache.finish()

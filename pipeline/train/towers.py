@@ -85,9 +85,7 @@ class Towers:
             raise UserError(f"language model {self.llm.name} cannot be used: {describe(error)}") from None
 
     def _resolve(self, name: str) -> str:
-        """A model's name, or its folder where the bundle carries it."""
-        inside = self.bundle.folder / name if self.bundle else None
-        return str(inside) if inside is not None and inside.is_dir() else name
+        return self.bundle.tower(name) if self.bundle else name
 
 
 def choose_towers(init: str | None, clip: str | None, pretrained: str | None, llm: str | None) -> Towers:
@@ -106,7 +104,8 @@ def choose_towers(init: str | None, clip: str | None, pretrained: str | None, ll
         raise UserError("--clip needs a language model beside it; name one with --llm")
     if clip and llm:
         towers = Towers(
-            ClipSource(name=_absolute(clip), pretrained=pretrained), LanguageModelSource(name=_absolute(llm))
+            ClipSource(name=absolute_folder(clip), pretrained=pretrained),
+            LanguageModelSource(name=absolute_folder(llm)),
         )
         towers.check()
         return towers
@@ -117,7 +116,7 @@ def choose_towers(init: str | None, clip: str | None, pretrained: str | None, ll
         raise UserError(f"--init {init} cannot be opened: {describe(error)}") from None
     towers = Towers(config.clip, config.llm, url)
     if clip:
-        asked = Towers(ClipSource(name=_absolute(clip), pretrained=pretrained), config.llm)
+        asked = Towers(ClipSource(name=absolute_folder(clip), pretrained=pretrained), config.llm)
         if asked.clip_fingerprint != towers.clip_fingerprint:
             raise UserError(
                 f"the bundle {init} has another CLIP ({config.clip.name}) than --clip {clip}; "
@@ -127,7 +126,8 @@ def choose_towers(init: str | None, clip: str | None, pretrained: str | None, ll
     return towers
 
 
-def _absolute(name: str) -> str:
+def absolute_folder(name: str) -> str:
+    """A model's folder by a path that is the same wherever it is opened from; another name as it is."""
     return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 

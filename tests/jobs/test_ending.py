@@ -156,7 +156,7 @@ import ray
 from pipeline.storage.errors import RunError
 from pipeline.execution.ray_graph import results_of
 from pipeline.execution.ray_operators import configure_ray_data
-from pipeline.execution.watchdog import until_stalled
+from pipeline.execution.watchdog import watched
 
 def stuck(row):
     time.sleep(600)
@@ -166,7 +166,7 @@ connect_to_ray()
 configure_ray_data()
 results = results_of(ray.data.from_items([{"result": "a"}]).map(stuck))
 try:
-    next(until_stalled(results, 1.0, str))
+    next(watched(results, 1.0, str))
 except RunError:
     pass
 clean = end_local_ray()

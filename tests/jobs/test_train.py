@@ -88,7 +88,7 @@ def test_stopped_and_killed_runs_resume_to_the_same_curve(
     stop = numbers.randint(1, 4)
     stopped = _interrupted(command(output, "--local"), output, stop, ctrl_c)
     assert stopped.returncode == 130, stopped.stderr
-    assert "the same command goes on" in stopped.stderr
+    assert "the same command resumes" in stopped.stderr
     assert "Traceback" not in stopped.stderr
 
     there = len(list(output.glob("metrics/*.jsonl")))

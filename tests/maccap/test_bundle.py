@@ -1,4 +1,4 @@
-"""Also for config.py: bundles: written, opened from folders and URLs, and refused with a reason."""
+"""Bundles written (bundle_writing.py, config.py), opened from folders and URLs, and refused with a reason."""
 
 import json
 import shutil
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import Bundle, write_bundle
+from maccap.bundle import Bundle
+from maccap.bundle_writing import write_bundle
 from maccap.config import MemoryConfig
 from maccap.image.clip import FrozenClip
 from maccap.text.language_model import FrozenLanguageModel
@@ -183,6 +184,9 @@ def test_missing_and_malformed_configs(small_bundle: Path, tmp_path: Path, bundl
     misspelt = {**bundle_config, "regions": {"cuont": 4}}
     with pytest.raises(ValueError, match=r"config\.json .*regions\.cuont: Extra inputs"):
         Bundle.open(copy_with(small_bundle, tmp_path / "misspelt", misspelt))
+    headless = {**bundle_config, "adaptor": {**bundle_config["adaptor"], "heads": 0}}
+    with pytest.raises(ValueError, match=r"config\.json .*adaptor\.heads: .* greater than or equal to 1"):
+        Bundle.open(copy_with(small_bundle, tmp_path / "headless", headless))
     del bundle_config["llm"]
     with pytest.raises(ValueError, match=r"config\.json .*llm: Field required"):
         Bundle.open(copy_with(small_bundle, tmp_path / "incomplete", bundle_config))

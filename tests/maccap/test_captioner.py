@@ -12,7 +12,7 @@ import maccap
 import maccap.captioner
 from maccap.adaptor.adaptor import Adaptor
 from maccap.answerer import Answer
-from maccap.bundle import write_bundle
+from maccap.bundle_writing import write_bundle
 from maccap.captioner import Captioner
 from maccap.config import (
     BundleConfig,

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.author_checkpoint import author_adaptor
 from maccap.adaptor.loss import caption_loss
 from maccap.adaptor.noise import add_noise
 from maccap.config import AdaptorConfig, DecodingConfig, RegionConfig
@@ -67,7 +68,7 @@ def lm(golden: dict[str, Tensor]) -> FrozenLanguageModel:
 @pytest.fixture(scope="module")
 def adaptor(golden: dict[str, Tensor]) -> Adaptor:
     config = AdaptorConfig(clip_dim=64, llm_dim=64)
-    return Adaptor.from_author_state_dict(part(golden, "adaptor."), config).eval()
+    return author_adaptor(part(golden, "adaptor."), config).eval()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maccap import __version__
-from pipeline.caption import Summary, caption_archive
+from pipeline.caption import caption_archive
 from pipeline.chunk import shard_file_stem
 from pipeline.execution.budget import Budget
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
@@ -20,6 +20,7 @@ from pipeline.run.completed_chunks import unfinished
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.run.selection import Selection
+from pipeline.run.summary import Summary
 from pipeline.sources import plan_source
 from pipeline.storage.errors import UserError
 from tests.images import write_shard

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from maccap.adaptor.adaptor import Adaptor
-from maccap.adaptor.author_checkpoint import load_author_adaptor
+from maccap.adaptor.author_checkpoint import author_adaptor, load_author_adaptor
 from maccap.config import AdaptorConfig
+
+CONFIG = AdaptorConfig(clip_dim=64, llm_dim=64)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_sizes_and_weights_come_from_the_file(
     expected = AdaptorConfig(clip_dim=clip_dim, llm_dim=64, queries=queries, feedforward=feedforward)
     assert adaptor.config == expected
     plain = {key.removeprefix("adaptor."): value for key, value in golden.items() if "adaptor." in key}
-    wanted = Adaptor.from_author_state_dict(plain, expected)
+    wanted = author_adaptor(plain, expected)
     for a, b in zip(adaptor.parameters(), wanted.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -70,3 +71,26 @@ def test_other_files_are_told_apart(weights: dict[str, Tensor], tmp_path: Path) 
             load_author_adaptor(tmp_path / name)
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_author_checkpoint_with_towers_and_wrapper_prefix(golden: dict[str, Tensor]) -> None:
+    plain = {
+        key.removeprefix("adaptor."): value for key, value in golden.items() if key.startswith("adaptor.")
+    }
+    wrapped = {f"module.{key}": value.half() for key, value in plain.items()}
+    wrapped["module.clip_model.ln_final.weight"] = torch.ones(3)
+    a = author_adaptor(plain, CONFIG).state_dict()
+    b = author_adaptor(wrapped, CONFIG).state_dict()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=1e-3, atol=1e-3)
+
+
+def test_other_weights_are_refused(golden: dict[str, Tensor]) -> None:
+    weights = {
+        key.removeprefix("adaptor."): value for key, value in golden.items() if key.startswith("adaptor.")
+    }
+    with pytest.raises(ValueError, match="size mismatch"):
+        author_adaptor(weights, CONFIG.model_copy(update={"llm_dim": 32}))
+    del weights["query_fusion.weight"]
+    with pytest.raises(ValueError, match="queries"):
+        author_adaptor(weights, CONFIG)

@@ -16,7 +16,7 @@ from maccap.captioner import Caption, Captioner
 from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip
 from maccap.runtime.batch_sizes import needs_fixed_rows
-from maccap.runtime.fixed_rows import fill_up, padded_length
+from maccap.runtime.fixed_rows import fill_up, filled, padded_length
 from maccap.scenes.evaluation.held_out_scenes import render_test_set
 
 IMAGES = 30
@@ -94,6 +94,7 @@ def test_rows_are_filled_up_and_lengths_rounded_one_by_one() -> None:
     rows = torch.arange(6).view(3, 2)
     assert fill_up(rows, 5).tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
     assert fill_up(rows, 3) is rows
+    assert filled([1, 2], 4) == [1, 2, 2, 2]
     assert padded_length(torch.tensor([1, 8, 9, 70, 77]), 77).tolist() == [8, 8, 16, 72, 77]
     assert needs_fixed_rows(torch.device("cuda"), torch.float32)
     assert not needs_fixed_rows(torch.device("cpu"), torch.float32)

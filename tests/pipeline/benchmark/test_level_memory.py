@@ -1,6 +1,6 @@
 """Memory by kind of process, in tenths of a run."""
 
-from pipeline.benchmark.level_memory import LevelMemory, MemoryLooks, kind_of_process
+from pipeline.benchmark.level_memory import LevelMemory, MemoryLooks
 
 
 def test_looks_become_tenths() -> None:
@@ -13,10 +13,3 @@ def test_looks_become_tenths() -> None:
     assert found.kinds["driver"].tenths[:3] == [104, 114, 124]
     assert found.kinds["decoders"].most_processes == 2
     assert any(line.startswith("driver") for line in found.lines())
-
-
-def test_kinds_are_told_by_command_lines() -> None:
-    assert kind_of_process(["ray::MapWorker(MapBatches(StageActor)).submit"]) == "actors with models"
-    assert kind_of_process(["ray::MapBatches(_write)"]) == kind_of_process(["ray::IDLE"])
-    assert kind_of_process(["ray::_Activity"]) == kind_of_process(["/p/ray/core/src/ray/raylet/raylet"])
-    assert kind_of_process(["python", "-P", "own_packages.py", "isolated_decoder"]) == "decoders"

@@ -37,7 +37,7 @@ def test_a_token_is_a_word_and_a_token_of_clip(lm: FrozenLanguageModel) -> None:
     assert {len(text.split()) for text in texts} == {16}
     tokens = open_clip.SimpleTokenizer()(texts)
     assert (tokens.argmax(dim=-1) == 17).all()  # start, 16 tokens, end
-    assert lm.caption_rows([texts[0]])[0] == [lm.bos_id, *ids[0], lm.eos_ids[0]]
+    assert lm.caption_rows([texts[0]], 25)[0] == [lm.bos_id, *ids[0], lm.eos_ids[0]]
 
 
 def test_sizes_are_those_of_the_name(lm: FrozenLanguageModel) -> None:

@@ -3,7 +3,7 @@
 import pyarrow as pa
 from ray import cloudpickle
 
-from pipeline.benchmark.simulated_nodes import LastStage, NodeRun, _kind, _waiting_stage
+from pipeline.benchmark.simulated_nodes import LastStage, NodeRun, _waiting_stage
 from pipeline.stages.registry import stages_of
 from pipeline.stages.steps import steps_of, table_schema
 
@@ -24,9 +24,6 @@ def test_waiting_stages_stand_for_those_with_models() -> None:
 
 
 def test_what_is_computed_is_told_by_kind() -> None:
-    assert _kind(["ray::MapBatches(_write)"]) == _kind(["ray::IDLE"]) == "workers"
-    assert _kind(["/x/raylet/raylet", "--a"]) == "raylet"
-    assert _kind([]) == "Ray's other processes"
     run = NodeRun(
         nodes=2, chunks=4, chunks_per_second=2, of_linear=0.97, milliseconds_per_chunk={"driver": 9.0}
     )

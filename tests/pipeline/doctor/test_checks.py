@@ -104,7 +104,7 @@ def test_a_port_and_who_has_it() -> None:
 def test_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_bytes", lambda: (8 << 30, 1 << 30))
     [memory] = machine.memory()
-    assert (memory.status, memory.text) == ("warning", "1.0 GB of 8.0 GB free")
+    assert (memory.status, memory.text) == ("warning", "1.1 GB of 8.6 GB free")
     docker = SimpleNamespace(free=64 << 20)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: docker)
     [shared] = machine.shared_memory(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.evaluate.bootstrap import interval, resample
 from pipeline.evaluate.diversity import Diversity
-from pipeline.evaluate.metric import Measured, ratio
+from pipeline.evaluate.metric import MetricScore, ratio
 from tests.pipeline.evaluate.runs import captions_of
 
 
@@ -40,7 +40,7 @@ def test_what_does_not_count_has_no_part_in_it() -> None:
 
 def test_diversity() -> None:
     outcomes = Diversity().measure(captions_of(["A dog's bone", "a dog", None, "a dog!"]))
-    measured = {one.name: one for one in outcomes if isinstance(one, Measured)}
+    measured = {one.name: one for one in outcomes if isinstance(one, MetricScore)}
     assert {name: one.value() for name, one in measured.items()} == {
         "distinct-1": 4 / 7, "distinct-2": 3 / 4, "vocabulary": 4.0, "mean length": 7 / 3
     }  # fmt: skip

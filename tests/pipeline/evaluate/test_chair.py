@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.evaluate.chair import Chair, ImageObjects, NamedObjects, read_instances
+from pipeline.evaluate.chair import ImageObjects, NamedObjects, named_objects, read_instances
 from pipeline.evaluate.object_words import ObjectWords
 from pipeline.storage.errors import UserError
 
@@ -39,28 +39,20 @@ def _instances(folder: Path, content: Any) -> list[ImageObjects]:
     return read_instances(str(file), _WORDS)
 
 
-def test_scores() -> None:
-    chair = Chair.of(
-        _WORDS,
-        [
-            ("A man with a dog and a cat, another cat.", {"person", "dog"}),
-            ("Two puppies.", {"dog"}),
-            ("A tree.", set()),
-            ("A dog.", _WORDS.named_in(["A puppy sleeps.", "An animal."])),
-        ],
-    )
-    assert chair.captions[0] == NamedObjects(("person", "dog", "cat", "cat"), ("cat", "cat"))
-    assert chair.captions[2] == NamedObjects((), ())
-    assert chair.chair_i == 2 / 6
-    assert chair.chair_s == 1 / 4
-    assert chair.word_list == "test words"
-
-
-def test_nothing_to_score() -> None:
-    assert Chair.of(_WORDS, []).chair_s is None
-    nothing_named = Chair.of(_WORDS, [("A tree.", {"dog"})])
-    assert nothing_named.chair_i is None
-    assert nothing_named.chair_s == 0
+@pytest.mark.parametrize(
+    ("caption", "objects", "expected"),
+    [
+        (
+            *("A man with a dog and a cat, another cat.", {"person", "dog"}),
+            NamedObjects(("person", "dog", "cat", "cat"), ("cat", "cat")),
+        ),
+        ("Two puppies.", {"dog"}, NamedObjects(("dog",), ())),
+        ("A tree.", set(), NamedObjects((), ())),
+        ("A dog.", _WORDS.named_in(["A puppy sleeps.", "An animal."]), NamedObjects(("dog",), ())),
+    ],
+)
+def test_what_a_caption_names(caption: str, objects: set[str], expected: NamedObjects) -> None:
+    assert named_objects(_WORDS, caption, objects) == expected
 
 
 def test_instances(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.evaluate.chair_metric import ChairMetric
-from pipeline.evaluate.metric import Measured, Remark
+from pipeline.evaluate.metric import MetricScore, Remark
 from pipeline.evaluate.object_words import ObjectWords
 from pipeline.storage.errors import UserError
 from tests.pipeline.evaluate.runs import captions_of
@@ -35,7 +35,7 @@ def instances(tmp_path: Path) -> str:
 def test_objects_that_are_not_there(instances: str) -> None:
     texts = ["a dog and a cat", "a cat", "a car", None, "a train"]
     outcomes = list(ChairMetric(instances).measure(captions_of(texts[:3])))
-    scores = {one.name: one.value() for one in outcomes if isinstance(one, Measured)}
+    scores = {one.name: one.value() for one in outcomes if isinstance(one, MetricScore)}
     assert scores == {"CHAIRi": 2 / 4, "CHAIRs": 2 / 3}
     (remark,) = [one.text for one in outcomes if isinstance(one, Remark)]
     assert "3 captions" in remark
@@ -44,7 +44,7 @@ def test_objects_that_are_not_there(instances: str) -> None:
 
 def test_an_image_that_is_not_known_and_a_missing_caption_do_not_count(instances: str) -> None:
     outcomes = list(ChairMetric(instances).measure(captions_of(["a dog", None, "a car", "a train"])))
-    scores = {one.name: one.value() for one in outcomes if isinstance(one, Measured)}
+    scores = {one.name: one.value() for one in outcomes if isinstance(one, MetricScore)}
     assert scores == {"CHAIRi": 1 / 2, "CHAIRs": 1 / 2}
     assert any(
         "1 images are not among the instances" in one.text for one in outcomes if isinstance(one, Remark)
@@ -53,7 +53,9 @@ def test_an_image_that_is_not_known_and_a_missing_caption_do_not_count(instances
 
 def test_what_references_name_is_there(instances: str) -> None:
     captions = captions_of(["a dog and a car"], [["a car with a dog"]])
-    assert [one.value() for one in ChairMetric(instances).measure(captions) if isinstance(one, Measured)] == [
+    assert [
+        one.value() for one in ChairMetric(instances).measure(captions) if isinstance(one, MetricScore)
+    ] == [
         0,
         0,
     ]

@@ -15,7 +15,7 @@ from pipeline.evaluate.clip_choice import is_reranker
 from pipeline.evaluate.clip_scores import PROMPT, ClipScores
 from pipeline.evaluate.export import export
 from pipeline.evaluate.join_references import all_rows, own_references
-from pipeline.evaluate.metric import Measured, Remark
+from pipeline.evaluate.metric import MetricScore, Remark
 from pipeline.evaluate.references import Fields
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture, write_tar
@@ -52,9 +52,9 @@ def _by_hand(place: int) -> tuple[float, float]:
     return score, 2 * score * closest / (score + closest)
 
 
-def _scores(captions: Captions, clip: ClipSource | None = CLIP) -> tuple[dict[str, Measured], list[str]]:
+def _scores(captions: Captions, clip: ClipSource | None = CLIP) -> tuple[dict[str, MetricScore], list[str]]:
     outcomes = list(ClipScores(clip).measure(captions))
-    scores = {one.name: one for one in outcomes if isinstance(one, Measured)}
+    scores = {one.name: one for one in outcomes if isinstance(one, MetricScore)}
     return scores, [one.text for one in outcomes if isinstance(one, Remark)]
 
 
@@ -80,8 +80,8 @@ def test_groups_are_scored_without_the_images_again(tmp_path: Path) -> None:
     whole = next(iter(metric.measure(captions)))
     (tmp_path / "s.tar").unlink()
     part = next(iter(metric.measure(captions.take([1, 3]))))
-    assert isinstance(whole, Measured)
-    assert isinstance(part, Measured)
+    assert isinstance(whole, MetricScore)
+    assert isinstance(part, MetricScore)
     assert part.statistics.tolist() == whole.statistics[[1, 3]].tolist()
 
 

@@ -13,7 +13,7 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from pipeline.evaluate.captions import Captions
 from pipeline.evaluate.coco_metrics import BLEU, CIDER, METEOR, ROUGE, CocoMetrics
 from pipeline.evaluate.coco_tokens import tokenised
-from pipeline.evaluate.metric import Measured, NotComputed
+from pipeline.evaluate.metric import MetricScore, NotComputed
 from tests.pipeline.evaluate.runs import captions_of, human_against_human
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="coco-caption's tokeniser needs Java")
@@ -43,9 +43,9 @@ def metrics() -> CocoMetrics:
     return CocoMetrics()
 
 
-def _ours(metrics: CocoMetrics, captions: Captions) -> dict[str, Measured]:
+def _ours(metrics: CocoMetrics, captions: Captions) -> dict[str, MetricScore]:
     measured = list(metrics.measure(captions))
-    assert all(isinstance(one, Measured) for one in measured), measured
+    assert all(isinstance(one, MetricScore) for one in measured), measured
     return {one.name: one for one in measured}
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.evaluate.captions import Captions
 from pipeline.evaluate.diversity import Diversity
 from pipeline.evaluate.evaluate import METADATA, Settings, evaluate, joined_captions
-from pipeline.evaluate.metric import Measured, NotComputed, Outcome, Remark, ratio
+from pipeline.evaluate.metric import MetricScore, NotComputed, Outcome, Remark, ratio
 from pipeline.evaluate.report import join_lines, report
 from pipeline.storage.errors import UserError
 from tests.pipeline.evaluate.runs import row, write_run
@@ -122,6 +122,6 @@ def test_a_score_of_nothing_is_none_and_a_dash(tmp_path: Path) -> None:
 
 
 def test_a_mean_and_a_score_of_a_part() -> None:
-    measured: Measured = ratio("mean", [1.0, 2.0, 6.0])
+    measured: MetricScore = ratio("mean", [1.0, 2.0, 6.0])
     assert measured.value() == 3.0
     assert measured.aggregate(np.array([[8.0, 2.0]]))[0] == 4.0

@@ -1,9 +1,8 @@
-"""VQA accuracy by the official rule: normalisation, leave-one-out, its quirks, and means by type."""
+"""VQA accuracy by the official rule: normalisation, leave-one-out, its quirks."""
 
 import pytest
 
-from pipeline.evaluate.vqa_accuracy import MeanAccuracy, aggregate, normalise_prediction, vqa_accuracy
-from pipeline.evaluate.vqa_annotations import VqaAnswer
+from pipeline.evaluate.vqa_accuracy import normalise_prediction, vqa_accuracy
 
 
 @pytest.mark.parametrize(
@@ -73,18 +72,3 @@ def test_a_single_answer_is_matched() -> None:
     assert vqa_accuracy("3", ["2"]) == 0
     with pytest.raises(ValueError, match="at least one"):
         vqa_accuracy("3", [])
-
-
-def test_means_by_type() -> None:
-    scores = aggregate(
-        [
-            (VqaAnswer("1", ("2",), "how many", "number"), 1.0),
-            (VqaAnswer("2", ("yes",), "is there", "yes/no"), 0.5),
-            (VqaAnswer("3", ("3",), "how many", "number"), 0.0),
-            (VqaAnswer("4", ("cat",)), 0.25),
-        ]
-    )
-    assert scores.overall == MeanAccuracy(0.4375, 4)
-    assert scores.by_answer_type == {"number": MeanAccuracy(0.5, 2), "yes/no": MeanAccuracy(0.5, 1)}
-    assert list(scores.by_question_type) == ["how many", "is there"]
-    assert aggregate([]).overall is None

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.evaluate.captions import Captions
 from pipeline.evaluate.join_references import all_rows
-from pipeline.evaluate.metric import Measured, NotComputed, Remark
+from pipeline.evaluate.metric import MetricScore, NotComputed, Remark
 from pipeline.evaluate.vqa_metric import NAME, VqaMetric
 from tests.pipeline.evaluate.runs import captions_of, row, write_run
 
@@ -37,7 +37,7 @@ def _captions(folder: Path) -> Captions:
 
 def test_answers_to_the_samples_own_questions(tmp_path: Path) -> None:
     outcomes = list(VqaMetric().measure(_captions(tmp_path)))
-    scores = {one.name: one.value() for one in outcomes if isinstance(one, Measured)}
+    scores = {one.name: one.value() for one in outcomes if isinstance(one, MetricScore)}
     assert scores == pytest.approx(
         {
             NAME: 2 / 6,
@@ -56,7 +56,7 @@ def test_answers_to_the_questions_of_a_file(tmp_path: Path) -> None:
         json.dumps({"annotations": [{"question_id": n, "answers": [{"answer": "yes"}] * 10} for n in (2, 9)]})
     )
     outcomes = list(VqaMetric(str(file)).measure(_captions(tmp_path / "run")))
-    assert {one.name: one.value() for one in outcomes if isinstance(one, Measured)} == {NAME: 0.5}
+    assert {one.name: one.value() for one in outcomes if isinstance(one, MetricScore)} == {NAME: 0.5}
 
 
 def test_a_run_that_answers_nothing_has_no_accuracy(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from maccap.runtime.cgroup_limits import Limits
+from pipeline.execution import local_ray
 from pipeline.execution.local_ray import cpus_allowed, prepare_local_ray, why_not_started
 from tests.commands import maccap, run
 
@@ -136,27 +138,16 @@ except UserError as error:
 
 
 @pytest.mark.parametrize(
-    ("files", "allowed"),
-    [
-        ({"cpu.max": "max 100000"}, 3),
-        ({"cpu.max": "250000 100000"}, 2),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 3),
-        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
-        ({}, 3),
-    ],
+    ("quota", "bound", "allowed"),
+    [(None, 3, 3), (2.5, 3, 2), (0.5, 3, 1), (None, 8, None), (2.5, 8, 2), (0.5, 8, 1), (9.0, 8, None)],
 )
 def test_cores_that_a_scheduler_binds_the_process_to(
-    files: dict[str, str], allowed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quota: float | None, bound: int, allowed: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5})
-    assert cpus_allowed(tmp_path) == allowed
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
-    assert cpus_allowed(tmp_path) is None
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(bound)))
+    monkeypatch.setattr(local_ray, "limits", lambda: Limits(None, None, quota))
+    assert cpus_allowed() == allowed
 
 
 def test_an_unknown_reason_is_rays_own(monkeypatch: pytest.MonkeyPatch) -> None:

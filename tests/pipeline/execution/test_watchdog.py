@@ -1,16 +1,16 @@
-"""Receipts pass through as they come, and a run without any says what it is doing."""
+"""Items pass through as they come, and a run without any says what it is doing."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from pipeline.execution.watchdog import until_stalled
+from pipeline.execution.watchdog import watched
 from pipeline.storage.errors import RunError
 
 
 def test_items_pass_through_in_order() -> None:
-    assert list(until_stalled(iter(range(5)), 60, str)) == [0, 1, 2, 3, 4]
+    assert list(watched(iter(range(5)), 60, str)) == [0, 1, 2, 3, 4]
 
 
 def test_an_error_comes_after_what_was_before_it() -> None:
@@ -18,7 +18,7 @@ def test_an_error_comes_after_what_was_before_it() -> None:
         yield 1
         raise RunError("a stage failed")
 
-    items = until_stalled(broken(), 60, str)
+    items = watched(broken(), 60, str)
     assert next(items) == 1
     with pytest.raises(RunError, match="a stage failed"):
         next(items)
@@ -38,7 +38,7 @@ def test_standing_still_is_an_error_that_says_why(doing: str, expected: str) -> 
         yield 1
         never.wait()
 
-    items = until_stalled(stuck(), 0.2, lambda: doing)
+    items = watched(stuck(), 0.2, lambda: doing)
     assert next(items) == 1
     with pytest.raises(RunError, match="stall_seconds") as told:
         next(items)
@@ -59,7 +59,7 @@ def test_rows_that_are_read_slowly_are_no_standstill() -> None:
             enough.set()
         return 0.1
 
-    assert list(until_stalled(slow(), 0.2, str, quiet)) == [1]
+    assert list(watched(slow(), 0.2, str, quiet)) == [1]
     assert len(asked) == 5
 
 
@@ -72,7 +72,7 @@ def test_reading_that_stopped_is_one() -> None:
 
     quiet = iter([0.1, 0.15, 0.2])
     with pytest.raises(RunError, match="no row was read"):
-        next(until_stalled(stuck(), 0.2, str, lambda: next(quiet)))
+        next(watched(stuck(), 0.2, str, lambda: next(quiet)))
     assert list(quiet) == []
     never.set()
 
@@ -89,7 +89,7 @@ def test_once_nobody_asks_for_more_one_item_is_still_made_and_then_no_other() ->
         finally:
             closed.set()
 
-    taken = until_stalled(items(), 60, str)
+    taken = watched(items(), 60, str)
     assert next(taken) == 1
     taken.close()  # type: ignore[attr-defined]
     del taken

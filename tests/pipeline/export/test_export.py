@@ -12,7 +12,7 @@ from pipeline.export.format import Example, Notes, Place
 from pipeline.export.json_lines import JsonLines
 from pipeline.export.options import ExportOptions
 from pipeline.export.parts import FileRows, Part, plan_parts
-from pipeline.export.selection import Selection
+from pipeline.export.selection import SelectedRows
 from pipeline.storage.errors import RunError, UserError
 from pipeline.storage.files import locate
 from tests.faulty_proxy import FaultyProxy
@@ -183,7 +183,7 @@ def test_parts_hold_every_row_once() -> None:
     import numpy as np
 
     splits = {f"a-{'0' * 16}.{n:05d}.parquet": np.array([0, 1, 0, -1, 0], np.int8) for n in range(3)}
-    selection = Selection(["train", "val"], splits)
+    selection = SelectedRows(["train", "val"], splits)
     parts = plan_parts(selection, 4, {})
     counts = [sum(len(file.rows()) for file in part.files) for part in parts]
     assert dict(zip([part.place.name for part in parts], counts, strict=True)) == {

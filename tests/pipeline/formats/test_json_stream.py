@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.formats import json_stream
-from pipeline.formats.json_stream import JsonStream
+from pipeline.formats.json_stream import JsonStream, json_object
 
 
 def _elements(text: str) -> list[tuple[str | None, Any]]:
@@ -67,3 +67,17 @@ def test_no_more_is_read_than_was_asked_for() -> None:
     for _ in range(50_000):
         next(elements)
     assert source.asked < 60
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('{"a": "b\tc"}\n', {"a": "b\tc"}),
+        ("[1]", None),
+        ('{"a": 1', None),
+        ('{"a": 1} {}', None),
+        ("[" * 200_000, None),
+    ],
+)
+def test_a_line_that_is_an_object(line: str, expected: Any) -> None:
+    assert json_object(line) == expected

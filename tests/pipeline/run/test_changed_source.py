@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.caption import Summary, caption_archive
+from pipeline.caption import caption_archive
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import BuiltSteps, built_steps
 from pipeline.inspect.caption_table import read_captions
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.selection import Selection
+from pipeline.run.summary import Summary
 from pipeline.stages.resources import StageResources
 from pipeline.storage.errors import UserError
 from pipeline.verify import verify_run

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.caption import Summary, caption_archive
+from pipeline.caption import caption_archive
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import BuiltSteps, built_steps
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.grown_source import written_ids
 from pipeline.run.run_folder import RunFolder
+from pipeline.run.summary import Summary
 from pipeline.stages.resources import StageResources
 from pipeline.verify import verify_run
 from tests.pipeline.run.test_changed_source import Shards, images, listed, parquet, pattern, tars

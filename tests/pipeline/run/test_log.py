@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.run.log import LOG, JsonLine, log_written, run_name, start_log, working_on
-from pipeline.run.progress import Progress, shown
+from pipeline.run.progress import Progress, live_line
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_line_says_what_the_process_works_on(lines: io.StringIO) -> None:
 
 def test_a_chunk_and_the_progress_are_lines_too(lines: io.StringIO) -> None:
     log_written("a.00001.parquet", rows=3, errors={"damaged image": 1})
-    with shown(Progress(shards=1, rows=3)):
+    with live_line(Progress(shards=1, rows=3)):
         pass
     written, progress = read(lines)
     assert written["chunk"] == "a.00001.parquet"

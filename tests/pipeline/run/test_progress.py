@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.run.progress import Progress, shown
+from pipeline.run.progress import Progress, live_line
 from pipeline.stages.write import WriteResult
 
 
@@ -42,7 +42,7 @@ def test_what_an_earlier_run_wrote_does_not_count_as_speed() -> None:
 
 def test_without_a_terminal_progress_is_json_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(shards=1)
-    with shown(progress):
+    with live_line(progress):
         progress.add(_result(3, last=True))
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -70,8 +70,8 @@ def test_files_are_said_in_words() -> None:
     assert whats(in_folders=True).startswith("tar")
     assert all(source.what in whats(in_folders=False) for source in FILES)
     assert ("COCO JSON" in whats(in_folders=True)) is False
-    assert ".json" in endings(in_folders=False)
-    assert ".json" not in endings(in_folders=True)
+    assert ".tar" in endings()
+    assert ".json" not in endings()
 
 
 def test_ids_tell_files_apart(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from maccap.captioner import Captioner
+from maccap.captions import region_captions_type
 from pipeline.execution.caption_stages import CaptionStages, ShardWork
 from pipeline.execution.in_process import caption_in_process
 from pipeline.inspect.explain import explain
@@ -18,7 +19,7 @@ from pipeline.prepare import open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.run_folder import RunFolder
 from pipeline.sources import plan_source
-from pipeline.stages.region_captions import REGION_CAPTION, RegionCaptionStage
+from pipeline.stages.region_captions import RegionCaptionStage
 from pipeline.stages.steps import steps_of
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
@@ -64,7 +65,7 @@ def run(small_bundle: Path, images: Path, tmp_path_factory: pytest.TempPathFacto
 
 def test_they_are_those_of_the_captioner(run: Path, small_bundle: Path, images: Path) -> None:
     table = table_of(str(run))
-    assert table.schema.field("region_captions").type == pa.list_(REGION_CAPTION)
+    assert table.schema.field("region_captions").type == region_captions_type()
     captioner = Captioner.from_pretrained(small_bundle, device="cpu")
     ids = [f"{number}.png" for number in range(4)]
     opened = [Image.open(images / name) for name in ids]

@@ -22,6 +22,9 @@ def test_models_are_told_apart_by_their_files_and_not_by_where_they_lie(
     named = choose_towers(None, str(small_bundle / "clip"), None, str(small_bundle / "llm"))
     assert named.clip_fingerprint == here.clip_fingerprint
     assert named.carried("clip")
+    config = tmp_path / "copy" / "config.json"
+    config.write_text(config.read_text().replace('"name": "clip"', '"name": "local-dir:clip"'))
+    assert choose_towers(str(tmp_path / "copy"), None, None, None).clip_fingerprint == here.clip_fingerprint
     assert choose_towers(None, None, None, None).init == str(built_in_bundle_path())
 
 

@@ -1,4 +1,4 @@
-"""What ends a run on Ray says so on one line, and once it is mended the same command goes on, here without
+"""What ends a run on Ray says so on one line, and once it is fixed the same command resumes, here without
 Ray."""
 
 import json

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.doctor.container import Limits, limits
+from maccap.runtime.cgroup_limits import Limits, limits
 
 
 def _write(folder: Path, **files: str) -> None:

@@ -1,9 +1,14 @@
-"""The limits that a container, a Slurm job or a systemd slice sets: those of the process's control groups."""
+"""What this process may use of the machine. A container, a Slurm job or a systemd slice limits it by control
+groups.
+"""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 _ROOT, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -29,6 +34,18 @@ def limits(root: Path = _ROOT, own: Path = _OWN) -> Limits:
         if (quota := _cpus(group)) is not None:
             cpus.append(quota)
     return Limits(min(memory, default=None), min(free, default=None), min(cpus, default=None))
+
+
+def cores() -> int:
+    """Those that this process is bound to, as by Slurm or taskset; quotas of control groups do not count."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """In bytes, of the machine or of the control groups, where these have less."""
+    free = psutil.virtual_memory().available
+    group = limits().memory_free
+    return free if group is None else min(free, group)
 
 
 def _groups(root: Path, own: Path) -> Iterator[Path]:
