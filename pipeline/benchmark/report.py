@@ -78,11 +78,12 @@ def _machine_and_stages(alone: Alone) -> Table:
     limits = f"{m.gflops:,.0f} GFLOP/s in {m.dtype}, {m.gigabytes:,.0f} GB/s"
     table = _table(
         f"stages alone on {m.device}, {m.cores} threads: at best {limits}",
-        *("stage", "ms/image", "of matrix rate", "of bandwidth"),
+        *("stage", "ms/image", "of matrix rate", "of bandwidth", "kB passed on"),
     )
     for stage in alone.stages:
         fractions = (_percent(stage.of_matrix_rate), _percent(stage.of_bandwidth))
-        table.add_row(stage.stage, f"{stage.milliseconds:,.2f}", *fractions)
+        passed_on = "" if stage.bytes_passed_on is None else f"{stage.bytes_passed_on / 1e3:,.1f}"
+        table.add_row(stage.stage, f"{stage.milliseconds:,.2f}", *fractions, passed_on)
     return table
 
 

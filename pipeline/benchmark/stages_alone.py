@@ -12,6 +12,7 @@ from pipeline.benchmark.arithmetic import CandidateArithmetic, image_flops, text
 from pipeline.benchmark.machine import MachineLimits, measure_machine, timed
 from pipeline.benchmark.setup import Setup, work_of
 from pipeline.benchmark.ways import own_process
+from pipeline.execution.caption_stages import ShardWork
 from pipeline.execution.in_process import built_steps
 from pipeline.stages.candidates import CandidateStage
 from pipeline.stages.features import FeatureStage
@@ -22,10 +23,14 @@ _TIMES = 2  # each stage is timed, after a first time that warms up; the least c
 
 
 class StageTime(Config):
-    """What one stage takes of each image, and fractions of the machine's limits where they are counted."""
+    """What one stage takes of each image, the bytes of a row that it passes on (between operators that run in
+    processes of their own, through the object store), and fractions of the machine's limits where they are
+    counted.
+    """
 
     stage: str
     milliseconds: float
+    bytes_passed_on: int | None = None
     of_matrix_rate: float | None = None
     of_bandwidth: float | None = None
 
@@ -60,7 +65,7 @@ class _Bench:
         """Every stage of a run, in order, each on what the one before it made."""
         (first, *_) = work_of(self.setup.source)
         samples = next(iter(self.stages.read(first))).samples
-        times: list[StageTime] = []
+        times = [_passing_on(self._time("read", samples.num_rows, partial(self._read, first)), samples)]
         gflop = gflop_shared = 0.0
         for step, stage in self.steps:
             before, samples = samples, step.run(stage, samples)
@@ -72,10 +77,14 @@ class _Bench:
                 alone = shared = self._tower_flops(stage, before) or 0.0
                 work = partial(stage, before)
                 times.append(self._time(step.stage.title, before.num_rows, work, alone or None))
+            times[-1] = _passing_on(times[-1], samples)
             gflop, gflop_shared = gflop + alone / 1e9, gflop_shared + shared / 1e9
         return Alone(
             machine=self.machine, stages=times, gflop=round(gflop, 2), gflop_shared=round(gflop_shared, 2)
         )
+
+    def _read(self, shard: ShardWork) -> None:
+        next(iter(self.stages.read(shard)))
 
     def _language_model(self, model: "_LanguageModel", images: int) -> list[StageTime]:
         """Adaptor, prefill and steps, for as many rows at once as the sampler takes."""
@@ -139,6 +148,10 @@ class _Bench:
 
     def _least(self, work: Callable[[], object]) -> float:
         return min([timed(work, self.setup.device) for _ in range(1 + _TIMES)][1:])
+
+
+def _passing_on(time: StageTime, samples: pa.Table) -> StageTime:
+    return time.model_copy(update={"bytes_passed_on": round(samples.nbytes / samples.num_rows)})
 
 
 class _LanguageModel:

@@ -59,8 +59,11 @@ def test_every_stage_is_timed(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pipeline.benchmark.machine._SECONDS", 0.05)
     alone = stages_alone._measure(setup)
     assert [stage.stage.split()[0] for stage in alone.stages] == [
-        *("file", "CLIP", "adaptor", "prefill", "decode,", "rerank:", "flags")
+        *("read", "file", "CLIP", "adaptor", "prefill", "decode,", "rerank:", "flags")
     ]
     assert all(stage.milliseconds > 0 for stage in alone.stages[:-1])  # flags may take less than is told
-    assert all(stage.of_matrix_rate is not None for stage in alone.stages[1:-1])
+    read, pixels, *models, flags = alone.stages
+    assert all(stage.of_matrix_rate is not None for stage in models)
+    assert read.bytes_passed_on and pixels.bytes_passed_on and flags.bytes_passed_on
+    assert pixels.bytes_passed_on > flags.bytes_passed_on
     assert alone.gflop_shared < alone.gflop
