@@ -64,6 +64,6 @@ def test_every_stage_is_timed(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(stage.milliseconds > 0 for stage in alone.stages[:-1])  # flags may take less than is told
     read, pixels, *models, flags = alone.stages
     assert all(stage.of_matrix_rate is not None for stage in models)
-    assert read.bytes_passed_on and pixels.bytes_passed_on and flags.bytes_passed_on
-    assert pixels.bytes_passed_on > flags.bytes_passed_on
+    assert read.bytes_passed_on
+    assert (pixels.bytes_passed_on or 0) > (flags.bytes_passed_on or 0) > 0
     assert alone.gflop_shared < alone.gflop
