@@ -5,7 +5,7 @@ kept, so that the command can be stopped and started again. On two cores it take
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,9 +13,19 @@ Work = Annotated[Path, typer.Argument(help="Folder for the parts as they are tra
 Output = Annotated[Path | None, typer.Option(help="Where the bundle goes; default: into the package.")]
 Scale = Annotated[float, typer.Option(help="Train this many times as long as the shipped one.", min=0.0001)]
 Seed = Annotated[int, typer.Option(help="Seed of all training.")]
+Supervision = Annotated[
+    Literal["facts", "contrast"],
+    typer.Option(
+        "--clip",
+        help="What CLIP learns from. facts: all that a scene shows, until image and caption coincide; "
+        "contrast: images and captions that leave things out, as real CLIPs do.",
+    ),
+]
 
 
-def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) -> None:
+def main(
+    work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0, clip: Supervision = "facts"
+) -> None:
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.bundle_writing import write_bundle
@@ -26,7 +36,7 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
     from pipeline.train.run import train_bundle
     from pipeline.train.towers import choose_towers
 
-    config = build.BuildConfig(seed=seed).scaled(scale)
+    config = build.BuildConfig(seed=seed, clip=clip).scaled(scale)
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,8 +51,8 @@ def main(work: Work, output: Output = None, scale: Scale = 1.0, seed: Seed = 0) 
     settings = {
         "training": build.TRAINING.model_copy(update={"steps": steps, "seed": seed}).model_dump(),
         "adaptor": build.ADAPTOR | {"input_scale": made.clip.embed_dim**0.5},
-        "regions": build.REGIONS.model_dump(),
-        "noise_variance": build.NOISE_VARIANCE,
+        "regions": config.recipe.regions.model_dump(),
+        "noise_variance": config.recipe.noise_variance,
         "decoding": build.DECODING.model_dump(),
         "cache": str(work / "features"),
     }

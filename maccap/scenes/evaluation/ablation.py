@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.gap import GapCorrection, Statistics
+from maccap.adaptor.text_regions import region_draws
 from maccap.bundle import Bundle
 from maccap.config import DecodingConfig, RegionConfig, TrainingConfig
 from maccap.image.features import FeatureExtractor
@@ -20,6 +23,7 @@ NOISE_VARIANCES = (0.0, 0.004, 0.016, 0.032, 0.064)
 _GREEDY = {"strategy": "greedy"}
 _SAMPLED = {"strategy": "sample", "temperature": 0.7}
 _MEMORY, _MEMORY_TEMPERATURE = 20_000, 0.01
+_GAP_IMAGES = 1000
 
 
 class Row(NamedTuple):
@@ -30,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A way to train on text alone. Adaptors of equal `trained_noise` and `copies` are one and the same."""
+    """A way to train on text alone. Adaptors of equal `trained_noise`, `copies` and `text` are the same."""
 
     name: str
     weighting: Literal["none", "softmax", "attention"]
@@ -38,6 +42,8 @@ class Method(NamedTuple):
     trained_noise: float
     inference_noise: float
     memory: bool = False
+    text: Literal["repeat", "phrases"] = "repeat"
+    gap_closed: bool = False  # before the adaptor, by images without captions
 
 
 class Ablation:
@@ -92,18 +98,24 @@ class Ablation:
     def methods(self) -> Iterator[Row]:
         """The paper's comparison: MacCap, MacCap without its parts, CapDec and DeCap."""
         noise, copies = self.bundle.config.noise_variance, self.bundle.config.regions.count
+        regions = Method("MacCap, regions by attention", "attention", copies, noise, noise)
         for method in (
             Method("MacCap (noise, regions by softmax)", "softmax", copies, noise, noise),
-            Method("MacCap, regions by attention", "attention", copies, noise, noise),
+            regions,
+            regions._replace(name="regions by attention, trained with phrases", text="phrases"),
+            regions._replace(
+                name="regions by attention, trained with phrases, gap closed", text="phrases", gap_closed=True
+            ),
             Method("without regions", "none", copies, noise, noise),
             Method("without noise", "softmax", copies, 0.0, 0.0),
             Method("CapDec (one noisy feature, none at inference)", "none", 1, noise, 0.0),
             Method("DeCap (projection onto a memory of captions)", "none", copies, 0.0, 0.0, memory=True),
         ):
-            adaptor = self._adaptor(method.trained_noise, method.copies)
-            sampler = CandidateSampler(adaptor, self.sampler.engine, method.inference_noise)
-            regions = RegionConfig(count=method.copies, weighting=method.weighting)
-            outcome = self._outcome(sampler=sampler, regions=regions, memory=method.memory)
+            adaptor = self._adaptor(method.trained_noise, method.copies, method.text)
+            config = RegionConfig(count=method.copies, weighting=method.weighting)
+            gap = self._gap(config, method.text) if method.gap_closed else None
+            sampler = CandidateSampler(adaptor, self.sampler.engine, method.inference_noise, gap)
+            outcome = self._outcome(sampler=sampler, regions=config, memory=method.memory)
             yield Row(method.name, outcome.reranked)
 
     def _outcome(
@@ -125,11 +137,25 @@ class Ablation:
         )
         return evaluate(self.test, self.images, extract, sampler, decoding, self.seed)
 
-    def _adaptor(self, variance: float, copies: int) -> Adaptor:
-        name = f"adaptor-{variance:g}-{copies}-{self.steps}-{self.towers.fingerprint}.safetensors"
+    def _gap(self, regions: RegionConfig, text: Literal["repeat", "phrases"]) -> GapCorrection:
+        """Measured on scenes of the tuning split, and on what the adaptor read of the training captions."""
+        seen = render_test_set("tune", _GAP_IMAGES, self.seed, self.clip.pixels)
+        images = FeatureExtractor(self.clip, regions)(seen.pixels).features
+        texts = self.towers.text_features[:_MEMORY]
+        if text == "phrases":
+            every = np.arange(len(texts))
+            draws = region_draws(self.seed, "statistics", every, regions.count)
+            texts = self.towers.phrases.regions(texts, every, draws)
+        return GapCorrection(Statistics.of(images), Statistics.of(texts))
+
+    def _adaptor(
+        self, variance: float, copies: int, text: Literal["repeat", "phrases"] = "repeat"
+    ) -> Adaptor:
+        parts = [f"{variance:g}", copies, *([text] if text == "phrases" else []), self.steps]
+        name = f"adaptor-{'-'.join(map(str, parts))}-{self.towers.fingerprint}.safetensors"
 
         def train() -> dict[str, torch.Tensor]:
-            return self.towers.train_adaptor(variance, copies, self._training()).state_dict()
+            return self.towers.train_adaptor(variance, copies, self._training(), text).state_dict()
 
         adaptor = Adaptor(self.bundle.config.adaptor)
         adaptor.load_state_dict(cached_tensors(self.towers.work / name, train))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,20 +17,36 @@ from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
+from maccap.scenes.training.contrast import ContrastTraining
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.train_clip import train_image_tower, train_text_tower
 from maccap.scenes.training.train_language_model import train_language_model
 from maccap.scenes.world.facts import split_captions
 from maccap.text.language_model import FrozenLanguageModel
 
-REGIONS = RegionConfig(count=10, weighting="none")  # regions do not help in this world: see the card
-NOISE_VARIANCE = 0.004  # that of the paper is for 512 dimensions: see the card
+Supervision = Literal["facts", "contrast"]
+"""What CLIP learns from: all facts of a scene, until image and caption coincide, or captions alone."""
+
+
+class Recipe(NamedTuple):
+    """What suits a CLIP: see the card. The paper's noise is for 512 dimensions."""
+
+    regions: RegionConfig
+    noise_variance: float
+
+
+RECIPES: dict[Supervision, Recipe] = {
+    "facts": Recipe(RegionConfig(count=10, weighting="none"), 0.004),
+    "contrast": Recipe(RegionConfig(count=10, weighting="attention", text="phrases"), 0.0056),
+}
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
 TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
+CLIP_SIZES: dict[str, int] = {"width": 160, "layers": 5, "embed_dim": 192}
 CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.txt"
 BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 
@@ -41,12 +57,18 @@ class BuildConfig(Config):
     language_model_steps: int = 6000
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
+    clip_contrast_steps: int = 8000
     caption_scenes: int = 20_000
+    clip: Supervision = "facts"
     seed: int = 0
+
+    @property
+    def recipe(self) -> Recipe:
+        return RECIPES[self.clip]
 
     def scaled(self, factor: float) -> Self:
         """Trained `factor` times as long, two steps at least; on fewer captions too where it is below 1."""
-        steps = ("language_model_steps", "clip_text_steps", "clip_image_steps")
+        steps = ("language_model_steps", "clip_text_steps", "clip_image_steps", "clip_contrast_steps")
         longer = {name: max(2, round(getattr(self, name) * factor)) for name in steps}
         scenes = max(100, round(self.caption_scenes * min(1.0, factor)))
         return self.model_copy(update=longer | {"caption_scenes": scenes})
@@ -64,16 +86,28 @@ class BuiltTowers:
         if not _finished(llm, steps=config.language_model_steps, seed=seed):
             train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
             _finish(llm, steps=config.language_model_steps, seed=seed)
-        steps = {"text_steps": config.clip_text_steps, "image_steps": config.clip_image_steps, "seed": seed}
-        if not _finished(clip, **steps):
-            train_text_tower(clip, config.clip_text_steps, width=160, layers=5, embed_dim=192, seed=seed)
-            train_image_tower(clip, config.clip_image_steps, seed=seed)
-            _finish(clip, **steps)
+        steps = self._clip_steps()
+        if not _finished(clip, **steps, seed=seed):
+            self._train_clip(clip)
+            _finish(clip, **steps, seed=seed)
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
         self.captions = list(dict.fromkeys(split_captions("train", config.caption_scenes, seed)))
         (work / CAPTIONS).write_text("".join(f"{text}\n" for text in self.captions))
         (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
+
+    def _clip_steps(self) -> dict[str, int]:
+        if self.config.clip == "contrast":
+            return {"contrast_steps": self.config.clip_contrast_steps}
+        return {"text_steps": self.config.clip_text_steps, "image_steps": self.config.clip_image_steps}
+
+    def _train_clip(self, folder: Path) -> None:
+        config = self.config
+        if config.clip == "contrast":
+            ContrastTraining(folder, config.clip_contrast_steps, **CLIP_SIZES, seed=config.seed).train()
+            return
+        train_text_tower(folder, config.clip_text_steps, **CLIP_SIZES, seed=config.seed)
+        train_image_tower(folder, config.clip_image_steps, seed=config.seed)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,14 +131,30 @@ class BuiltTowers:
         sizes = {"clip_dim": dim, "llm_dim": self.lm.embedding_dim, "input_scale": dim**0.5, **ADAPTOR}
         return AdaptorConfig.model_validate(sizes)
 
-    def train_adaptor(self, noise_variance: float, copies: int, training: TrainingConfig) -> Adaptor:
-        """An adaptor trained on the captions, each feature `copies` times with noise of its own."""
+    @cached_property
+    def phrases(self) -> Phrases:
+        """The parts of the training captions."""
+        texts = distinct_phrases(self.captions)
+        return phrases_of(self.captions, texts, text_features(self.clip, texts), RegionConfig().patch_weight)
+
+    def train_adaptor(
+        self,
+        noise_variance: float,
+        copies: int,
+        training: TrainingConfig,
+        text: Literal["repeat", "phrases"] = "repeat",
+    ) -> Adaptor:
+        """An adaptor trained on the captions, each feature `copies` times with noise of its own, and with
+        `phrases` each beside one of the caption's parts.
+        """
         torch.manual_seed(training.seed)
         adaptor = Adaptor(self.adaptor_config())
+        tokens = CaptionTokens(self.lm, self.captions, training.max_tokens)
+        phrases = self.phrases if text == "phrases" else None
         trainer = AdaptorTrainer(
             adaptor,
             self.lm,
-            TrainingText(CaptionTokens(self.lm, self.captions, training.max_tokens), self.text_features),
+            TrainingText(tokens, self.text_features, phrases),
             regions=copies,
             noise_variance=noise_variance,
             config=training,

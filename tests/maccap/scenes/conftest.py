@@ -4,7 +4,9 @@ import pytest
 
 from maccap.scenes.training.build import BuildConfig, BuiltTowers
 
-TOY = BuildConfig(language_model_steps=2, clip_text_steps=2, clip_image_steps=2, caption_scenes=8)
+TOY = BuildConfig(
+    language_model_steps=2, clip_text_steps=2, clip_image_steps=2, clip_contrast_steps=2, caption_scenes=8
+)
 
 
 @pytest.fixture(scope="session")

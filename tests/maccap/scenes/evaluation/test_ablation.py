@@ -30,6 +30,21 @@ def test_a_bundle_is_compared_with_the_folder_it_was_built_in(towers: BuiltTower
     assert next(ablation.parts()).scores.captions == 2
 
 
+def test_methods_have_adaptors_of_their_own(
+    towers: BuiltTowers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maccap.scenes.evaluation.ablation._GAP_IMAGES", 4)
+    ablation = Ablation(_bundle(tmp_path / "bundle", towers, towers.lm), towers, "tune", 2, 0, 2)
+    rows = list(ablation.methods())
+    assert [row.scores.captions for row in rows] == [2] * len(rows)
+    assert [row.what for row in rows if "phrases" in row.what] == [
+        "regions by attention, trained with phrases",
+        "regions by attention, trained with phrases, gap closed",
+    ]
+    trained = {path.name.split("-2-")[0] for path in towers.work.glob("adaptor-*")}
+    assert trained == {"adaptor-0.004-10", "adaptor-0.004-10-phrases", "adaptor-0-10", "adaptor-0.004-1"}
+
+
 def test_two_models_are_not_mixed(towers: BuiltTowers, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{towers.work} holds another CLIP than the bundle .*maccap embed"):
         main(towers.work, count=2)

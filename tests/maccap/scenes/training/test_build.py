@@ -1,12 +1,15 @@
 """The towers at a toy length: every part is trained, kept, and gives an adaptor and scores."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from maccap.config import TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
-from maccap.scenes.training.build import DECODING, REGIONS, BuildConfig, BuiltTowers
+from maccap.scenes.training.build import DECODING, LANGUAGE_MODEL, RECIPES, BuildConfig, BuiltTowers
 from maccap.text.huggingface_engine import HuggingFaceEngine
 from tests.maccap.scenes.conftest import TOY
 
@@ -22,14 +25,25 @@ def test_second_build_keeps_the_towers(towers: BuiltTowers) -> None:
         BuiltTowers(towers.work, TOY.model_copy(update={"seed": 1}))
 
 
+def test_a_clip_by_contrast_is_kept_too(towers: BuiltTowers, tmp_path: Path) -> None:
+    shutil.copytree(towers.work / LANGUAGE_MODEL, tmp_path / LANGUAGE_MODEL)
+    config = TOY.model_copy(update={"clip": "contrast"})
+    built = BuiltTowers(tmp_path, config)
+    assert built.fingerprint != towers.fingerprint
+    assert BuiltTowers(tmp_path, config).fingerprint == built.fingerprint
+    with pytest.raises(ValueError, match="remove it or use another"):
+        BuiltTowers(tmp_path, TOY)
+
+
 def test_evaluation_scores_every_scene(towers: BuiltTowers) -> None:
-    adaptor = towers.train_adaptor(0.016, REGIONS.count, TrainingConfig(steps=2, batch=8))
+    regions = RECIPES["facts"].regions
+    adaptor = towers.train_adaptor(0.016, regions.count, TrainingConfig(steps=2, batch=8))
     sampler = CandidateSampler(adaptor, HuggingFaceEngine(towers.lm), 0.016)
     test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
     assert sum(facts.unseen_pair for facts in test.facts) == 3
     images = towers.clip.encode_image(test.pixels)
     decoding = DECODING.model_copy(update={"candidates": 2})
-    outcome = evaluate(test, images, FeatureExtractor(towers.clip, REGIONS), sampler, decoding)
+    outcome = evaluate(test, images, FeatureExtractor(towers.clip, regions), sampler, decoding)
     assert outcome.reranked.captions == len(outcome.captions) == 6
     nearest = retrieve(towers.clip, images, ["a dog", "two cats at night"])
     assert len(nearest) == 6
