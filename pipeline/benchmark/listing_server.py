@@ -9,6 +9,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qs, urlsplit
 
+import fsspec
+
 from pipeline.chunk import chunk_file_name
 
 _A_PAGE = 1000  # as S3
@@ -38,9 +40,12 @@ def made_up_bucket(tars: int, chunks_a_tar: int, chunk_file: bytes) -> Iterator[
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    clients = fsspec.get_filesystem_class("s3")
+    clients.clear_instance_cache()  # they keep to the server that they found first
     try:
         yield
     finally:
+        clients.clear_instance_cache()
         os.environ.clear()
         os.environ |= before
         server.terminate()

@@ -11,6 +11,8 @@ from pipeline.storage.folder import Folder
 
 def test_all_pages_are_listed_planned_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_runs, "_FOOTERS", 20)
+    with made_up_bucket(1, 1, large_runs.chunk_file()):  # another one of the same name, of before
+        assert [shard.id for shard in plan_source(TARS).shards] == [tar_name(0)]
     with made_up_bucket(1001, 2, large_runs.chunk_file()):
         assert [shard.id for shard in plan_source(TARS).shards] == [tar_name(n) for n in range(1001)]
         names = Folder(CHUNKS).names()
