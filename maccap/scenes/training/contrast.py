@@ -39,7 +39,7 @@ _WARM_UP, _DECAY = 200, 0.2
 
 class ContrastTraining:
     """Both towers of a new CLIP in `folder`, as open_clip reads it, and where their training stands: a
-    training that was stopped is continued.
+    training that was stopped is continued. Raises ValueError for one that was begun with another seed.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class ContrastTraining:
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "seed": self.seed,
             "clip": self.clip.model.state_dict(),
             "region_scale": self.region_scale.data,
             "optimizers": [optimizer.state_dict() for optimizer in self._training.optimizers],
@@ -118,6 +119,11 @@ class ContrastTraining:
         if not path.exists():
             return 0
         state = torch.load(path, weights_only=True)
+        if state["seed"] != self.seed:
+            raise ValueError(
+                f"{self.folder} was begun with seed {state['seed']}, not {self.seed}; remove it or use "
+                "another work folder"
+            )
         self.clip.model.load_state_dict(state["clip"])
         self.region_scale.data.copy_(state["region_scale"])
         for optimizer, kept in zip(self._training.optimizers, state["optimizers"], strict=True):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -29,6 +30,8 @@ def test_a_training_that_was_stopped_is_continued(tmp_path: Path) -> None:
     whole, resumed = (load_file(tmp_path / name / CLIP_WEIGHTS) for name in ("whole", "stopped"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert begun(tmp_path / "stopped").step == STEPS
+    with pytest.raises(ValueError, match="begun with seed 0, not 1"):
+        ContrastTraining(tmp_path / "stopped", STEPS, width=32, layers=2, embed_dim=160, seed=1)
 
 
 def test_both_towers_and_their_scales_learn(tmp_path: Path) -> None:
