@@ -3,6 +3,7 @@
 WORK is the folder that `maccap embed` built the bundle in; adaptors for other noise are kept there too.
 """
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -12,22 +13,26 @@ from jobs.output import answer
 
 Work = Annotated[Path, typer.Argument(help="The folder that `maccap embed` was given.")]
 Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of objects unseen in training.")]
-Seed = Annotated[int, typer.Option(help="Seed of the scenes and of decoding.")]
+Seed = Annotated[int, typer.Option(help="Seed of the scenes.")]
 SplitName = Annotated[str, typer.Option(help="tune or test.")]
-Steps = Annotated[int, typer.Option(help="Training steps of each adaptor that is trained to compare.")]
+Steps = Annotated[int, typer.Option(help="Training steps of each method's adaptors.")]
+NoiseSteps = Annotated[int, typer.Option(help="Of those with other noise, of one seed.")]
+Adaptors = Annotated[int, typer.Option(help="Of each method, trained from different seeds.", min=1)]
 Card = Annotated[Path | None, typer.Option(help="Model card to put the tables in; default: only print.")]
 
 _START, _END = "<!-- ablation -->\n", "<!-- /ablation -->"
 
 
 def main(
-    work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 1000,
-    card: Card = None,
+    work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 3600,
+    noise_steps: NoiseSteps = 1000, adaptors: Adaptors = 2, card: Card = None,
 ) -> None:  # fmt: skip
-    """Score the built-in model with one part of the method changed at a time, and beside other methods."""
+    """Compare the method with its parts left out, with other noise and with other methods, between the towers
+    that `maccap embed` built. What was trained and scored is kept, so that the command can be stopped.
+    """
     from jobs.extras import require
-    from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.scenes.evaluation.ablation import Ablation, markdown
+    from maccap.scenes.evaluation.methods import compared, noises
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
@@ -45,21 +50,25 @@ def main(
     try:
         config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
         towers = BuiltTowers(work, config)
-        ablation = Ablation(Bundle.open(built_in_bundle_path()), towers, chosen, count, seed, steps)
     except ValueError as error:
         raise UserError(str(error)) from error
+    methods = Ablation(towers, chosen, count, seed, steps=steps, seeds=range(adaptors))
+    noise = Ablation(towers, chosen, count, seed, steps=noise_steps)
+    seeds = f", {adaptors} seeds" if adaptors > 1 else ""
     tables = [f"{count} {chosen} scenes, seed {seed}.\n"]
-    for title, variants in (
-        ("The shipped adaptor, one thing changed:", ablation.parts()),
-        (f"Adaptors of {steps} steps each, with more and less noise:", ablation.noise()),
-        (f"Methods, with adaptors of {steps} steps each:", ablation.methods()),
+    for title, rows in (
+        (
+            f"Methods, with adaptors of {steps} steps each{seeds}:",
+            chain([methods.retrieval()], methods.rows(compared(config.recipe))),
+        ),
+        (f"MacCap with other noise, adaptors of {noise_steps} steps:", noise.rows(noises(config.recipe))),
     ):
         answer(title)
-        rows = []
-        for row in variants:
-            rows.append(row)
+        shown = []
+        for row in rows:
+            shown.append(row)
             answer(markdown([row]).splitlines()[-1])
-        tables.append(f"{title}\n\n{markdown(rows)}\n")
+        tables.append(f"{title}\n\n{markdown(shown)}\n")
     if card is not None:
         _replace_tables(card, "\n".join(tables))
 

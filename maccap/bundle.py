@@ -22,6 +22,7 @@ from maccap.bundle_files import (
     GAP,
     LLM,
     MEMORY,
+    NOISE,
     TEXTS,
     check_folder,
     check_names,
@@ -77,6 +78,7 @@ class Bundle:
         """SHA-256 of config, adaptor and the towers' files; a tower from a hub counts by its name."""
         files = {ADAPTOR: self.adaptor_path(), **self._memory_files()}
         files |= {GAP: self._path(GAP, "a `gap`")} if self.config.gap else {}
+        files |= {NOISE: self._noise_file()} if self.config.noise_covariance else {}
         files |= self._tower_files(CLIP, self.config.clip.name)
         files |= self._tower_files(LLM, self.config.llm.name)
         return fingerprint(self.config.to_json(), files)
@@ -144,9 +146,18 @@ class Bundle:
         if self.config.gap is None:
             return None
         held = load_file(self._path(GAP, "a `gap`"))
-        return GapCorrection(
-            *(Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in GapCorrection._fields)
+        images, texts = (
+            Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in ("images", "texts")
         )
+        return GapCorrection(images, texts, held.get("transport"))
+
+    def load_noise_root(self) -> "torch.Tensor | None":
+        """What turns noise to the covariance it was trained with, if that was measured: [D, D], float32.
+        Raises FileNotFoundError.
+        """
+        from safetensors.torch import load_file
+
+        return load_file(self._noise_file())["root"] if self.config.noise_covariance else None
 
     def load_text_statistics(self) -> "Statistics | None":
         """Of what the adaptor read in training; None for a bundle that an earlier version trained."""
@@ -172,7 +183,11 @@ class Bundle:
             engine, self.tower(self.config.llm.name), device, dtype or _default_dtype(device)
         )
         return CandidateSampler(
-            self.load_adaptor(device), decoder, self.config.captioning_noise, self.load_gap()
+            self.load_adaptor(device),
+            decoder,
+            self.config.captioning_noise,
+            self.load_gap(),
+            self.load_noise_root(),
         )
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
@@ -204,6 +219,9 @@ class Bundle:
 
     def _memory_files(self) -> dict[str, Path]:
         return {MEMORY: self._path(MEMORY, "a `memory`")} if self.config.memory else {}
+
+    def _noise_file(self) -> Path:
+        return self._path(NOISE, "a `noise_covariance`")
 
     def _path(self, name: str, named: str) -> Path:
         path = self.folder / name

@@ -16,6 +16,7 @@ from maccap.tower_config import UnsafeModelError, check_own_configs
 
 CONFIG, ADAPTOR, CLIP, LLM = "config.json", "adaptor.safetensors", "clip", "llm"
 MEMORY, GAP, TEXTS = "memory.safetensors", "gap.safetensors", "text_statistics.safetensors"
+NOISE = "noise.safetensors"
 
 _KINDS = {
     ".safetensors", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".md", ".rst", ".csv", ".model", ".tiktoken",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import fsspec
 
 from maccap.bundle import Bundle
-from maccap.bundle_files import ADAPTOR, CLIP, CONFIG, GAP, LLM, MEMORY, TEXTS
+from maccap.bundle_files import ADAPTOR, CLIP, CONFIG, GAP, LLM, MEMORY, NOISE, TEXTS
 from maccap.config import BundleConfig, ClipSource, GapConfig, LanguageModelSource
 from maccap.image.preprocessing import LOCAL_PREFIX
 
@@ -30,6 +30,7 @@ def write_bundle(
     *,
     memory: "torch.Tensor | None" = None,
     gap: "GapCorrection | None" = None,
+    noise_root: "torch.Tensor | None" = None,
     texts: "Statistics | None" = None,
     half: bool = False,
 ) -> None:
@@ -37,8 +38,9 @@ def write_bundle(
 
     A frozen model that is given is written too and `config` made to name the copy; where it is None the
     config's name stays, and whoever opens the bundle must have that model. `half` stores all weights as
-    float16. `memory` [M, D] goes with a `config.memory`, `gap` with a `config.gap`; raises ValueError for one
-    without the other. `texts` are the statistics of what the adaptor read, for a correction later.
+    float16. `memory` [M, D] goes with a `config.memory`, `gap` with a `config.gap`, `noise_root` [D, D] with
+    a `config.noise_covariance`; raises ValueError for one without the other. `texts` are the statistics of
+    what the adaptor read, for a correction later.
     """
     from safetensors.torch import save_file
 
@@ -46,6 +48,8 @@ def write_bundle(
         raise ValueError("a memory of text features and config.memory go together")
     if (gap is None) != (config.gap is None):
         raise ValueError("a correction of the gap and config.gap go together")
+    if (noise_root is None) != (config.noise_covariance is None):
+        raise ValueError("a root of the noise and config.noise_covariance go together")
     with tempfile.TemporaryDirectory() as staging:
         root = Path(staging)
         if clip is not None:
@@ -62,20 +66,23 @@ def write_bundle(
         if memory is not None:
             save_file({"features": memory.half().cpu().contiguous()}, root / MEMORY)
         if texts is not None:
-            save_file(texts._asdict(), root / TEXTS)
+            measured = texts._asdict().items()
+            save_file({name: part for name, part in measured if part is not None}, root / TEXTS)
         if gap is not None:
             _save_gap(root, gap)
+        if noise_root is not None:
+            save_file({"root": noise_root.cpu().contiguous()}, root / NOISE)
         (root / CONFIG).write_text(config.to_json(indent=2) + "\n", encoding="utf-8")
         _upload(root, str(url))
 
 
-def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", images: int) -> None:
-    """Write `bundle` to a folder or fsspec URL with a correction that was measured on so many images."""
-    config = bundle.config.model_copy(update={"gap": GapConfig(images=images)})
+def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", measured: GapConfig) -> None:
+    """Write `bundle` to a folder or fsspec URL with a correction that was `measured` so."""
+    config = bundle.config.model_copy(update={"gap": measured})
     with tempfile.TemporaryDirectory() as staging:
         root = Path(staging)
         towers = (tower.name.removeprefix(LOCAL_PREFIX) for tower in (config.clip, config.llm))
-        for name in (ADAPTOR, MEMORY, TEXTS, *towers):
+        for name in (ADAPTOR, MEMORY, NOISE, TEXTS, *towers):
             held = bundle.folder / name
             if held.is_dir() and held != Path(name):  # an absolute name is that of another folder
                 shutil.copytree(held, root / name, ignore=shutil.ignore_patterns(".*"))
@@ -91,15 +98,17 @@ def _save_gap(root: Path, gap: "GapCorrection") -> None:
 
     named = {
         f"{of}.{name}": value.contiguous()
-        for of, statistics in gap._asdict().items()
-        for name, value in statistics._asdict().items()
+        for of, statistics in (("images", gap.images), ("texts", gap.texts))
+        for name, value in (("mean", statistics.mean), ("deviation", statistics.deviation))
     }
+    if gap.transport is not None:
+        named["transport"] = gap.transport.contiguous()
     save_file(named, root / GAP)
 
 
 def _upload(root: Path, url: str) -> None:
     fs, target = fsspec.core.url_to_fs(url)
-    for old in (CONFIG, ADAPTOR, MEMORY, GAP, TEXTS, CLIP, LLM):
+    for old in (CONFIG, ADAPTOR, MEMORY, GAP, NOISE, TEXTS, CLIP, LLM):
         if fs.exists(f"{target}/{old}"):
             fs.rm(f"{target}/{old}", recursive=True)
     # the config comes last, so that half a bundle is never taken for one

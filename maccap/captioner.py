@@ -71,8 +71,18 @@ class Captioner:
         """Write this captioner, its two frozen models included, as a bundle."""
         adaptor, lm = self.sampler.adaptor, self.sampler.engine.language_model()
         memory = self.features.memory
-        gap = self.sampler.gap
-        write_bundle(url, self.config, self.features.clip, lm, adaptor, memory=memory, gap=gap, half=half)
+        gap, root = self.sampler.gap, self.sampler.noise_root
+        write_bundle(
+            url,
+            self.config,
+            self.features.clip,
+            lm,
+            adaptor,
+            memory=memory,
+            gap=gap,
+            noise_root=root,
+            half=half,
+        )
 
     def caption(
         self,

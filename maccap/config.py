@@ -255,6 +255,25 @@ class GapConfig(Config):
     """Correction of the gap between images and texts, before the adaptor (`maccap adapt`)."""
 
     images: int = Field(ge=1, description="it was measured on")
+    shrinkage: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="of the correlations between dimensions; 1: each dimension by itself",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _as_before(self, dump(self), "shrinkage", 1.0)
+
+
+class NoiseCovarianceConfig(Config):
+    """Region noise that is not the same in every direction, but varies as differences that were measured."""
+
+    of: Literal["pairs", "paraphrases"] = Field(
+        description="pairs: of images and their captions; paraphrases: of captions of the same image"
+    )
+    differences: int = Field(ge=2, description="it was measured on")
 
 
 class BundleConfig(Config):
@@ -271,6 +290,9 @@ class BundleConfig(Config):
     inference_noise_variance: float | None = Field(
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
+    noise_covariance: NoiseCovarianceConfig | None = Field(
+        default=None, description="of training and captioning; None: the same in every direction"
+    )
     memory: MemoryConfig | None = Field(default=None, description="DeCap's projection, in place of noise")
     gap: GapConfig | None = Field(default=None, description="correction before the adaptor; None: as trained")
     decoding: DecodingConfig = Field(default=DecodingConfig(), description="unless a run says otherwise")
@@ -281,8 +303,10 @@ class BundleConfig(Config):
 
     @model_serializer(mode="wrap")
     def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        told = _as_before(self, dump(self), "inference_noise_variance", None)
-        return _as_before(self, told, "gap", None)
+        told = dump(self)
+        for name in ("inference_noise_variance", "noise_covariance", "gap"):
+            told = _as_before(self, told, name, None)
+        return told
 
     @property
     def captioning_noise(self) -> float:

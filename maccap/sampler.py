@@ -26,8 +26,8 @@ class Candidate(NamedTuple):
 
 
 class CandidateSampler(nn.Module):
-    """Several candidates per image from its features; `noise_variance` is the one the adaptor was trained
-    with, and `gap` what brings images closer to its texts.
+    """Several candidates per image from its features; `noise_variance` and `noise_root` (see `add_noise`) are
+    those the adaptor was trained with, and `gap` what brings images closer to its texts.
 
     Raises ValueError where adaptor and language model do not fit together.
     """
@@ -38,6 +38,7 @@ class CandidateSampler(nn.Module):
         engine: DecodingEngine,
         noise_variance: float,
         gap: GapCorrection | None = None,
+        noise_root: Tensor | None = None,
     ) -> None:
         super().__init__()
         if adaptor.config.llm_dim != engine.embedding_dim:
@@ -49,6 +50,7 @@ class CandidateSampler(nn.Module):
         self.engine = engine
         self.noise_variance = noise_variance
         self.gap = gap
+        self.noise_root = noise_root
         self._batch = FittingBatch()
         self.tokens_written = 0  # in all, by the language model
 
@@ -121,5 +123,6 @@ class CandidateSampler(nn.Module):
         if self.noise_variance == 0:
             return self.adaptor(add_noise(chosen, torch.zeros_like(chosen), 0.0))
         shape = tuple(features.shape[1:])
-        eps = np.stack([normals(key.seed, key.image_id, key.draw, shape) for key in keys])
-        return self.adaptor(add_noise(chosen, torch.from_numpy(eps).to(device), self.noise_variance))
+        eps = torch.from_numpy(np.stack([normals(key.seed, key.image_id, key.draw, shape) for key in keys]))
+        root = None if self.noise_root is None else self.noise_root.to(device)
+        return self.adaptor(add_noise(chosen, eps.to(device), self.noise_variance, root))

@@ -14,7 +14,7 @@ from maccap.adaptor.gap import GapCorrection, Statistics
 from maccap.adaptor.training import text_features
 from maccap.bundle import Bundle
 from maccap.bundle_writing import write_corrected
-from maccap.config import Config
+from maccap.config import Config, GapConfig
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import built_steps, captioned, cores
@@ -53,15 +53,14 @@ def adapt_bundle(
     model: str,
     source: str,
     output: str,
-    images: int,
+    wanted: GapConfig,
     config: CaptionJobConfig,
     captions: Sequence[str] = (),
     say: Callable[[str], object] = lambda line: None,
 ) -> Adapted:
-    """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`.
-
-    Where its texts lie it says itself, or `captions` do, files of what it was trained on. Raises UserError,
-    and RunError where a stage breaks or the bundle cannot be written.
+    """Write the bundle `model` to `output`, corrected as is `wanted`, by that many images at most, from all
+    over `source`. Where its texts lie it says itself, or `captions` do, files of what it was trained on.
+    Raises UserError, and RunError where a stage breaks or the bundle cannot be written.
     """
     model, source, output = absolute(model), absolute(source), absolute(output).rstrip("/")
     bundle = open_bundle(model)
@@ -75,17 +74,24 @@ def adapt_bundle(
     facts = run_facts(source, plan, model, bundle, config, "float32")
     own = (DecodeStage, FeatureStage)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns, stages=own)
-    looked = _Looked(images)
+    looked = _Looked(wanted.images)
     with live_line(looked):
-        for chunk in _chunks(stages, plan.shards, images):
+        for chunk in _chunks(stages, plan.shards, wanted.images):
             looked.add(chunk, bundle.config.adaptor.clip_dim)
-            if looked.images >= images:
+            if looked.images >= wanted.images:
                 break
-    if looked.images < min(_FEWEST, images):
+    if looked.images < min(_FEWEST, wanted.images):
         raise UserError(f"{looked.images} images of {redacted(source)} can be read; it takes {_FEWEST}")
-    gap = GapCorrection(Statistics.of(torch.cat(looked.features)), texts)
+    shrinkage = 1.0 if texts.correlations is None else wanted.shrinkage
+    if shrinkage != wanted.shrinkage:
+        say(
+            f"model {redacted(model)} does not say how its texts' dimensions go together, as those of older "
+            "versions: each is corrected by itself. With captions as it was trained on (--captions FILE) "
+            "they are corrected together."
+        )
+    gap = GapCorrection.between(Statistics.of(torch.cat(looked.features)), texts, shrinkage)
     try:
-        write_corrected(bundle, output, gap, looked.images)
+        write_corrected(bundle, output, gap, GapConfig(images=looked.images, shrinkage=shrinkage))
     except OSError as error:
         raise RunError(f"the bundle cannot be written to {redacted(output)}: {describe(error)}") from None
     distance = float((gap.images.mean - gap.texts.mean).norm())

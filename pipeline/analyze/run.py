@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maccap import __version__
+from maccap.bundle_files import NOISE
 from pipeline.analyze.analysis import ANALYSIS_FILE, Analysis
 from pipeline.analyze.captions import OWN_CAPTION, captions_of, field_names
 from pipeline.analyze.findings import findings_of
@@ -27,6 +31,8 @@ from pipeline.storage.errors import UserError
 from pipeline.storage.folder import Folder, writing
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.urls import absolute
+from pipeline.train.noise import MEASURED, write_noise
+from pipeline.train.towers import Towers
 
 _LOOKED_AT = 1000  # samples, one of which must have a caption
 _READ_AS_RUN = (
@@ -91,13 +97,14 @@ def analyze(
         verdicts=verdicts(findings),
         findings=findings,
     )
-    _write(folder, analysis)
+    clip = Towers(bundle.config.clip, bundle.config.llm, model).clip_fingerprint
+    _write(folder, analysis, statistics.sample.values, clip)
     return analysis
 
 
 def _output(output: str) -> Folder:
     """Raises UserError where it holds something else than an analysis."""
-    ours = {ANALYSIS_FILE, PAGE_FILE, STATISTICS, *PLOTS}
+    ours = {ANALYSIS_FILE, PAGE_FILE, STATISTICS, MEASURED, NOISE, *PLOTS}
     try:
         folder = Folder(output)
         names = {name for name in folder.names() if not name.startswith(".")}
@@ -191,12 +198,16 @@ def _results(
     return CaptionOnRay(None, STAGES).caption(stages, work, progress)
 
 
-def _write(folder: Folder, analysis: Analysis) -> None:
-    """`analysis.json` last: a folder that has it has all."""
+def _write(folder: Folder, analysis: Analysis, differences: NDArray[np.float32], clip: str) -> None:
+    """`analysis.json` last: a folder that has it has all. Noise may resemble `differences` of some pairs in
+    the space of a CLIP, where they are not all alike.
+    """
     from pipeline.analyze.plots import draw
 
     pictures = draw(analysis.findings)
     with writing(folder.url):
+        if differences.std(axis=0).any():
+            write_noise(folder, differences, clip)
         for name, picture in pictures.items():
             folder.write(name, picture)
         folder.write(PAGE_FILE, page(analysis, pictures).encode())

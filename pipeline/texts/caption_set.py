@@ -1,6 +1,7 @@
 """The distinct captions of some files, and the account of all that was dropped."""
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,7 @@ class CaptionSet:
     """Clean captions to train on.
 
     `texts` are distinct and in order of first sight; `repeats` says how often each was there, at least once.
+    `images` has a number for each text that is the same for texts of the same image.
     `read` counts every caption that was looked at: those in `texts` and those in `dropped`. `splits` are the
     splits that were read, where the files name any; `sources` the files, and `without_captions` those of them
     that hold none. `notes` are lines on what folders and files were taken for, and on what was left out.
@@ -59,6 +61,7 @@ class CaptionSet:
     sources: list[str]
     splits: list[str]
     without_captions: list[str]
+    images: "array[int]"
     notes: list[str] = field(default_factory=list)
 
     @cached_property

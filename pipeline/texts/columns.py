@@ -12,6 +12,9 @@ KNOWN = (
 )
 """Names that datasets give the column, the best first; in any case, with spaces or dashes for `_`."""
 
+IMAGE_NAMES = ("image_id", "image", "image_name", "image_path", "file_name", "filename", "filepath", "img")
+"""Names that datasets give what tells an image from others, the best first."""
+
 _COLUMNS_SHOWN = 20
 
 

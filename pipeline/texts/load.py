@@ -1,10 +1,12 @@
 """From CAPTIONS to a `CaptionSet`: every file is read once, one caption at a time."""
 
 import io
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 from pipeline.storage.errors import UserError
@@ -75,6 +77,7 @@ class _Counter:
         # what other splits hold, until it is known whether there is one to train on
         self._aside: list[tuple[CaptionFile, Found]] = []
         self._kept: dict[str, int] = {}
+        self._images = array("Q")
         self._dropped = {reason: Dropped() for reason in Reason}
         self._read = 0
         self._sources: list[str] = []
@@ -136,6 +139,7 @@ class _Counter:
             sources=self._sources,
             splits=splits,
             without_captions=self._without_captions,
+            images=self._images,
             notes=list(self._notes()),
         )
         if not captions.texts:
@@ -157,7 +161,10 @@ class _Counter:
         text, reason = self._judge(found)
         if reason is None:
             self._kept[text] = self._kept.get(text, 0) + 1
-            reason = Reason.DUPLICATE if self._kept[text] > 1 else None
+            if self._kept[text] > 1:
+                reason = Reason.DUPLICATE
+            else:
+                self._images.append(_image_number(file, found))
         if reason is not None:
             self._dropped[reason].add(file.name, f"{place_unit(file)} {found.place}", text)
 
@@ -167,6 +174,11 @@ class _Counter:
         if found.broken:
             return "", Reason.BROKEN
         return clean(found.text or "", self._max_characters)
+
+
+def _image_number(file: CaptionFile, found: Found) -> int:
+    of = repr((file.name, found.place if found.image is None else found.image))
+    return int.from_bytes(blake2b(of.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
 
 
 def _nothing_left(captions: CaptionSet) -> str:

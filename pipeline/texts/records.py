@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.formats.json_stream import json_object
-from pipeline.texts.columns import caption_column, inferred, missing_column
+from pipeline.texts.columns import IMAGE_NAMES, caption_column, inferred, missing_column
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
 
@@ -61,7 +61,7 @@ def record_captions(
     if index is not None:
         if inferred(names[index]):
             note(f"records with captions in `{names[index]}`")
-        return _texts(record[names[index]], place, split)
+        return _texts(record[names[index]], place, split, _image(record))
     turns = record.get("conversations", record.get("messages"))
     if column is None and isinstance(turns, list):
         note("conversations, with a caption where there is one answer to one question")
@@ -73,16 +73,20 @@ def certain_captions(
     record: dict[str, Any], place: int | str, column: str | None, note: Note
 ) -> Iterable[Found] | None:
     """As `record_captions`, of an object that may be of any kind: only fields that can be nothing else."""
-    fields = (*CERTAIN, *_SPLITS) if column is None else (column, *_SPLITS)
+    fields = (*(CERTAIN if column is None else (column,)), *_SPLITS, *IMAGE_NAMES)
     return record_captions({key: record[key] for key in fields if key in record}, place, column, note)
 
 
-def _texts(value: object, place: int | str, split: str | None) -> Iterator[Found]:
+def _texts(value: object, place: int | str, split: str | None, image: str | int | None) -> Iterator[Found]:
     """As `captions_in`; sentences may be objects with their text in `raw` (Karpathy)."""
     items = value if isinstance(value, list) else [value]
-    return captions_in(
-        [item.get("raw", item) if isinstance(item, dict) else item for item in items], place, split
-    )
+    texts = [item.get("raw", item) if isinstance(item, dict) else item for item in items]
+    return captions_in(texts, place, split, image)
+
+
+def _image(record: dict[str, Any]) -> str | int | None:
+    """What a record calls its image."""
+    return next((record[key] for key in IMAGE_NAMES if isinstance(record.get(key), str | int)), None)
 
 
 def _answer(turns: list[Any]) -> object:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from pipeline.texts.columns import caption_column, inferred, missing_column, normal
+from pipeline.texts.columns import IMAGE_NAMES, caption_column, inferred, missing_column, normal
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
-from pipeline.texts.names import is_id, is_name
+from pipeline.texts.names import NUMBERED, is_id, is_name
 
 _HEAD_LINES = 1000
 _MOST = 0.9  # of the first lines: what they are in common
@@ -32,7 +32,7 @@ _LIST_CHARACTERS = 100_000
 
 @dataclass(frozen=True)
 class Table:
-    """How lines become cells, and which cell is the caption."""
+    """How lines become cells, and which cell is the caption, which the split, and which tells the image."""
 
     delimiter: str
     width: int  # cells in a row
@@ -40,6 +40,7 @@ class Table:
     split: int | None = None
     header: bool = False
     quoted: bool = False
+    image: int | None = None
 
 
 def read_lines(stream: Any, name: str) -> Iterator[Found]:
@@ -80,10 +81,9 @@ def _recognised(head: list[str], name: str, ending: str, column: str | None, not
         if (position := caption_column(cells, column)) is not None:
             if delimiter != own or (column is None and inferred(cells[position])):
                 note(f"table with {_NAMES[delimiter]} between columns, captions in `{cells[position]}`")
-            split = next((place for place, cell in enumerate(cells) if normal(cell) == "split"), None)
-            return Table(
-                delimiter, len(cells), position, split, True, _is_quoted(head, delimiter, len(cells))
-            )
+            split, image = (_named(cells, names) for names in (("split",), IMAGE_NAMES))
+            quoted = _is_quoted(head, delimiter, len(cells))
+            return Table(delimiter, len(cells), position, split, True, quoted, image)
     for delimiter in (*delimiters, " "):
         table = _without_header(head, delimiter, name, column)
         if table is not None:
@@ -134,7 +134,14 @@ def _without_header(head: list[str], delimiter: str, name: str, column: str | No
             f"holds captions is not clear. Name it by its number (--column 1 to --column {width}), or put a "
             "line with the columns' names first.",
         )
-    return Table(delimiter, width, texts[0], quoted=quoted)
+    image = names[0] if names and names[0] >= 0 else None
+    return Table(delimiter, width, texts[0], quoted=quoted, image=image)
+
+
+def _named(cells: list[str], names: tuple[str, ...]) -> int | None:
+    """The place of the first of these names that is a column's."""
+    columns = list(map(normal, cells))
+    return next((columns.index(name) for name in names if name in columns), None)
 
 
 def _run_of_names(rows: list[list[str]], places: range) -> int:
@@ -173,11 +180,16 @@ def _captions(row: list[str], number: int, table: Table) -> Iterator[Found]:
         return
     # a caption at either end of a row may hold the delimiter and no quotes
     caption = table.delimiter.join(row[table.column : table.column + more + 1])
-    split = None
-    if table.split is not None:
-        place = table.split + more * (table.split > table.column)
-        split = row[place].strip() if place < len(row) else None
-    yield from captions_in(_listed(caption), number, split or None)
+    split, image = (_cell(row, place, table, more) for place in (table.split, table.image))
+    yield from captions_in(_listed(caption), number, split, NUMBERED.sub("", image) if image else None)
+
+
+def _cell(row: list[str], place: int | None, table: Table, more: int) -> str | None:
+    """Of a column beside the caption, which may have been cut into `more` cells."""
+    if place is None:
+        return None
+    place += more * (place > table.column)
+    return (row[place].strip() or None) if place < len(row) else None
 
 
 def _listed(cell: str) -> object:

@@ -58,6 +58,12 @@ class TrainJobConfig(Config):
     noise_variance: float = Field(
         default=PAPER_NOISE_VARIANCE, ge=0, description="in each dimension; 0.016 fits D = 512"
     )
+    noise_covariance: str | None = Field(
+        default=None,
+        description="what noise varies as. isotropic: in every direction the same; paraphrases: captions of "
+        "the same image; or the folder of an analysis: its images and captions. Default: as --init, or "
+        "isotropic",
+    )
     memory: MemoryConfig | None = Field(
         default=None, description="project images onto training captions (DeCap)"
     )
@@ -109,9 +115,11 @@ class TrainJobConfig(Config):
         return decoding_preset(decoding) if isinstance(decoding, str) else decoding
 
     @model_validator(mode="after")
-    def _memory_without_noise(self) -> Self:
+    def _check_noise(self) -> Self:
         if self.memory is not None and self.noise_variance > 0:
             raise ValueError("memory takes the place of noise: set noise_variance to 0 beside it")
+        if self.noise_covariance not in (None, "isotropic") and self.noise_variance == 0:
+            raise ValueError("noise_covariance is of noise, and noise_variance 0 is none; leave one out")
         return self
 
     def steps(self, captions: int) -> int:

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from maccap import __version__
 from maccap.bundle import Bundle
-from maccap.config import DecodingConfig, MemoryConfig, RegionConfig, TrainingConfig
+from maccap.config import DecodingConfig, MemoryConfig, NoiseCovarianceConfig, RegionConfig, TrainingConfig
 from pipeline.run.record import Facts
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
 from pipeline.train.config import AdaptorSizes, TrainJobConfig
+from pipeline.train.noise import NoiseChoice
 from pipeline.train.towers import Towers
 
 
@@ -33,6 +34,8 @@ class TrainFacts(Facts):
     regions: RegionConfig
     noise_variance: float
     inference_noise_variance: float | None = None  # in earlier versions always that of training
+    noise_covariance: NoiseCovarianceConfig | None = None  # in earlier versions none
+    noise_fingerprint: str | None = None
     memory: MemoryConfig | None
     decoding: DecodingConfig
     training: TrainingConfig
@@ -49,13 +52,18 @@ class TrainFacts(Facts):
     @property
     def run(self) -> str:
         """Tells this run's checkpoints from another's."""
-        absent = {"inference_noise_variance"} if self.inference_noise_variance is None else set()
+        newer = ("inference_noise_variance", "noise_covariance", "noise_fingerprint")
+        absent = {name for name in newer if getattr(self, name) is None}
         document = self.model_dump_json(exclude={*self.may_differ, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
 
 
 def train_facts(
-    captions: CaptionSet, towers: Towers, config: TrainJobConfig, precision: Precision
+    captions: CaptionSet,
+    towers: Towers,
+    config: TrainJobConfig,
+    precision: Precision,
+    noise: NoiseChoice | None = None,
 ) -> TrainFacts:
     """What decides the bundle, resolved: no defaults are left open. Raises UserError."""
     bundle = towers.bundle
@@ -80,6 +88,8 @@ def train_facts(
         regions=config.regions,
         noise_variance=config.noise_variance,
         inference_noise_variance=config.inference_noise_variance,
+        noise_covariance=noise.config if noise else None,
+        noise_fingerprint=noise.fingerprint if noise else None,
         memory=config.memory,
         decoding=config.decoding,
         training=training,

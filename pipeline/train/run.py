@@ -21,6 +21,7 @@ from pipeline.train.config import TrainJobConfig
 from pipeline.train.facts import TrainFacts, train_facts
 from pipeline.train.feature_cache import FeatureCache, default_cache
 from pipeline.train.history import HeldOut, History, StepRecord
+from pipeline.train.noise import choose_noise
 from pipeline.train.progress import EncodeProgress, TrainProgress
 from pipeline.train.run_folder import TrainFolder
 from pipeline.train.stopping import stop_requests
@@ -82,7 +83,8 @@ def train_bundle(
     recorded = folder.recorded()
     machine = _machine(config, local)
     precision = chosen_precision(config.precision, recorded.precision if recorded else None, machine)
-    facts = train_facts(captions, towers, config, precision)
+    noise = choose_noise(config, captions, towers)
+    facts = train_facts(captions, towers, config, precision, noise)
     folder.check(facts)
     if summary := _finished(folder):
         return summary
@@ -94,12 +96,13 @@ def train_bundle(
     if facts.regions.text == "phrases":
         parts = _phrases(captions, towers, facts, config, machine)
 
+    root = noise.measured(cache, folder.top) if noise else None
+
     from pipeline.train.checkpoint import Checkpoints
     from pipeline.train.work import TrainingWork
 
-    work = TrainingWork(
-        output, facts, towers, cache, parts, config.evaluate_every, config.checkpoint_every, config.samples
-    )
+    every = (config.evaluate_every, config.checkpoint_every)
+    work = TrainingWork(output, facts, towers, cache, parts, root, *every, config.samples)
     checkpoints = Checkpoints(output, facts.run)
     progress = TrainProgress(facts.training.steps, facts.training.batch)
     before = checkpoints.latest()
@@ -113,7 +116,7 @@ def train_bundle(
     last = checkpoints.latest()
     if last is None or last.step < facts.training.steps:
         raise RunError(f"no last checkpoint is in {output}/checkpoints; start the same command again")
-    _write_bundle(output, facts, towers, cache, parts, division, last)
+    _write_bundle(work, division, last)
     new_steps = facts.training.steps - (before.step if before else 0)
     summary = _summary(output, division, facts, encoded, new_steps, progress, time.monotonic() - began)
     folder.finish(summary.model_dump())
@@ -199,20 +202,13 @@ def _features(
     return cache, to_encode
 
 
-def _write_bundle(
-    output: str,
-    facts: TrainFacts,
-    towers: Towers,
-    cache: FeatureCache,
-    parts: FeatureCache | None,
-    division: Division,
-    checkpoint: "Checkpoint",
-) -> None:
+def _write_bundle(work: "TrainingWork", division: Division, checkpoint: "Checkpoint") -> None:
     """The bundle, with the frozen models that have no name of their own. Raises RunError."""
     import torch
 
     from pipeline.train.work import text_statistics
 
+    facts, towers = work.facts, work.towers
     config = BundleConfig(
         clip=towers.clip,
         llm=towers.llm,
@@ -220,6 +216,7 @@ def _write_bundle(
         regions=facts.regions,
         noise_variance=facts.noise_variance,
         inference_noise_variance=facts.inference_noise_variance,
+        noise_covariance=facts.noise_covariance,
         memory=facts.memory,
         decoding=facts.decoding,
         training=facts.training,
@@ -230,21 +227,22 @@ def _write_bundle(
         numbers = np.random.default_rng(facts.training.seed)
         size = min(facts.memory.size, len(division.training))
         rows = np.sort(numbers.choice(division.training, size, replace=False))
-        memory = cache.features()[torch.from_numpy(rows)].float()
+        memory = work.cache.features()[torch.from_numpy(rows)].float()
     try:
         write_bundle(
-            output,
+            work.output,
             config,
             towers.load_clip() if towers.carried("clip") else None,
             towers.load_lm() if towers.carried("llm") else None,
             checkpoint.load_adaptor(),
             memory=memory,
-            texts=text_statistics(cache, parts, division.training, facts),
+            noise_root=None if work.noise_root is None else torch.from_numpy(work.noise_root),
+            texts=text_statistics(work, division.training),
             half=facts.half,
         )
     except OSError as error:
         raise RunError(
-            f"the adaptor is trained, but the bundle cannot be written to {output}: {describe(error)}. "
+            f"the adaptor is trained, but the bundle cannot be written to {work.output}: {describe(error)}. "
             "Put that right and start the same command again: it will only write it."
         ) from None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
@@ -35,6 +37,7 @@ class TrainingWork:
     towers: Towers
     cache: FeatureCache
     phrases: FeatureCache | None  # of the captions' parts, where regions read them
+    noise_root: NDArray[np.float32] | None  # of noise that is not the same in every direction
     evaluate_every: int
     checkpoint_every: int
     samples: int
@@ -69,6 +72,7 @@ class Trainee:
                 ),
                 regions=facts.regions.count,
                 noise_variance=facts.noise_variance,
+                noise_root=_tensor(work.noise_root),
                 config=facts.training,
                 rank=rank,
                 world=world,
@@ -95,7 +99,8 @@ class Trainee:
         decoding = facts.decoding.model_copy(
             update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
         )
-        sampler = CandidateSampler(self.adaptor, HuggingFaceEngine(self.lm), facts.captioning_noise)
+        engine, root = HuggingFaceEngine(self.lm), _tensor(self._work.noise_root)
+        sampler = CandidateSampler(self.adaptor, engine, facts.captioning_noise, noise_root=root)
         written = sampler(regions, captions, facts.training.seed, decoding)
         return [
             Reconstruction(caption=caption, written=candidates[0].text)
@@ -103,15 +108,14 @@ class Trainee:
         ]
 
 
-def text_statistics(
-    cache: FeatureCache, parts: FeatureCache | None, training: Sequence[int], facts: TrainFacts
-) -> Statistics:
+def text_statistics(work: TrainingWork, training: Sequence[int]) -> Statistics:
     """Of what the adaptor reads of some training captions, without noise. Raises RunError."""
+    facts, cache = work.facts, work.cache
     numbers = np.random.default_rng(facts.training.seed)
     rows = np.sort(numbers.choice(training, min(_STATISTICS_OF, len(training)), replace=False))
     features, texts = cache.features().of(rows), cache.texts()
     read, every = features[torch.arange(len(rows))].float(), np.arange(len(rows))
-    phrases = _phrases(parts, [texts[row] for row in rows], facts)
+    phrases = _phrases(work.phrases, [texts[row] for row in rows], facts)
     if phrases is not None:
         draws = region_draws(facts.training.seed, "statistics", every, facts.regions.count)
         read = phrases.regions(read, every, draws)
@@ -123,6 +127,10 @@ def _phrases(parts: FeatureCache | None, captions: list[str], facts: TrainFacts)
     if parts is None:
         return None
     return phrases_of(captions, parts.texts(), parts.features(), facts.regions.patch_weight)
+
+
+def _tensor(array: NDArray[np.float32] | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
 
 
 def _first_adaptor(work: TrainingWork, clip_dim: int, lm: FrozenLanguageModel) -> Adaptor:

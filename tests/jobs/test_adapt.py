@@ -15,7 +15,10 @@ def test_a_bundle_is_adapted_to_a_tar(tmp_path: Path, small_bundle: Path) -> Non
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert (said["images"], said["errors"]) == (8, 0)
-    assert json.loads((tmp_path / "out" / "config.json").read_text())["gap"] == {"images": 8}
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["gap"] == {
+        "images": 8,
+        "shrinkage": 0.5,
+    }
     refused = run_here(["-m", "jobs.adapt", *given])
     assert refused.returncode == 2
     assert "--captions FILE" in refused.stderr

@@ -1,185 +1,183 @@
 """Which parts of the method earn their place in the synthetic scenes: the tables of the model card."""
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.gap import GapCorrection, Statistics
+from maccap.adaptor.noise import noise_root
 from maccap.adaptor.text_regions import region_draws
-from maccap.bundle import Bundle
-from maccap.config import DecodingConfig, RegionConfig, TrainingConfig
+from maccap.adaptor.training import text_features
+from maccap.config import Config, RegionConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
-from maccap.scenes.evaluation.held_out_scenes import Outcome, evaluate, render_test_set, retrieve
-from maccap.scenes.evaluation.score import Scores, score
-from maccap.scenes.training.build import BuiltTowers, cached_tensors
+from maccap.scenes.evaluation.held_out_scenes import (
+    HeldOutScenes,
+    Outcome,
+    evaluate,
+    render_test_set,
+    retrieve,
+)
+from maccap.scenes.evaluation.methods import Method, Spread, Training
+from maccap.scenes.evaluation.score import Scores, mean, score
+from maccap.scenes.training.build import TRAINING, BuiltTowers, cached_tensors
 from maccap.scenes.world.scene import Split
+from maccap.text.huggingface_engine import HuggingFaceEngine
 
-NOISE_VARIANCES = (0.0, 0.004, 0.016, 0.032, 0.064)
-_GREEDY = {"strategy": "greedy"}
-_SAMPLED = {"strategy": "sample", "temperature": 0.7}
 _MEMORY, _MEMORY_TEMPERATURE = 20_000, 0.01
-_GAP_IMAGES = 1000
+_TEXTS = 20_000  # that a gap is measured to
+_SHRINKAGE = 0.5
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """One line of a table: scores of the best candidates and of the first, with an adaptor of each seed."""
 
     what: str
-    scores: Scores
+    best: list[Scores]
+    first: list[Scores]
 
 
-class Method(NamedTuple):
-    """A way to train on text alone. Adaptors of equal `trained_noise`, `copies` and `text` are the same."""
+class _Kept(Config):
+    """Scores in the work folder, so that a table that was interrupted goes on."""
 
-    name: str
-    weighting: Literal["none", "softmax", "attention"]
-    copies: int  # of the text feature in training, regions of an image
-    trained_noise: float
-    inference_noise: float
-    memory: bool = False
-    text: Literal["repeat", "phrases"] = "repeat"
-    gap_closed: bool = False  # before the adaptor, by images without captions
+    best: Scores
+    first: Scores
 
 
 class Ablation:
-    """The bundle's parts on one test set, each variant a change of one thing from the bundle as it ships.
+    """Methods between the same towers, on the same test set of `count` scenes.
 
-    Adaptors other than the bundle's are trained `steps` steps each and kept in the towers' work folder.
-    Raises ValueError where the bundle was built from other towers, whose features mean something else.
+    Their adaptors are trained `steps` steps each, once for each of `seeds`, and kept in the towers' work
+    folder. The gap is measured on `looked_at` scenes of the tuning split, whose captions only noise sees.
     """
 
     def __init__(
-        self, bundle: Bundle, towers: BuiltTowers, split: Split, count: int, seed: int, steps: int
-    ) -> None:
-        self.bundle, self.towers, self.seed, self.steps = bundle, towers, seed, steps
-        self.clip = bundle.load_clip()
-        self.sampler = bundle.load_sampler()
-        lm = self.sampler.engine.language_model()
-        _require_same("CLIP", self.clip.weights(), towers.clip.weights(), bundle, towers)
-        _require_same("language model", lm.weights(), towers.lm.weights(), bundle, towers)
-        self.test = render_test_set(split, count, seed, self.clip.pixels)
-        self.images = self.clip.encode_image(self.test.pixels)
-
-    def parts(self) -> Iterator[Row]:
-        """The bundle's own adaptor with other regions, other decoding, and without reranking."""
-        nearest = retrieve(self.clip, self.images, self.towers.captions, self.towers.text_features)
-        yield Row("retrieval: nearest training caption by CLIP", score(nearest, self.test.facts))
-        shipped = self._outcome()
-        yield Row("**as shipped**, best of K by CLIP", shipped.reranked)
-        yield Row("first of the K candidates", shipped.first)
-        for weighting in ("none", "softmax", "attention"):
-            regions = self.bundle.config.regions.model_copy(update={"weighting": weighting})
-            same = regions == self.bundle.config.regions
-            outcome = shipped if same else self._outcome(regions=regions)
-            name = "global feature only" if weighting == "none" else f"regions weighted by {weighting}"
-            yield Row(f"{name}, best of K", outcome.reranked)
-            yield Row(f"{name}, first", outcome.first)
-        for name, change in (("greedy", _GREEDY), ("sampled at temperature 0.7", _SAMPLED)):
-            decoding = self.bundle.config.decoding.model_copy(update=change)
-            same = decoding == self.bundle.config.decoding
-            outcome = shipped if same else self._outcome(decoding=decoding)
-            yield Row(f"{name} for each noise draw, best of K", outcome.reranked)
-            yield Row(f"{name} for each noise draw, first", outcome.first)
-
-    def noise(self) -> Iterator[Row]:
-        """Adaptors trained and run with more and less noise."""
-        copies = self.bundle.config.regions.count
-        for variance in NOISE_VARIANCES:
-            sampler = CandidateSampler(self._adaptor(variance, copies), self.sampler.engine, variance)
-            outcome = self._outcome(sampler=sampler)
-            yield Row(f"noise {variance:g}, best of K", outcome.reranked)
-            yield Row(f"noise {variance:g}, first", outcome.first)
-
-    def methods(self) -> Iterator[Row]:
-        """The paper's comparison: MacCap, MacCap without its parts, CapDec and DeCap."""
-        noise, copies = self.bundle.config.noise_variance, self.bundle.config.regions.count
-        regions = Method("MacCap, regions by attention", "attention", copies, noise, noise)
-        for method in (
-            Method("MacCap (noise, regions by softmax)", "softmax", copies, noise, noise),
-            regions,
-            regions._replace(name="regions by attention, trained with phrases", text="phrases"),
-            regions._replace(
-                name="regions by attention, trained with phrases, gap closed", text="phrases", gap_closed=True
-            ),
-            Method("without regions", "none", copies, noise, noise),
-            Method("without noise", "softmax", copies, 0.0, 0.0),
-            Method("CapDec (one noisy feature, none at inference)", "none", 1, noise, 0.0),
-            Method("DeCap (projection onto a memory of captions)", "none", copies, 0.0, 0.0, memory=True),
-        ):
-            adaptor = self._adaptor(method.trained_noise, method.copies, method.text)
-            config = RegionConfig(count=method.copies, weighting=method.weighting)
-            gap = self._gap(config, method.text) if method.gap_closed else None
-            sampler = CandidateSampler(adaptor, self.sampler.engine, method.inference_noise, gap)
-            outcome = self._outcome(sampler=sampler, regions=config, memory=method.memory)
-            yield Row(method.name, outcome.reranked)
-
-    def _outcome(
         self,
-        sampler: CandidateSampler | None = None,
-        regions: RegionConfig | None = None,
-        decoding: DecodingConfig | None = None,
-        memory: bool = False,
-    ) -> Outcome:
-        sampler = sampler or self.sampler
-        decoding = decoding or self.bundle.config.decoding
-        if sampler.noise_variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
-            decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
-        extract = FeatureExtractor(
-            self.clip,
-            regions or self.bundle.config.regions,
-            self.towers.text_features[:_MEMORY] if memory else None,
-            _MEMORY_TEMPERATURE,
+        towers: BuiltTowers,
+        split: Split,
+        count: int,
+        seed: int,
+        *,
+        steps: int,
+        seeds: Sequence[int] = (0,),
+        looked_at: int = 1000,
+    ) -> None:
+        self.towers, self.steps, self.seeds, self._looked_at = towers, steps, tuple(seeds), looked_at
+        self._engine = HuggingFaceEngine(towers.lm)
+        self.test = render_test_set(split, count, seed, towers.clip.pixels)
+        self._images = towers.clip.encode_image(self.test.pixels)
+
+    def retrieval(self) -> Row:
+        """What any method has to beat: the nearest training caption by CLIP."""
+        nearest = retrieve(self.towers.clip, self._images, self.towers.captions, self.towers.text_features)
+        scores = score(nearest, self.test.facts)
+        return Row("retrieval: nearest training caption by CLIP", [scores], [scores])
+
+    def rows(self, methods: Iterable[Method]) -> Iterator[Row]:
+        """Each method as it is, and with the gap closed before the adaptor."""
+        for method, closed in product(methods, (False, True)):
+            scores = [self._scores(method, seed, closed) for seed in self.seeds]
+            name = f"{method.name}; gap closed" if closed else method.name
+            yield Row(name, [kept.best for kept in scores], [kept.first for kept in scores])
+
+    def _scores(self, method: Method, seed: int, closed: bool) -> _Kept:
+        parts = (method[1:], seed, closed, self.steps, self._looked_at, self.test.ids, self._digest)
+        path = self.towers.work / f"scores-{_key(*parts)}.json"
+        if path.exists():
+            return _Kept.model_validate_json(path.read_text())
+        outcome = self._outcome(method, seed, closed)
+        kept = _Kept(best=outcome.reranked, first=outcome.first)
+        partial = path.with_suffix(".partial")
+        partial.write_text(kept.model_dump_json() + "\n")
+        partial.replace(path)
+        return kept
+
+    def _outcome(self, method: Method, seed: int, closed: bool) -> Outcome:
+        regions = RegionConfig(count=method.training.copies, weighting=method.weighting)
+        memory = self.towers.text_features[:_MEMORY] if method.memory else None
+        extract = FeatureExtractor(self.towers.clip, regions, memory, _MEMORY_TEMPERATURE)
+        variance = method.training.noise_variance if method.noisy_images else 0.0
+        gap = self._gap(extract, method.training) if closed else None
+        sampler = CandidateSampler(
+            self._adaptor(method.training, seed),
+            self._engine,
+            variance,
+            gap,
+            self._root(method.training.spread),
         )
-        return evaluate(self.test, self.images, extract, sampler, decoding, self.seed)
+        decoding = method.decoding
+        if variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
+            decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
+        return evaluate(self.test, self._images, extract, sampler, decoding)
 
-    def _gap(self, regions: RegionConfig, text: Literal["repeat", "phrases"]) -> GapCorrection:
-        """Measured on scenes of the tuning split, and on what the adaptor read of the training captions."""
-        seen = render_test_set("tune", _GAP_IMAGES, self.seed, self.clip.pixels)
-        images = FeatureExtractor(self.clip, regions)(seen.pixels).features
-        texts = self.towers.text_features[:_MEMORY]
-        if text == "phrases":
+    def _gap(self, extract: FeatureExtractor, training: Training) -> GapCorrection:
+        """From images of the tuning split to what the adaptor read of the training captions."""
+        images = extract(self._seen.pixels).features
+        texts = self.towers.text_features[:_TEXTS]
+        if training.text == "phrases":
             every = np.arange(len(texts))
-            draws = region_draws(self.seed, "statistics", every, regions.count)
+            draws = region_draws(0, "statistics", every, training.copies)
             texts = self.towers.phrases.regions(texts, every, draws)
-        return GapCorrection(Statistics.of(images), Statistics.of(texts))
+        return GapCorrection.between(Statistics.of(images), Statistics.of(texts), _SHRINKAGE)
 
-    def _adaptor(
-        self, variance: float, copies: int, text: Literal["repeat", "phrases"] = "repeat"
-    ) -> Adaptor:
-        parts = [f"{variance:g}", copies, *([text] if text == "phrases" else []), self.steps]
-        name = f"adaptor-{'-'.join(map(str, parts))}-{self.towers.fingerprint}.safetensors"
+    @cached_property
+    def _seen(self) -> HeldOutScenes:
+        return render_test_set("tune", self._looked_at, 0, self.towers.clip.pixels)
 
-        def train() -> dict[str, torch.Tensor]:
-            return self.towers.train_adaptor(variance, copies, self._training(), text).state_dict()
+    @cached_property
+    def _digest(self) -> str:
+        """Of what all scores depend on beside the method: both towers and the training captions."""
+        digest = blake2b(self.towers.fingerprint.encode(), digest_size=8)
+        for _, value in sorted(self.towers.clip.weights().items()):
+            digest.update(value.numpy().tobytes())
+        return digest.hexdigest()
 
-        adaptor = Adaptor(self.bundle.config.adaptor)
+    def _root(self, spread: Spread) -> Tensor | None:
+        if spread == "isotropic":
+            return None
+        clip, captions = self.towers.clip, [facts.captions for facts in self._seen.facts]
+        first = text_features(clip, [texts[0] for texts in captions])
+        if spread == "paraphrases":
+            return noise_root(text_features(clip, [texts[1] for texts in captions]) - first)
+        return noise_root(clip.encode_image(self._seen.pixels).global_ - first)
+
+    def _adaptor(self, training: Training, seed: int) -> Adaptor:
+        config = TRAINING.model_copy(update={"steps": self.steps, "seed": seed})
+        name = f"adaptor-{_key(training, config, self._digest)}.safetensors"
+
+        def train() -> dict[str, Tensor]:
+            root = self._root(training.spread)
+            return self.towers.train_adaptor(
+                training.noise_variance, training.copies, config, training.text, root
+            ).state_dict()
+
+        adaptor = Adaptor(self.towers.adaptor_config())
         adaptor.load_state_dict(cached_tensors(self.towers.work / name, train))
         return adaptor.eval()
 
-    def _training(self) -> TrainingConfig:
-        shipped = self.bundle.config.training or TrainingConfig()
-        return shipped.model_copy(update={"steps": self.steps})
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The rows as a Markdown table: means over seeds, and CIDEr-D of each beside."""
+    head = ["variant", *Scores.SHOWN, "CIDEr-D of the first"]
+    lines = [head, ["---"] * len(head), *([row.what, *_cells(row)] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _require_same(
-    what: str, a: dict[str, Tensor], b: dict[str, Tensor], bundle: Bundle, towers: BuiltTowers
-) -> None:
-    """To half precision, as the bundle may be stored."""
-    if a.keys() != b.keys() or not all(torch.equal(a[name].half(), b[name].half()) for name in a):
-        raise ValueError(
-            f"{towers.work} holds another {what} than the bundle {bundle.folder}, and the two cannot be "
-            "mixed. Give the folder that the bundle was built in, or build it anew: "
-            f"maccap embed {towers.work}"
-        )
+def _cells(row: Row) -> list[str]:
+    *parts, _ = mean(row.best).shown()
+    return [*parts, *map(_cider_d, (row.best, row.first))]
 
 
-def markdown(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    cells = [["variant", *Scores.SHOWN], ["---"] * (1 + len(Scores.SHOWN))]
-    cells += [[row.what, *row.scores.shown()] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+def _cider_d(scores: list[Scores]) -> str:
+    told = f"{mean(scores).cider_d:.2f}"
+    return told if len(scores) == 1 else f"{told} ({', '.join(f'{one.cider_d:.2f}' for one in scores)})"
+
+
+def _key(*parts: object) -> str:
+    return blake2b(repr(parts).encode(), digest_size=8).hexdigest()

@@ -33,6 +33,16 @@ class Scores(Config):
         return [*("-" if part is None else f"{part:.3f}" for part in parts), f"{self.cider_d:.2f}"]
 
 
+def mean(scores: Sequence[Scores]) -> Scores:
+    """Of several scores of the same scenes; a part that some have nothing to say of is that of the others."""
+    parts = {
+        name: [value for value in (getattr(one, name) for one in scores) if value is not None]
+        for name in Scores.model_fields
+    }
+    means = {name: sum(values) / len(values) if values else None for name, values in parts.items()}
+    return Scores.model_validate(means | {"captions": scores[0].captions})
+
+
 def score(captions: Sequence[str | None], facts: Sequence[SceneFacts]) -> Scores:
     """Score one caption a scene; a missing caption (None) names nothing and costs recall and CIDEr-D.
 

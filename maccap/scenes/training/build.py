@@ -143,9 +143,10 @@ class BuiltTowers:
         copies: int,
         training: TrainingConfig,
         text: Literal["repeat", "phrases"] = "repeat",
+        noise_root: Tensor | None = None,
     ) -> Adaptor:
-        """An adaptor trained on the captions, each feature `copies` times with noise of its own, and with
-        `phrases` each beside one of the caption's parts.
+        """An adaptor trained on the captions, each feature `copies` times with noise of its own (see
+        `add_noise`), and with `phrases` each beside one of the caption's parts.
         """
         torch.manual_seed(training.seed)
         adaptor = Adaptor(self.adaptor_config())
@@ -157,6 +158,7 @@ class BuiltTowers:
             TrainingText(tokens, self.text_features, phrases),
             regions=copies,
             noise_variance=noise_variance,
+            noise_root=noise_root,
             config=training,
         )
         report = ProgressReport(f"adaptor, noise {noise_variance:g}, {copies} copies", training.steps)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from maccap.bundle_files import NOISE
 from pipeline.analyze.analysis import ANALYSIS_FILE, Analysis
 from pipeline.analyze.captions import MOST
 from pipeline.analyze.page import PAGE_FILE, PLOTS
@@ -13,6 +14,7 @@ from pipeline.analyze.run import analyze
 from pipeline.caption import caption_archive
 from pipeline.run.config import CaptionJobConfig
 from pipeline.storage.errors import UserError
+from pipeline.train.noise import MEASURED
 from tests.images import encoded, picture, write_tar
 
 
@@ -67,7 +69,10 @@ def test_output_holds_numbers_plots_and_a_page_and_is_made_anew(small_bundle: Pa
     source = _tar(tmp_path / "a.tar", 3)
     for limit in (3, 2):
         analysis = _analysed(source, tmp_path / "out", small_bundle, limit=limit)
-        assert {path.name for path in (tmp_path / "out").iterdir()} == {ANALYSIS_FILE, PAGE_FILE, *PLOTS}
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {
+            *(ANALYSIS_FILE, PAGE_FILE, MEASURED, NOISE),
+            *PLOTS,
+        }
         assert Analysis.model_validate_json((tmp_path / "out" / ANALYSIS_FILE).read_text()) == analysis
         assert analysis.findings.counts["images"] == limit
     assert f"{limit} images with 2 captions" in (tmp_path / "out" / PAGE_FILE).read_text()

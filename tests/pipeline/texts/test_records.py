@@ -48,7 +48,7 @@ def test_known_names_splits_and_conversations() -> None:
         b'{"sentences": [{"raw": "A hat.", "tokens": []}], "split": 3}\n'
     )
     assert _jsonl(data, None) == [
-        Found("A dog.", 1, "train"),
+        Found("A dog.", 1, "train", image="a.jpg"),
         Found("A cat.", 2),
         Found("A cup.", 3),
         Found("A hat.", 4),

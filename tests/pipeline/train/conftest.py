@@ -63,6 +63,6 @@ def make_work(
         if not cache.complete:
             assert sum(encode_locally(towers, cache, captions.texts, RUNTIME)) == len(captions.texts)
             cache.finish()
-        return TrainingWork(str(output), facts, towers, cache, None, 3, 4, 2)
+        return TrainingWork(str(output), facts, towers, cache, None, None, 3, 4, 2)
 
     return make

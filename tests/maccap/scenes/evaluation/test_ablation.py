@@ -1,59 +1,51 @@
-"""Also for held_out_scenes.py: the ablation compares what was built together, and refuses what was not."""
+"""Also for methods.py and held_out_scenes.py: the ablation compares methods between the same towers."""
 
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
-import torch
 
 from jobs.ablate import main
-from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import Bundle, built_in_bundle_path
-from maccap.bundle_writing import write_bundle
-from maccap.scenes.evaluation.ablation import Ablation
+from maccap.scenes.evaluation.ablation import Ablation, Row, markdown
+from maccap.scenes.evaluation.methods import compared, noises
+from maccap.scenes.evaluation.score import Scores
 from maccap.scenes.training.build import BuiltTowers
-from maccap.text.language_model import FrozenLanguageModel
 from pipeline.storage.errors import UserError
 
 
-def _bundle(folder: Path, towers: BuiltTowers, lm: FrozenLanguageModel) -> Bundle:
-    config = Bundle.open(built_in_bundle_path()).config
-    adaptor = Adaptor(towers.adaptor_config())
-    config = config.model_copy(update={"adaptor": adaptor.config})
-    write_bundle(folder, config, towers.clip, lm, adaptor, half=True)
-    return Bundle.open(folder)
+def test_methods_are_scored_with_adaptors_of_each_seed_and_kept(towers: BuiltTowers) -> None:
+    ablation = Ablation(towers, "tune", 2, 0, steps=2, seeds=(0, 1), looked_at=4)
+    rows = list(ablation.rows(compared(towers.config.recipe)))
+    assert len(rows) == 2 * 8
+    assert all(len(row.best) == len(row.first) == 2 for row in rows)
+    assert {scores.captions for row in rows for scores in (*row.best, *row.first)} == {2}
+    made = {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()}
+    assert sum(name.startswith("adaptor-") for name in made) == 2 * 4  # ours, phrases, without noise, CapDec
+    assert sum(name.startswith("scores-") for name in made) == 2 * 2 * 8
+    again = Ablation(towers, "tune", 2, 0, steps=2, seeds=(0, 1), looked_at=4)
+    assert list(again.rows(compared(towers.config.recipe))) == rows
+    assert {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()} == made
 
 
-def test_a_bundle_is_compared_with_the_folder_it_was_built_in(towers: BuiltTowers, tmp_path: Path) -> None:
-    bundle = _bundle(tmp_path / "bundle", towers, towers.lm)
-    ablation = Ablation(bundle, towers, "tune", 2, 0, 2)
-    assert next(ablation.parts()).scores.captions == 2
-
-
-def test_methods_have_adaptors_of_their_own(
-    towers: BuiltTowers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("maccap.scenes.evaluation.ablation._GAP_IMAGES", 4)
-    ablation = Ablation(_bundle(tmp_path / "bundle", towers, towers.lm), towers, "tune", 2, 0, 2)
-    rows = list(ablation.methods())
-    assert [row.scores.captions for row in rows] == [2] * len(rows)
-    assert [row.what for row in rows if "phrases" in row.what] == [
-        "regions by attention, trained with phrases",
-        "regions by attention, trained with phrases, gap closed",
+def test_other_noise_and_retrieval(towers: BuiltTowers) -> None:
+    ablation = Ablation(towers, "tune", 2, 0, steps=2, looked_at=4)
+    rows = list(ablation.rows(noises(towers.config.recipe)))
+    assert [row.what for row in rows[-4:]] == [
+        f"variance 0.004, covariance of {spread}{closed}"
+        for spread in ("pairs", "paraphrases")
+        for closed in ("", "; gap closed")
     ]
-    trained = {path.name.split("-2-")[0] for path in towers.work.glob("adaptor-*")}
-    assert trained == {"adaptor-0.004-10", "adaptor-0.004-10-phrases", "adaptor-0-10", "adaptor-0.004-1"}
+    assert ablation.retrieval().best[0].captions == 2
 
 
-def test_two_models_are_not_mixed(towers: BuiltTowers, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"{towers.work} holds another CLIP than the bundle .*maccap embed"):
-        main(towers.work, count=2)
-    other = deepcopy(towers.lm)
-    with torch.no_grad():
-        next(other.parameters()).mul_(2)
-    bundle = _bundle(tmp_path / "bundle", towers, other)
-    with pytest.raises(ValueError, match="holds another language model than the bundle"):
-        Ablation(bundle, towers, "tune", 2, 0, 2)
+def test_a_table_has_means_and_each_seeds_cider_d() -> None:
+    def scores(precision: float | None, cider_d: float) -> Scores:
+        parts = {"recall": 0.5, "background": None, "count": 1.0, "relation": None}
+        return Scores(captions=4, precision=precision, cider_d=cider_d, **parts)
+
+    row = Row("ours", [scores(0.5, 1.0), scores(1.0, 2.0)], [scores(None, 0.5), scores(None, 0.7)])
+    assert markdown([row]).splitlines()[-1] == (
+        "| ours | 0.750 | 0.500 | - | 1.000 | - | 1.50 (1.00, 2.00) | 0.60 (0.50, 0.70) |"
+    )
 
 
 def test_a_damaged_build_is_refused_in_one_message(tmp_path: Path) -> None:
