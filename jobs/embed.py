@@ -5,9 +5,13 @@ kept, so that the command can be stopped and started again. On two cores it take
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from maccap.config import LanguageModelSource
+    from maccap.text.language_model import FrozenLanguageModel
 
 Work = Annotated[Path, typer.Argument(help="Folder for the parts as they are trained.")]
 Output = Annotated[Path | None, typer.Option(help="Where the bundle goes; default: into the package.")]
@@ -29,6 +33,7 @@ def main(
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.bundle_writing import write_bundle
+    from maccap.scenes.evaluation.held_out_scenes import measured_gap
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
@@ -59,14 +64,32 @@ def main(
     captions = load_captions([str(work / build.CAPTIONS)])
     train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
     trained = Bundle.open(work / "bundle")
+    gap, texts = None, trained.load_text_statistics()
+    if config.recipe.gap is not None and texts is not None:
+        gap = measured_gap(trained.load_features(), texts, config.recipe.gap)
+    of_package = _of_package(made.lm) if output is None and config.recipe.bundle != "scenes" else None
+    told = {"gap": config.recipe.gap, "llm": of_package or trained.config.llm}
     write_bundle(
-        output or built_in_bundle_path(),
-        trained.config,
+        output or built_in_bundle_path(config.recipe.bundle),
+        trained.config.model_copy(update=told),
         made.clip,
-        made.lm,
+        None if of_package else made.lm,
         trained.load_adaptor(),
+        gap=gap,
+        texts=texts,
         half=True,
     )
+
+
+def _of_package(lm: "FrozenLanguageModel") -> "LanguageModelSource | None":
+    """The language model of the package's first bundle, where it is the same one: it need not ship twice."""
+    from maccap.bundle import built_in_bundle_path
+    from maccap.config import LanguageModelSource
+    from maccap.text.language_model import FrozenLanguageModel
+
+    own, made = FrozenLanguageModel.load(str(built_in_bundle_path() / "llm")).weights(), lm.weights()
+    same = own.keys() == made.keys() and all(own[name].half().equal(made[name].half()) for name in own)
+    return LanguageModelSource(name="built-in://scenes/llm") if same else None
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ Split = Annotated[
 Size = Annotated[int, typer.Option(min=32, help="Edge of an image, in pixels.")]
 PerShard = Annotated[int, typer.Option(min=1, help="Scenes per tar.")]
 Questions = Annotated[bool, typer.Option("--questions", help="With three to five questions each.")]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial", help="With captions that name a part of what is there each, in `partial_captions`."
+    ),
+]
 Text = Annotated[
     Literal["sentences", "tags"] | None,
     typer.Option(help="Write no images, but the captions into the file OUT, a line each, in this wording."),
@@ -37,6 +43,7 @@ def main(
     size: Size = 192,
     per_shard: PerShard = 250,
     questions: Questions = False,
+    partial: Partial = False,
     text: Text = None,
 ) -> None:
     """Write rendered scenes with their captions as WebDataset tars. The same command again completes them."""
@@ -47,7 +54,13 @@ def main(
         say(f"{lines:,} captions of {count:,} scenes in {out}")
         return
     config = ArchiveConfig(
-        split=split, count=count, seed=seed, size=size, per_shard=per_shard, questions=questions
+        split=split,
+        count=count,
+        seed=seed,
+        size=size,
+        per_shard=per_shard,
+        questions=questions,
+        partial_captions=partial,
     )
     try:
         tars = write_scenes(out, config)

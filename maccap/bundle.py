@@ -46,9 +46,15 @@ if TYPE_CHECKING:
 _NO_BUNDLE = f"holds no {CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
 
 
-def built_in_bundle_path() -> Path:
-    """The small bundle that the package ships, trained on rendered scenes."""
-    return Path(__file__).parent / "bundles" / "scenes"
+_BUILT_IN = "built-in://"
+_SHIPPED = Path(__file__).parent / "bundles"
+
+
+def built_in_bundle_path(name: str = "scenes") -> Path:
+    """A small bundle that the package ships, trained on rendered scenes; by default the one that commands
+    take unless told otherwise.
+    """
+    return _SHIPPED / name
 
 
 class Bundle:
@@ -60,7 +66,8 @@ class Bundle:
 
     @classmethod
     def open(cls, url: str | Path) -> Self:
-        """Open a folder or any fsspec URL; a remote one is first copied to `$MACCAP_CACHE` (~/.cache/maccap).
+        """Open a folder, any fsspec URL, or one that comes with the package, `built-in://NAME`; a remote one
+        is first copied to `$MACCAP_CACHE` (~/.cache/maccap).
 
         Raises FileNotFoundError where there is no bundle, ValueError for a config that cannot be read, and
         `maccap.tower_config.UnsafeModelError`, a ValueError too, for a bundle with code, pickles or paths out
@@ -68,7 +75,7 @@ class Bundle:
         """
         folder, fetched = _local_copy(str(url))
         config = _read_config(folder / CONFIG, str(url))
-        if folder != built_in_bundle_path():  # the package's own, which some installers make of links
+        if folder.parent != _SHIPPED:  # the package's own, which some installers make of links
             check_names(config, str(folder / CONFIG), fetched=fetched)
             check_folder(folder, (config.clip.name, config.llm.name))
         return cls(folder, config)
@@ -92,7 +99,9 @@ class Bundle:
         return fingerprint(decides, files)
 
     def tower(self, name: str) -> str:
-        """A frozen model's name, or its folder where the bundle carries it."""
+        """A frozen model's name, or its folder where the bundle, or one of the package's own, carries it."""
+        if name.startswith(_BUILT_IN):
+            return str(_shipped(name))
         inside = self.folder / name.removeprefix(LOCAL_PREFIX)
         return str(inside) if inside.is_dir() else name
 
@@ -238,6 +247,8 @@ def _default_dtype(device: "str | torch.device") -> "torch.dtype":
 
 def _local_copy(url: str) -> tuple[Path, bool]:
     """The bundle as a folder here, and whether it was fetched."""
+    if url.startswith(_BUILT_IN):
+        return _shipped(url), False
     fs, path = fsspec.core.url_to_fs(url)
     if isinstance(fs, LocalFileSystem):
         return Path(path), False
@@ -245,6 +256,15 @@ def _local_copy(url: str) -> tuple[Path, bool]:
     if folder is None:
         raise FileNotFoundError(f"{url} {_NO_BUNDLE}")
     return folder, True
+
+
+def _shipped(url: str) -> Path:
+    """A folder that comes with the package. Raises FileNotFoundError for another, and for what is none."""
+    name = url.removeprefix(_BUILT_IN).strip("/")
+    if name and ".." not in name.split("/") and (_SHIPPED / name).is_dir():
+        return _SHIPPED / name
+    names = ", ".join(f"{_BUILT_IN}{folder.name}" for folder in sorted(_SHIPPED.iterdir()))
+    raise FileNotFoundError(f"{url} is none of the package's own bundles: {names}")
 
 
 def _read_config(path: Path, url: str) -> BundleConfig:

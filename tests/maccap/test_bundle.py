@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.bundle import Bundle
+from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.bundle_writing import write_bundle
 from maccap.config import MemoryConfig
 from maccap.image.clip import FrozenClip
 from maccap.text.language_model import FrozenLanguageModel
+from pipeline.train.towers import choose_towers
 
 
 def copy_with(small_bundle: Path, folder: Path, document: object) -> Path:
@@ -31,7 +32,7 @@ def copy_with(small_bundle: Path, folder: Path, document: object) -> Path:
 def test_parts_load_separately_and_opening_needs_no_torch(small_bundle: Path) -> None:
     code = f"""
 import sys
-from maccap.bundle import Bundle
+from maccap.bundle import Bundle, built_in_bundle_path
 bundle = Bundle.open({str(small_bundle)!r})
 assert bundle.pixel_spec().size == 32 and len(bundle.fingerprint) == 64 and bundle.config.regions.count == 4
 assert not {{"torch", "transformers", "open_clip"}} & set(sys.modules)
@@ -215,3 +216,24 @@ def test_noise_of_captioning_may_be_another_than_that_of_training(small_bundle: 
     assert quiet.config.captioning_noise == 0
     assert quiet.config.noise_variance == bundle.config.noise_variance
     assert quiet.fingerprint != bundle.fingerprint
+
+
+def test_the_packages_own_bundles_go_by_name(tmp_path: Path) -> None:
+    own = Bundle.open("built-in://scenes")
+    assert own.folder == built_in_bundle_path()
+    for url in ("built-in://other", "built-in://", "built-in://../bundles/scenes", "built-in:///tmp"):
+        with pytest.raises(FileNotFoundError, match="none of the package's own bundles: built-in://"):
+            Bundle.open(url)
+
+
+def test_a_bundle_may_take_a_model_of_the_packages_own(tmp_path: Path) -> None:
+    own = Bundle.open("built-in://scenes")
+    shutil.copytree(own.folder, tmp_path / "mine", ignore=shutil.ignore_patterns("llm"))
+    document = json.loads(own.config.to_json()) | {"llm": {"name": "built-in://scenes/llm"}}
+    (tmp_path / "mine" / "config.json").write_text(json.dumps(document))
+    mine = Bundle.open(tmp_path / "mine")
+    assert mine.tower(mine.config.llm.name) == str(own.folder / "llm")
+    assert mine.load_sampler().engine.embedding_dim == own.load_sampler().engine.embedding_dim
+    towers = choose_towers(str(tmp_path / "mine"), None, None, None)
+    assert towers.carried("llm")  # a bundle trained from it has a copy
+    assert towers.llm_fingerprint == choose_towers("built-in://scenes", None, None, None).llm_fingerprint

@@ -19,7 +19,7 @@ from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
-from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
+from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.scenes.training.contrast import ContrastTraining
 from maccap.scenes.training.progress import ProgressReport
@@ -33,15 +33,24 @@ Supervision = Literal["facts", "contrast"]
 
 
 class Recipe(NamedTuple):
-    """What suits a CLIP: see the card. The paper's noise is for 512 dimensions."""
+    """What suits a CLIP, and the name of its bundle: see the card there. The paper's noise is for 512
+    dimensions.
+    """
 
+    bundle: str
     regions: RegionConfig
     noise_variance: float
+    gap: GapConfig | None = None  # measured on scenes of the tuning split, without captions
 
 
 RECIPES: dict[Supervision, Recipe] = {
-    "facts": Recipe(RegionConfig(count=10, weighting="none"), 0.004),
-    "contrast": Recipe(RegionConfig(count=10, weighting="attention", text="phrases"), 0.0056),
+    "facts": Recipe("scenes", RegionConfig(count=10, weighting="none"), 0.004),
+    "contrast": Recipe(
+        "scenes-contrast",
+        RegionConfig(count=10, weighting="attention", text="phrases"),
+        0.0056,
+        GapConfig(images=2000, shrinkage=0.5),
+    ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}

@@ -19,8 +19,8 @@ _JPEG_QUALITY = 95
 
 
 class ArchiveConfig(Config):
-    """Which scenes, how large, how many per tar, and whether with questions. Recorded as `scenes.json` beside
-    the tars.
+    """Which scenes, how large, how many per tar, and whether with questions and captions of parts. Recorded
+    as `scenes.json` beside the tars.
     """
 
     split: Split
@@ -29,9 +29,11 @@ class ArchiveConfig(Config):
     size: int = 192
     per_shard: int = 250
     questions: bool = False
+    partial_captions: bool = False
 
     def to_json(self) -> str:
-        return self.model_dump_json(exclude=None if self.questions else {"questions"})
+        asked_for = ("questions", "partial_captions")
+        return self.model_dump_json(exclude={name for name in asked_for if not getattr(self, name)})
 
     def shard_names(self) -> list[str]:
         return [f"scenes-{number:06d}.tar" for number in range(-(-self.count // self.per_shard))]
@@ -45,7 +47,9 @@ def write_archive(folder: Path, config: ArchiveConfig) -> Iterator[int]:
     _check_folder(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ARCHIVE_FILE).write_text(config.to_json() + "\n")
-    samples = scenes_with_facts(config.split, config.count, config.seed, config.questions)
+    samples = scenes_with_facts(
+        config.split, config.count, config.seed, config.questions, config.partial_captions
+    )
     for number, name in enumerate(config.shard_names()):
         start = number * config.per_shard
         shard = samples[start : start + config.per_shard]

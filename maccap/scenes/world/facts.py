@@ -8,13 +8,15 @@ import numpy as np
 from pydantic import Field
 
 from maccap.config import Config
-from maccap.scenes.world.captions import scene_captions, tags
+from maccap.scenes.world.captions import partial_caption, scene_captions, tags
 from maccap.scenes.world.lexicon import BACKGROUNDS, NOUNS, RELATIONS
 from maccap.scenes.world.questions import AnswerType, QuestionType, scene_questions
 from maccap.scenes.world.scene import SPLITS, Scene, Split, holds_unseen_pair, split_scenes
 
 Wording = Literal["sentences", "tags"]
-_CAPTION_STREAM, _TAG_STREAM, _QUESTION_STREAM = 12, 13, 14  # no training stream starts with them
+# no training stream starts with them
+_CAPTION_STREAM, _TAG_STREAM, _QUESTION_STREAM, _PARTIAL_STREAM = 12, 13, 14, 15
+_PARTIAL = 2  # captions of a part
 
 
 class FactualQuestion(Config):
@@ -29,7 +31,7 @@ class FactualQuestion(Config):
 
 class SceneFacts(Config):
     """Objects by name with their counts, the background, every relation that holds, and five references; in
-    archives that ask for them, questions.
+    archives that ask for them, questions, and captions of a part of what is there, where there are parts.
     """
 
     objects: dict[str, int]
@@ -38,6 +40,7 @@ class SceneFacts(Config):
     unseen_pair: bool
     captions: list[str]
     questions: list[FactualQuestion] = Field(default_factory=list)
+    partial_captions: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, scene: Scene, captions: list[str], questions: Sequence[FactualQuestion] = ()) -> Self:
@@ -57,13 +60,16 @@ class SceneFacts(Config):
 
     def to_json(self) -> str:
         """As a sample's member."""
-        return self.model_dump_json(exclude=None if self.questions else {"questions"})
+        asked_for = ("questions", "partial_captions")
+        return self.model_dump_json(exclude={name for name in asked_for if not getattr(self, name)})
 
 
 def scenes_with_facts(
-    split: Split, count: int, seed: int, asked: bool = False
+    split: Split, count: int, seed: int, asked: bool = False, partly: bool = False
 ) -> list[tuple[Scene, SceneFacts]]:
-    """`count` scenes of a split, each with what is true of it and five captions; `asked`, with questions."""
+    """`count` scenes of a split, each with what is true of it and five captions; `asked`, with questions;
+    `partly`, with captions of a part.
+    """
     scenes = []
     for index, scene in enumerate(split_scenes(split, count, seed)):
         captions = scene_captions(scene, _numbers(_CAPTION_STREAM, split, seed, index))
@@ -72,7 +78,12 @@ def scenes_with_facts(
             FactualQuestion(question_id=f"{index:06d}-{place}", **question._asdict())
             for place, question in enumerate(questions)
         ]
-        scenes.append((scene, SceneFacts.of(scene, captions, factual)))
+        facts = SceneFacts.of(scene, captions, factual)
+        if partly and len(facts.objects) > 1:
+            numbers = _numbers(_PARTIAL_STREAM, split, seed, index)
+            parts = [partial_caption(scene, numbers) for _ in range(_PARTIAL)]
+            facts = facts.model_copy(update={"partial_captions": parts})
+        scenes.append((scene, facts))
     return scenes
 
 

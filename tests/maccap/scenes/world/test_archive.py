@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maccap.scenes.evaluation.mentions import parse
 from maccap.scenes.world.archive import ArchiveConfig, write_archive
 from maccap.scenes.world.facts import SceneFacts, scenes_with_facts
 from maccap.scenes.world.render import render
@@ -73,3 +74,20 @@ def test_other_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match='"seed":4'):
         _write(tmp_path, CONFIG.model_copy(update={"seed": 5}))
     assert _bytes(tmp_path) == before
+
+
+def test_captions_of_parts_are_there_where_asked_for_and_where_there_are_parts(tmp_path: Path) -> None:
+    _write(tmp_path, CONFIG.model_copy(update={"partial_captions": True}))
+    assert '"partial_captions":true' in (tmp_path / "scenes.json").read_text()
+    found = [facts for _, facts in scenes_with_facts("test", 7, 4, partly=True)]
+    assert {(len(facts.objects) > 1, len(facts.partial_captions)) for facts in found} == {
+        (True, 2),
+        (False, 0),
+    }
+    for facts in found:
+        for text in facts.partial_captions:
+            assert 0 < len(parse(text).counts) < len(facts.objects)
+    with tarfile.open(tmp_path / "scenes-000000.tar") as tar:
+        member = tar.extractfile("000000.json")
+        assert member is not None
+        assert SceneFacts.model_validate_json(member.read()) == found[0]
