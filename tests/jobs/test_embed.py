@@ -57,7 +57,7 @@ def test_a_users_mistake_is_one_clear_message(
 
 @pytest.mark.parametrize("clip", ["facts", "contrast"])
 def test_a_toy_build_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Supervision) -> None:
-    """All parts at two steps each, the adaptor by way of `maccap train`; where there is a gap, it is closed."""
+    """All parts at two steps each, the adaptor by way of `maccap train`; a gap is closed."""
     few = GapConfig(images=12, shrinkage=0.5)
     monkeypatch.setitem(RECIPES, "contrast", RECIPES["contrast"]._replace(gap=few))
     main(tmp_path / "work", tmp_path / "bundle", scale=0.0004, clip=clip)
