@@ -58,6 +58,7 @@ def main(
         "adaptor": build.ADAPTOR | {"input_scale": made.clip.embed_dim**0.5},
         "regions": config.recipe.regions.model_dump(),
         "noise_variance": config.recipe.noise_variance,
+        "noise_shared": config.recipe.noise_shared,
         "decoding": build.DECODING.model_dump(),
         "cache": str(work / "features"),
     }

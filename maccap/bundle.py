@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from maccap.adaptor.adaptor import Adaptor
     from maccap.adaptor.gap import GapCorrection, Statistics
+    from maccap.adaptor.noise import RegionNoise
     from maccap.image.clip import FrozenClip
     from maccap.image.features import FeatureExtractor
     from maccap.sampler import CandidateSampler
@@ -160,13 +161,15 @@ class Bundle:
         )
         return GapCorrection(images, texts, held.get("transport"))
 
-    def load_noise_root(self) -> "torch.Tensor | None":
-        """What turns noise to the covariance it was trained with, if that was measured: [D, D], float32.
-        Raises FileNotFoundError.
-        """
+    def load_noise(self) -> "RegionNoise":
+        """Of captioning. Raises FileNotFoundError."""
         from safetensors.torch import load_file
 
-        return load_file(self._noise_file())["root"] if self.config.noise_covariance else None
+        from maccap.adaptor.noise import RegionNoise
+
+        config = self.config
+        root = load_file(self._noise_file())["root"] if config.noise_covariance else None
+        return RegionNoise(config.captioning_noise, config.noise_shared, root)
 
     def load_text_statistics(self) -> "Statistics | None":
         """Of what the adaptor read in training; None for a bundle that an earlier version trained."""
@@ -194,9 +197,8 @@ class Bundle:
         return CandidateSampler(
             self.load_adaptor(device),
             decoder,
-            self.config.captioning_noise,
+            self.load_noise(),
             self.load_gap(),
-            self.load_noise_root(),
         )
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":

@@ -71,7 +71,7 @@ class Captioner:
         """Write this captioner, its two frozen models included, as a bundle."""
         adaptor, lm = self.sampler.adaptor, self.sampler.engine.language_model()
         memory = self.features.memory
-        gap, root = self.sampler.gap, self.sampler.noise_root
+        gap, root = self.sampler.gap, self.sampler.noise.root
         write_bundle(
             url,
             self.config,

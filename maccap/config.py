@@ -290,6 +290,13 @@ class BundleConfig(Config):
     inference_noise_variance: float | None = Field(
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
+    noise_shared: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of the variance, the fraction that an image's regions have in common; None: each is "
+        "drawn by itself",
+    )
     noise_covariance: NoiseCovarianceConfig | None = Field(
         default=None, description="of training and captioning; None: the same in every direction"
     )
@@ -304,7 +311,7 @@ class BundleConfig(Config):
     @model_serializer(mode="wrap")
     def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told = dump(self)
-        for name in ("inference_noise_variance", "noise_covariance", "gap"):
+        for name in ("inference_noise_variance", "noise_shared", "noise_covariance", "gap"):
             told = _as_before(self, told, name, None)
         return told
 

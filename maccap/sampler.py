@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.gap import GapCorrection
-from maccap.adaptor.noise import add_noise
+from maccap.adaptor.noise import RegionNoise
 from maccap.config import DecodingConfig, PromptConfig
 from maccap.keyed_random import normals
 from maccap.runtime.fitting_batch import FittingBatch
@@ -26,8 +26,8 @@ class Candidate(NamedTuple):
 
 
 class CandidateSampler(nn.Module):
-    """Several candidates per image from its features; `noise_variance` and `noise_root` (see `add_noise`) are
-    those the adaptor was trained with, and `gap` what brings images closer to its texts.
+    """Several candidates per image from its features; `noise` is what the adaptor was trained with, and `gap`
+    what brings images closer to its texts.
 
     Raises ValueError where adaptor and language model do not fit together.
     """
@@ -36,9 +36,8 @@ class CandidateSampler(nn.Module):
         self,
         adaptor: Adaptor,
         engine: DecodingEngine,
-        noise_variance: float,
+        noise: RegionNoise,
         gap: GapCorrection | None = None,
-        noise_root: Tensor | None = None,
     ) -> None:
         super().__init__()
         if adaptor.config.llm_dim != engine.embedding_dim:
@@ -48,9 +47,8 @@ class CandidateSampler(nn.Module):
             )
         self.adaptor = adaptor.eval()
         self.engine = engine
-        self.noise_variance = noise_variance
+        self.noise = noise
         self.gap = gap
-        self.noise_root = noise_root
         self._batch = FittingBatch()
         self.tokens_written = 0  # in all, by the language model
 
@@ -120,9 +118,8 @@ class CandidateSampler(nn.Module):
         chosen = features[torch.tensor(rows, device=features.device)].to(device, torch.float32)
         if self.gap is not None:
             chosen = self.gap(chosen)
-        if self.noise_variance == 0:
-            return self.adaptor(add_noise(chosen, torch.zeros_like(chosen), 0.0))
+        if self.noise.variance == 0:
+            return self.adaptor(self.noise(chosen, torch.zeros_like(chosen)))
         shape = tuple(features.shape[1:])
         eps = torch.from_numpy(np.stack([normals(key.seed, key.image_id, key.draw, shape) for key in keys]))
-        root = None if self.noise_root is None else self.noise_root.to(device)
-        return self.adaptor(add_noise(chosen, eps.to(device), self.noise_variance, root))
+        return self.adaptor(self.noise(chosen, eps.to(device)))

@@ -1,11 +1,14 @@
 """Region noise: what bridges text features (training) and image features (inference).
 
 CLIP's text and image features lie apart. Noise of the same size on both makes the adaptor read a
-neighbourhood instead of a point (the paper's region noise). Theirs is the same in every direction; ours may
-be larger where images and their captions differ more (`noise_root`).
+neighbourhood instead of a point (the paper's region noise). Theirs is independent for each region and the
+same in every direction. Ours may be what measured differences are: an image's regions differ from its caption
+in nearly the same way, which independent noise, averaged over N regions, never shows the adaptor (`shared`);
+and they differ more in some directions than in others (`root`).
 """
 
 import math
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,16 +16,36 @@ from torch import Tensor
 from maccap.adaptor.covariance import ledoit_wolf, matrix_power
 
 
-def add_noise(features: Tensor, eps: Tensor, variance: float, root: Tensor | None = None) -> Tensor:
+def add_noise(features: Tensor, eps: Tensor, variance: float) -> Tensor:
     """`normalise(features + sqrt(variance) * eps)` over the last dimension.
 
     `features` [..., N, D]; `eps` standard normal, of a shape that broadcasts with it; `variance` of the
-    noise in each dimension (0.016 for D = 512), in the mean over them where `root` [D, D] turns `eps` to have
-    another covariance. With variance 0 the features are normalised, nothing else.
+    noise in each dimension (0.016 for D = 512). With variance 0 the features are normalised, nothing else.
     """
-    if root is not None:
-        eps = eps @ root
     return F.normalize(features + math.sqrt(variance) * eps, dim=-1)
+
+
+class RegionNoise(NamedTuple):
+    """Noise of a `variance` in each dimension, of which a fraction `shared` is the same for all regions; None
+    draws each by itself, as in the paper. With `root` [D, D] (see `noise_root`) it is not the same in every
+    direction, and `variance` is the mean over them.
+    """
+
+    variance: float
+    shared: float | None = None
+    root: Tensor | None = None
+
+    def __call__(self, features: Tensor, eps: Tensor) -> Tensor:
+        """`add_noise` to `features` [..., N, D], of noise made from `eps`, standard normal, of that shape."""
+        regions = eps.shape[-2]
+        if self.shared is not None and regions > 1:
+            # the mean of N independent draws has the Nth part of their variance, what is left the rest
+            mean = eps.mean(-2, keepdim=True)
+            alike, apart = self.shared * regions, (1 - self.shared) * regions / (regions - 1)
+            eps = math.sqrt(alike) * mean + math.sqrt(apart) * (eps - mean)
+        if self.root is not None:
+            eps = eps @ self.root.to(eps)
+        return add_noise(features, eps, self.variance)
 
 
 def noise_root(differences: Tensor) -> Tensor:
@@ -35,3 +58,12 @@ def noise_root(differences: Tensor) -> Tensor:
     if not size > 0:
         raise ValueError(f"{len(differences)} differences that are all alike have no covariance")
     return matrix_power(covariance / size, 0.5).float()
+
+
+def shared_fraction(differences: Tensor) -> float:
+    """Of the variance of `differences` [n, N, D] of images' regions from their captions, how much all regions
+    of an image have in common: 1/N where they have nothing.
+    """
+    away = differences.double() - differences.double().mean(0)
+    total = away.square().mean()
+    return float(away.mean(1).square().mean() / total) if total > 0 else 1 / differences.shape[1]

@@ -25,7 +25,7 @@ from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.length_bucketing import BatchPlan
 from maccap.adaptor.loss import CaptionLoss, caption_loss
-from maccap.adaptor.noise import add_noise
+from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.schedule import warmup_cosine
 from maccap.adaptor.text_regions import Phrases, TextFeatures, region_draws
 from maccap.config import TrainingConfig
@@ -67,8 +67,7 @@ class AdaptorTrainer:
     """Trains `adaptor` in place to write captions back from their text features.
 
     A feature is repeated `regions` times, each copy with noise of its own, as an image's regions will be;
-    with `text.phrases` each copy has one of the caption's parts added. `noise_root` [D, D] is that of noise
-    which is not the same in every direction.
+    with `text.phrases` each copy has one of the caption's parts added.
     Where torch.distributed runs, every process makes a trainer of the same arguments and takes its `rank`'s
     fraction of each batch; gradients are summed over all `world` of them.
 
@@ -82,8 +81,7 @@ class AdaptorTrainer:
         text: TrainingText,
         *,
         regions: int,
-        noise_variance: float,
-        noise_root: Tensor | None = None,
+        noise: RegionNoise,
         config: TrainingConfig,
         rank: int = 0,
         world: int = 1,
@@ -98,8 +96,7 @@ class AdaptorTrainer:
             )
         self.adaptor, self.lm, self.text, self.config = adaptor, lm, text, config
         self.plan = BatchPlan(text.tokens.lengths, config.batch, config.seed)
-        self._regions, self._variance = regions, noise_variance
-        self._noise_root = None if noise_root is None else noise_root.to(lm.device)
+        self._regions, self._noise = regions, noise
         self._rank, self._world = rank, world
         self._model: nn.Module = DistributedDataParallel(adaptor) if world > 1 else adaptor
         self._optimizer = torch.optim.AdamW(
@@ -183,7 +180,7 @@ class AdaptorTrainer:
         clean = self.regions_of(text, rows, occasion, positions).to(device)
         shape = tuple(clean.shape[1:])
         eps = np.stack([normals(self.config.seed, occasion, int(position), shape) for position in positions])
-        noisy = add_noise(clean, torch.from_numpy(eps).to(device), self._variance, self._noise_root)
+        noisy = self._noise(clean, torch.from_numpy(eps).to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bfloat16), _attention(device):
             return caption_loss(self.lm, model(noisy), ids.to(device), mask.to(device))
 

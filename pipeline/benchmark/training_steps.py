@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.config import PAPER_NOISE_VARIANCE, AdaptorConfig, Config, TrainingConfig
 from maccap.runtime.process_memory import peak_mb
@@ -87,7 +88,7 @@ def _way(what: str, captions: Sequence[str], sizes: Sizes, lm: FrozenLanguageMod
             F.normalize(torch.randn(len(captions), sizes.clip_dim), dim=-1).half(),
         ),
         regions=REGIONS,
-        noise_variance=NOISE_VARIANCE,
+        noise=RegionNoise(NOISE_VARIANCE),
         config=TrainingConfig(batch=sizes.batch, bfloat16=what == HALF),
     )
     return lambda number: trainer.train_step(number).loss

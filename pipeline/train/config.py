@@ -58,6 +58,13 @@ class TrainJobConfig(Config):
     noise_variance: float = Field(
         default=PAPER_NOISE_VARIANCE, ge=0, description="in each dimension; 0.016 fits D = 512"
     )
+    noise_shared: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of the variance, the fraction that an image's regions have in common; None: each is "
+        "drawn by itself",
+    )
     noise_covariance: str | None = Field(
         default=None,
         description="what noise varies as. isotropic: in every direction the same; paraphrases: captions of "
@@ -181,7 +188,7 @@ _SECTIONS: dict[str, type[Config]] = {
 
 def _defaults(bundle: BundleConfig) -> dict[str, Any]:
     kept = {"training", "adaptor", "regions", "noise_variance", "memory", "decoding"}
-    kept.add("inference_noise_variance")
+    kept |= {"inference_noise_variance", "noise_shared"}
     document = bundle.model_dump(include=kept, exclude_none=True)
     sizes = {key: value for key, value in document["adaptor"].items() if key in AdaptorSizes.model_fields}
     return {**document, "adaptor": sizes}

@@ -34,6 +34,7 @@ class TrainFacts(Facts):
     regions: RegionConfig
     noise_variance: float
     inference_noise_variance: float | None = None  # in earlier versions always that of training
+    noise_shared: float | None = None  # in earlier versions each region's by itself
     noise_covariance: NoiseCovarianceConfig | None = None  # in earlier versions none
     noise_fingerprint: str | None = None
     memory: MemoryConfig | None
@@ -52,7 +53,7 @@ class TrainFacts(Facts):
     @property
     def run(self) -> str:
         """Tells this run's checkpoints from another's."""
-        newer = ("inference_noise_variance", "noise_covariance", "noise_fingerprint")
+        newer = ("inference_noise_variance", "noise_shared", "noise_covariance", "noise_fingerprint")
         absent = {name for name in newer if getattr(self, name) is None}
         document = self.model_dump_json(exclude={*self.may_differ, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
@@ -88,6 +89,7 @@ def train_facts(
         regions=config.regions,
         noise_variance=config.noise_variance,
         inference_noise_variance=config.inference_noise_variance,
+        noise_shared=config.noise_shared,
         noise_covariance=noise.config if noise else None,
         noise_fingerprint=noise.fingerprint if noise else None,
         memory=config.memory,

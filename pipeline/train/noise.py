@@ -73,7 +73,7 @@ def choose_noise(config: TrainJobConfig, captions: CaptionSet, towers: Towers) -
         of_bundle = bundle.config.noise_covariance if bundle is not None else None
         if bundle is None or of_bundle is None or config.noise_variance == 0:
             return None
-        kept = bundle.load_noise_root()
+        kept = bundle.load_noise().root
         assert kept is not None
         root = kept.numpy()
         return NoiseChoice(of_bundle, _digest(root.tobytes()), root)

@@ -216,6 +216,7 @@ def _write_bundle(work: "TrainingWork", division: Division, checkpoint: "Checkpo
         regions=facts.regions,
         noise_variance=facts.noise_variance,
         inference_noise_variance=facts.inference_noise_variance,
+        noise_shared=facts.noise_shared,
         noise_covariance=facts.noise_covariance,
         memory=facts.memory,
         decoding=facts.decoding,

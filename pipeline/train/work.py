@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.gap import Statistics
+from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.text_regions import Phrases, phrases_of, region_draws
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.sampler import CandidateSampler
@@ -42,6 +42,11 @@ class TrainingWork:
     checkpoint_every: int
     samples: int
 
+    def noise(self, variance: float) -> RegionNoise:
+        """Of this variance, otherwise as the run's."""
+        root = None if self.noise_root is None else torch.from_numpy(self.noise_root)
+        return RegionNoise(variance, self.facts.noise_shared, root)
+
 
 class Trainee:
     """Language model, adaptor and captions of one worker. Raises UserError where they do not go together."""
@@ -71,8 +76,7 @@ class Trainee:
                     _phrases(work.phrases, captions, facts),
                 ),
                 regions=facts.regions.count,
-                noise_variance=facts.noise_variance,
-                noise_root=_tensor(work.noise_root),
+                noise=work.noise(facts.noise_variance),
                 config=facts.training,
                 rank=rank,
                 world=world,
@@ -99,8 +103,8 @@ class Trainee:
         decoding = facts.decoding.model_copy(
             update={"candidates": 1, "samples_per_draw": 1, "strategy": "greedy"}
         )
-        engine, root = HuggingFaceEngine(self.lm), _tensor(self._work.noise_root)
-        sampler = CandidateSampler(self.adaptor, engine, facts.captioning_noise, noise_root=root)
+        noise = self._work.noise(facts.captioning_noise)
+        sampler = CandidateSampler(self.adaptor, HuggingFaceEngine(self.lm), noise)
         written = sampler(regions, captions, facts.training.seed, decoding)
         return [
             Reconstruction(caption=caption, written=candidates[0].text)
@@ -127,10 +131,6 @@ def _phrases(parts: FeatureCache | None, captions: list[str], facts: TrainFacts)
     if parts is None:
         return None
     return phrases_of(captions, parts.texts(), parts.features(), facts.regions.patch_weight)
-
-
-def _tensor(array: NDArray[np.float32] | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(array)
 
 
 def _first_adaptor(work: TrainingWork, clip_dim: int, lm: FrozenLanguageModel) -> Adaptor:

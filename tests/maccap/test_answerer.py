@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.noise import RegionNoise
 from maccap.answerer import Answer, Answerer
 from maccap.config import AnswerDecoding, AskConfig
 from maccap.sampler import CandidateSampler
@@ -30,7 +31,9 @@ def answerer(
     make_lm: Callable[..., FrozenLanguageModel],
     make_adaptor: Callable[..., Adaptor],
 ) -> Answerer:
-    return Answerer(CandidateSampler(make_adaptor(), HuggingFaceEngine(make_lm(request.param)), 0.016))
+    return Answerer(
+        CandidateSampler(make_adaptor(), HuggingFaceEngine(make_lm(request.param)), RegionNoise(0.016))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
+from maccap.adaptor.noise import RegionNoise
 from maccap.config import DecodingConfig, PromptConfig
 from maccap.sampler import Candidate, CandidateSampler
 from maccap.text.huggingface_engine import HuggingFaceEngine
@@ -23,7 +24,7 @@ def sampler(
     make_lm: Callable[..., FrozenLanguageModel],
     make_adaptor: Callable[..., Adaptor],
 ) -> CandidateSampler:
-    return CandidateSampler(make_adaptor(), HuggingFaceEngine(make_lm(request.param)), 0.016)
+    return CandidateSampler(make_adaptor(), HuggingFaceEngine(make_lm(request.param)), RegionNoise(0.016))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ def test_seed_and_id_change_candidates(sampler: CandidateSampler, features: Tens
 
 def test_greedy_candidates_differ_by_their_noise_alone(sampler: CandidateSampler, features: Tensor) -> None:
     config = DecodingConfig(strategy="greedy", candidates=6, max_new_tokens=8)
-    noisy = CandidateSampler(sampler.adaptor, sampler.engine, 0.5)
-    still = CandidateSampler(sampler.adaptor, sampler.engine, 0.0)
+    noisy = CandidateSampler(sampler.adaptor, sampler.engine, RegionNoise(0.5))
+    still = CandidateSampler(sampler.adaptor, sampler.engine, RegionNoise(0.0))
     for row in still(features[:6], IDS[:6], 0, config):
         assert_same(row, [row[0]] * 6)
     texts = [{text for text, _ in row} for row in noisy(features[:6], IDS[:6], 0, config)]
@@ -128,14 +129,14 @@ def test_smaller_batches_where_memory_runs_out(
     sampler: CandidateSampler, features: Tensor, strategy: str
 ) -> None:
     config = DecodingConfig(strategy=strategy, candidates=4, samples_per_draw=2, beams=3, max_new_tokens=6)
-    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), 0.016)
+    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), RegionNoise(0.016))
     whole, parts = (each(features[:9], IDS[:9], 0, config) for each in (sampler, small))
     for ours, theirs in zip(parts, whole, strict=True):
         assert_same(ours, theirs)
 
 
 def test_a_draw_that_does_not_fit_is_an_error(sampler: CandidateSampler, features: Tensor) -> None:
-    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), 0.016)
+    small = CandidateSampler(sampler.adaptor, _with_small_memory(sampler), RegionNoise(0.016))
     config = DecodingConfig(candidates=5, samples_per_draw=5, max_new_tokens=4)
     with pytest.raises(MemoryError, match="not even one row at a time fits"):
         small(features[:2], IDS[:2], 0, config)
@@ -152,7 +153,7 @@ def test_mismatches_are_named(
         sampler(features, ["a"], 0, DecodingConfig())
     config = make_adaptor().config.model_copy(update={"llm_dim": 40})
     with pytest.raises(ValueError, match=r"adaptor\.llm_dim must be 48"):
-        CandidateSampler(Adaptor(config), sampler.engine, 0.016)
+        CandidateSampler(Adaptor(config), sampler.engine, RegionNoise(0.016))
 
 
 @pytest.mark.parametrize(

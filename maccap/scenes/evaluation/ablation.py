@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.gap import GapCorrection, Statistics
-from maccap.adaptor.noise import noise_root
+from maccap.adaptor.noise import RegionNoise, noise_root
 from maccap.adaptor.text_regions import region_draws
 from maccap.adaptor.training import text_features
 from maccap.config import Config, RegionConfig
@@ -102,17 +102,13 @@ class Ablation:
         regions = RegionConfig(count=method.training.copies, weighting=method.weighting)
         memory = self.towers.text_features[:_MEMORY] if method.memory else None
         extract = FeatureExtractor(self.towers.clip, regions, memory, _MEMORY_TEMPERATURE)
-        variance = method.training.noise_variance if method.noisy_images else 0.0
+        noise = self._noise(method.training)
+        if not method.noisy_images:
+            noise = noise._replace(variance=0.0)
         gap = self._gap(extract, method.training) if closed else None
-        sampler = CandidateSampler(
-            self._adaptor(method.training, seed),
-            self._engine,
-            variance,
-            gap,
-            self._root(method.training.spread),
-        )
+        sampler = CandidateSampler(self._adaptor(method.training, seed), self._engine, noise, gap)
         decoding = method.decoding
-        if variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
+        if noise.variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
             decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
         return evaluate(self.test, self._images, extract, sampler, decoding)
 
@@ -138,6 +134,9 @@ class Ablation:
             digest.update(value.numpy().tobytes())
         return digest.hexdigest()
 
+    def _noise(self, training: Training) -> RegionNoise:
+        return RegionNoise(training.noise_variance, training.noise_shared, self._root(training.spread))
+
     def _root(self, spread: Spread) -> Tensor | None:
         if spread == "isotropic":
             return None
@@ -152,10 +151,8 @@ class Ablation:
         name = f"adaptor-{_key(training, config, self._digest)}.safetensors"
 
         def train() -> dict[str, Tensor]:
-            root = self._root(training.spread)
-            return self.towers.train_adaptor(
-                training.noise_variance, training.copies, config, training.text, root
-            ).state_dict()
+            noise = self._noise(training)
+            return self.towers.train_adaptor(noise, training.copies, config, training.text).state_dict()
 
         adaptor = Adaptor(self.towers.adaptor_config())
         adaptor.load_state_dict(cached_tensors(self.towers.work / name, train))

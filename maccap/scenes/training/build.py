@@ -17,6 +17,7 @@ from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
@@ -40,6 +41,7 @@ class Recipe(NamedTuple):
     bundle: str
     regions: RegionConfig
     noise_variance: float
+    noise_shared: float | None = None
     gap: GapConfig | None = None  # measured on scenes of the tuning split, without captions
 
 
@@ -48,7 +50,8 @@ RECIPES: dict[Supervision, Recipe] = {
     "contrast": Recipe(
         "scenes-contrast",
         RegionConfig(count=10, weighting="attention", text="phrases"),
-        0.0056,
+        0.004,
+        0.9,
         GapConfig(images=2000, shrinkage=0.5),
     ),
 }
@@ -148,14 +151,13 @@ class BuiltTowers:
 
     def train_adaptor(
         self,
-        noise_variance: float,
+        noise: RegionNoise,
         copies: int,
         training: TrainingConfig,
         text: Literal["repeat", "phrases"] = "repeat",
-        noise_root: Tensor | None = None,
     ) -> Adaptor:
-        """An adaptor trained on the captions, each feature `copies` times with noise of its own (see
-        `add_noise`), and with `phrases` each beside one of the caption's parts.
+        """An adaptor trained on the captions, each feature `copies` times with `noise`, and with `phrases`
+        each beside one of the caption's parts.
         """
         torch.manual_seed(training.seed)
         adaptor = Adaptor(self.adaptor_config())
@@ -166,11 +168,10 @@ class BuiltTowers:
             self.lm,
             TrainingText(tokens, self.text_features, phrases),
             regions=copies,
-            noise_variance=noise_variance,
-            noise_root=noise_root,
+            noise=noise,
             config=training,
         )
-        report = ProgressReport(f"adaptor, noise {noise_variance:g}, {copies} copies", training.steps)
+        report = ProgressReport(f"adaptor, noise {noise.variance:g}, {copies} copies", training.steps)
         for step in range(training.steps):
             report(step, **trainer.train_step(step)._asdict())
         return adaptor.eval()

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maccap.adaptor.noise import add_noise, noise_root
+from maccap.adaptor.noise import RegionNoise, add_noise, noise_root, shared_fraction
 
 
 def test_formula_and_unit_length() -> None:
@@ -44,7 +44,8 @@ def test_noise_takes_the_covariance_of_differences_and_keeps_the_variance() -> N
     wanted /= wanted.diagonal().mean()
     assert float((_covariance(added) - wanted).norm() / wanted.norm()) < 0.05
     feature, eps = torch.zeros(1, 16), torch.randn(1, 16)
-    torch.testing.assert_close(add_noise(feature, eps, 0.04, root), F.normalize(eps @ root, dim=-1))
+    noise = RegionNoise(0.04, root=root)
+    torch.testing.assert_close(noise(feature, eps), F.normalize(eps @ root, dim=-1))
 
 
 def test_few_differences_leave_no_direction_without_noise() -> None:
@@ -56,3 +57,25 @@ def test_few_differences_leave_no_direction_without_noise() -> None:
 def test_differences_that_are_all_alike_are_refused() -> None:
     with pytest.raises(ValueError, match="all alike"):
         noise_root(torch.ones(5, 8))
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.3, 1.0])
+def test_a_fraction_of_the_variance_is_the_same_for_all_regions(shared: float) -> None:
+    torch.manual_seed(0)
+    eps = torch.randn(20_000, 5, 4)
+    noise = RegionNoise(1.0, shared)
+    torch.testing.assert_close(noise(torch.zeros_like(eps), eps).norm(dim=-1), torch.ones(20_000, 5))
+    far = 1e3 * F.normalize(torch.ones(4), dim=-1)  # where the noise across is seen as it is
+    across = 1e3 * (noise(far.expand_as(eps), eps) @ torch.tensor([1.0, -1.0, 0.0, 0.0])) / 2**0.5
+    assert float(across.var()) == pytest.approx(1, rel=0.03)
+    assert float(across.mean(1).var()) == pytest.approx(shared, abs=0.01)
+    assert shared_fraction(across[..., None]) == pytest.approx(shared, abs=0.01)
+
+
+def test_without_a_fraction_each_region_has_its_own() -> None:
+    torch.manual_seed(0)
+    features, eps = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    assert torch.equal(RegionNoise(0.04)(features, eps), add_noise(features, eps, 0.04))
+    torch.testing.assert_close(RegionNoise(0.04, 0.2)(features, eps), add_noise(features, eps, 0.04))
+    alone = RegionNoise(0.04, 0.9)(features[:, :1], eps[:, :1])
+    torch.testing.assert_close(alone, add_noise(features[:, :1], eps[:, :1], 0.04))

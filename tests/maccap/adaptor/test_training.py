@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.text_regions import distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import DecodingConfig, TrainingConfig
@@ -39,7 +40,12 @@ def make_trainer(
         )
         text = TrainingText(CaptionTokens(lm, CAPTIONS, config.max_tokens), features)
         return AdaptorTrainer(
-            make_adaptor(dropout=dropout), lm, text, regions=REGIONS, noise_variance=VARIANCE, config=config
+            make_adaptor(dropout=dropout),
+            lm,
+            text,
+            regions=REGIONS,
+            noise=RegionNoise(VARIANCE),
+            config=config,
         )
 
     return make
@@ -57,7 +63,7 @@ def test_an_adaptor_learns_to_write_captions_back(make_trainer: MakeTrainer, fea
     assert after.loss < 0.1 * before.loss
     assert after.accuracy > 0.95
 
-    sampler = CandidateSampler(adaptor, HuggingFaceEngine(lm), VARIANCE)
+    sampler = CandidateSampler(adaptor, HuggingFaceEngine(lm), RegionNoise(VARIANCE))
     decoding = DecodingConfig(candidates=1, strategy="greedy", max_new_tokens=8)
     regions = features[:, None].expand(-1, REGIONS, -1)
     written = sampler(regions, CAPTIONS, 0, decoding)
@@ -116,7 +122,7 @@ def test_what_does_not_fit_is_refused(make_trainer: MakeTrainer, features: torch
             trainer.lm,
             TrainingText(trainer.text.tokens, features[:4]),
             regions=REGIONS,
-            noise_variance=VARIANCE,
+            noise=RegionNoise(VARIANCE),
             config=trainer.config,
         )
 

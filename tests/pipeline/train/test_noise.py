@@ -58,7 +58,7 @@ def test_paraphrases_shape_the_noise_of_training_and_of_captioning(
     assert shaped.config.noise_covariance == NoiseCovarianceConfig(of="paraphrases", differences=40)
     assert plain.config.noise_covariance is None
     assert not (plain.folder / NOISE).exists()
-    root = shaped.load_noise_root()
+    root = shaped.load_noise().root
     assert root is not None
     assert float((root @ root).diagonal().mean()) == pytest.approx(1, rel=1e-4)
     assert not torch.equal(shaped.load_adaptor().queries, plain.load_adaptor().queries)
@@ -69,7 +69,7 @@ def test_paraphrases_shape_the_noise_of_training_and_of_captioning(
     assert texts == [
         caption.text for caption in Captioner.from_pretrained(tmp_path / "again").caption(photos)
     ]
-    captioner.sampler.noise_root = None
+    captioner.sampler.noise = captioner.sampler.noise._replace(root=None)
     assert texts != [caption.text for caption in captioner.caption(photos)]
 
     from_shaped = choose_towers(str(shaped.folder), None, None, None)

@@ -15,12 +15,14 @@ from pipeline.storage.errors import UserError
 def test_methods_are_scored_with_adaptors_of_each_seed_and_kept(towers: BuiltTowers) -> None:
     ablation = Ablation(towers, "tune", 2, 0, steps=2, seeds=(0, 1), looked_at=4)
     rows = list(ablation.rows(compared(towers.config.recipe)))
-    assert len(rows) == 2 * 8
+    assert len(rows) == 2 * 9
     assert all(len(row.best) == len(row.first) == 2 for row in rows)
     assert {scores.captions for row in rows for scores in (*row.best, *row.first)} == {2}
     made = {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()}
-    assert sum(name.startswith("adaptor-") for name in made) == 2 * 4  # ours, phrases, without noise, CapDec
-    assert sum(name.startswith("scores-") for name in made) == 2 * 2 * 8
+    assert (
+        sum(name.startswith("adaptor-") for name in made) == 2 * 5
+    )  # paper's, ours, phrases, without noise, CapDec
+    assert sum(name.startswith("scores-") for name in made) == 2 * 2 * 9
     again = Ablation(towers, "tune", 2, 0, steps=2, seeds=(0, 1), looked_at=4)
     assert list(again.rows(compared(towers.config.recipe))) == rows
     assert {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()} == made
@@ -30,7 +32,7 @@ def test_other_noise_and_retrieval(towers: BuiltTowers) -> None:
     ablation = Ablation(towers, "tune", 2, 0, steps=2, looked_at=4)
     rows = list(ablation.rows(noises(towers.config.recipe)))
     assert [row.what for row in rows[-4:]] == [
-        f"variance 0.004, covariance of {spread}{closed}"
+        f"variance 0.004, 90% shared, covariance of {spread}{closed}"
         for spread in ("pairs", "paraphrases")
         for closed in ("", "; gap closed")
     ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from maccap.adaptor.noise import RegionNoise
 from maccap.config import TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
@@ -37,8 +38,8 @@ def test_a_clip_by_contrast_is_kept_too(towers: BuiltTowers, tmp_path: Path) -> 
 
 def test_evaluation_scores_every_scene(towers: BuiltTowers) -> None:
     regions = RECIPES["facts"].regions
-    adaptor = towers.train_adaptor(0.016, regions.count, TrainingConfig(steps=2, batch=8))
-    sampler = CandidateSampler(adaptor, HuggingFaceEngine(towers.lm), 0.016)
+    adaptor = towers.train_adaptor(RegionNoise(0.016), regions.count, TrainingConfig(steps=2, batch=8))
+    sampler = CandidateSampler(adaptor, HuggingFaceEngine(towers.lm), RegionNoise(0.016))
     test = render_test_set("tune", 6, seed=0, spec=towers.clip.pixels)
     assert sum(facts.unseen_pair for facts in test.facts) == 3
     images = towers.clip.encode_image(test.pixels)
