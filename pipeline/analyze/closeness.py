@@ -16,11 +16,13 @@ class Closeness:
     """Sums over pairs of an image, with N regions, and a caption; `a + b` are those of both sets.
 
     A region is closer where its cosine with the caption is strictly above that of the global feature. Ranks
-    are by salience, the most salient first.
+    are by salience, the most salient first. So far for a region by itself; `read` is of what the adaptor
+    reads, `norm(global + region)`.
     """
 
     pairs: int
     nearest: int  # pairs whose nearest region is closer
+    read: int  # pairs for which the nearest of what the adaptor reads is closer
     ranks: NDArray[np.int64]  # [N] pairs whose region of this rank is closer
     best: NDArray[np.int64]  # [N] pairs whose nearest region has this rank
     cosines: NDArray[np.float64]  # [2 + N] sums: of the global feature, the nearest region, each rank
@@ -28,14 +30,18 @@ class Closeness:
 
     @classmethod
     def of(cls, cosines: NDArray[np.floating]) -> Self:
-        """`cosines` [pairs, 1 + N] of each caption with the global feature and with each region."""
+        """`cosines` [pairs, 1 + N + N] of each caption with the global feature, with each region, and with
+        what the adaptor reads of each.
+        """
         values: NDArray[np.float64] = cosines.astype(np.float64)
-        whole, regions = values[:, :1], values[:, 1:]
+        number = values.shape[1] // 2
+        whole, regions, read = np.split(values, [1, 1 + number], axis=1)
         nearest = regions.max(axis=1, keepdims=True)
         columns = np.concatenate([whole, nearest, regions], axis=1)
         return cls(
             len(cosines),
             int(np.sum(nearest > whole)),
+            int(np.sum(read.max(axis=1, keepdims=True) > whole)),
             np.sum(regions > whole, axis=0),
             np.bincount(regions.argmax(axis=1), minlength=regions.shape[1]),
             columns.sum(axis=0),

@@ -28,14 +28,19 @@ WEIGHTINGS: tuple[Literal["softmax", "attention"], ...] = ("softmax", "attention
 class CompareStage(Stage):
     """Each caption beside its own image; and, as a control, beside each image the first caption of another
     one of the chunk, by a shift that depends on `seed`. Where that is a caption of the image too, there is
-    none. Columns hold a vector per caption: `W` weightings of `N` regions.
+    none. Columns hold a vector per caption: `W` weightings of `N` regions, each by itself and as the adaptor
+    reads it, beside the global feature.
     """
 
     name = "compare"
     title = "both CLIP towers and regions"
     needs = ("image_id", "pixels", "captions")
     adds = (
-        Column("cosines", VECTORS, "of each caption with the global feature and N regions [W * (1 + N)]"),
+        Column(
+            "cosines",
+            VECTORS,
+            "of each caption with the global feature, N regions and N read [W * (1 + 2 N)]",
+        ),
         Column("differences", VECTORS, "global image feature less text feature [D]"),
         Column("other_cosines", VECTORS, "as `cosines`, of the caption of another image"),
         Column("other_differences", VECTORS, "as `differences`, of the caption of another image"),
@@ -64,6 +69,7 @@ class CompareStage(Stage):
         self.clip = bundle.load_clip(device, dtype)
         tokens = len(self.clip.model.visual.positional_embedding)
         self.regions = min(region_count(bundle.config.regions), tokens)
+        self.patch_weight = bundle.config.regions.patch_weight
         self.batch = batch
         self.seed = seed
 
@@ -93,9 +99,9 @@ class CompareStage(Stage):
     def _compared(
         self, samples: pa.Table, rows: Sequence[int], captions: Sequence[Sequence[str]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cosines [pairs, W * (1 + N)] and differences [pairs, D]."""
+        """Cosines [pairs, W * (1 + 2 N)] and differences [pairs, D]."""
         if not rows:
-            width = len(WEIGHTINGS) * (1 + self.regions)
+            width = len(WEIGHTINGS) * (1 + 2 * self.regions)
             return np.zeros((0, width), np.float32), np.zeros((0, self.clip.embed_dim), np.float32)
         # of similar length together: the text encoder cuts its batches to their longest
         texts = sorted({text for some in captions for text in some}, key=lambda text: (len(text), text))
@@ -113,26 +119,22 @@ class CompareStage(Stage):
         return np.concatenate(cosines), np.concatenate(differences)
 
     def _seen(self, samples: pa.Table, rows: Sequence[int]) -> "torch.Tensor":
-        """The global feature and after it the regions, by weighting: [R, W, 1 + N, D], unit length."""
+        """By weighting, the global feature, the regions, and what the adaptor reads of each, of unit length:
+        [R, W, 1 + 2 N, D].
+        """
         import torch
+        from torch.nn.functional import normalize
 
-        from maccap.image.regions import region_features
+        from maccap.image.regions import combine, region_features
 
         with torch.inference_mode():
             image = self.clip.encode_image(torch.from_numpy(read_pixels(samples["pixels"], rows)))
-            return torch.stack(
-                [
-                    torch.cat(
-                        [
-                            image.global_[:, None],
-                            region_features(image, RegionConfig(count=self.regions, weighting=weighting)),
-                        ],
-                        dim=1,
-                    )
-                    for weighting in WEIGHTINGS
-                ],
-                dim=1,
-            )
+            whole, seen = image.global_[:, None], []
+            for weighting in WEIGHTINGS:
+                regions = region_features(image, RegionConfig(count=self.regions, weighting=weighting))
+                read = normalize(combine(image.global_, regions, self.patch_weight), dim=-1)
+                seen.append(torch.cat([whole, regions, read], dim=1))
+            return torch.stack(seen, dim=1)
 
 
 def region_count(config: RegionConfig) -> int:

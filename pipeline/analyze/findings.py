@@ -21,6 +21,7 @@ class PairSet(Config):
 
     pairs: int
     nearest_closer: float  # fraction of pairs whose nearest region is closer than the global feature
+    read_closer: float  # the same of what the adaptor reads, norm(global + region), in place of regions
     random_closer: float  # of pairs and regions, so for a region drawn at random
     rank_closer: list[float]
     nearest_rank: list[float]  # fraction of pairs whose nearest region has this rank
@@ -126,6 +127,7 @@ def _pairs(part: Closeness) -> PairSet:
     return PairSet(
         pairs=pairs,
         nearest_closer=part.nearest / pairs,
+        read_closer=part.read / pairs,
         random_closer=float(part.ranks.mean()) / pairs,
         rank_closer=(part.ranks / pairs).tolist(),
         nearest_rank=(part.best / pairs).tolist(),

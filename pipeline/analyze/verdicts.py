@@ -50,7 +50,8 @@ def _regions(weighting: str, finding: RegionFinding, images: int) -> Verdict:
     told = (
         f"In {own.nearest_closer:.1%} of {own.pairs:,} pairs of an image and its caption the nearest of "
         f"{len(own.rank_closer)} regions is closer to the caption than the global feature; a region drawn at "
-        f"random is in {own.random_closer:.1%}. The mean cosine is {own.global_cosine:.3f} for the global "
+        f"random is in {own.random_closer:.1%}, and the nearest of what the adaptor reads, global + region, "
+        f"in {own.read_closer:.1%}. The mean cosine is {own.global_cosine:.3f} for the global "
         f"feature and {own.nearest_cosine:.3f} for the nearest region."
     )
     if other is not None and (lead := finding.lead) is not None:

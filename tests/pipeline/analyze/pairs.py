@@ -30,13 +30,18 @@ def compared(
             "image_id": pa.array(ids),
             "error": pa.array([None] * len(ids), pa.string()),
             "metadata": pa.array(['{"caption": "a dog"}'] * len(ids)),
-            "cosines": vectors_column(ones, np.tile(cosines, len(WEIGHTINGS))),
+            "cosines": vectors_column(ones, np.tile(as_read(cosines), len(WEIGHTINGS))),
             "differences": vectors_column(ones, differences),
-            "other_cosines": vectors_column(ones, np.tile(other, len(WEIGHTINGS))),
+            "other_cosines": vectors_column(ones, np.tile(as_read(other), len(WEIGHTINGS))),
             "other_differences": vectors_column(ones, 3 * differences),
         }
     )
     return Statistics.of(samples, (), seed=0)
+
+
+def as_read(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
+    """With what the adaptor reads of a region half way between the global feature and the region."""
+    return np.concatenate([cosines, (cosines[:, :1] + cosines[:, 1:]) / 2], axis=1)
 
 
 def known_cosines(images: int, closer: float, seed: int = 0) -> NDArray[np.float32]:
@@ -53,9 +58,9 @@ def uncompared(image_id: str, error: str = NO_CAPTION, metadata: str = '{"file":
     nothing = {
         name: vectors_column([0], np.zeros((0, width), np.float32))
         for name, width in (
-            ("cosines", len(WEIGHTINGS) * (1 + REGIONS)),
+            ("cosines", len(WEIGHTINGS) * (1 + 2 * REGIONS)),
             ("differences", 6),
-            ("other_cosines", len(WEIGHTINGS) * (1 + REGIONS)),
+            ("other_cosines", len(WEIGHTINGS) * (1 + 2 * REGIONS)),
             ("other_differences", 6),
         )
     }

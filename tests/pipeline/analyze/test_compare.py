@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from maccap.bundle import Bundle
@@ -58,11 +59,11 @@ def test_cosines_and_differences_are_those_of_the_features(
     for row in np.flatnonzero(counts):
         image = clip.encode_image(torch.from_numpy(resize_and_crop(photos[row], clip.pixels))[None])
         for text in clip.encode_text(CAPTIONS[row]):
-            parts = [
-                torch.cat([image.global_, region_features(image, RegionConfig(count=4, weighting=w))[0]])
-                @ text
-                for w in WEIGHTINGS
-            ]
+            parts = []
+            for weighting in WEIGHTINGS:
+                regions = region_features(image, RegionConfig(count=4, weighting=weighting))[0]
+                read = F.normalize(image.global_ + regions, dim=-1)
+                parts.append(torch.cat([image.global_, regions, read]) @ text)
             expected.append((torch.cat(parts).numpy(), (image.global_[0] - text).numpy()))
     assert cosines == pytest.approx(np.stack([pair[0] for pair in expected]), abs=1e-5)
     assert differences == pytest.approx(np.stack([pair[1] for pair in expected]), abs=1e-5)
@@ -89,7 +90,7 @@ def test_an_image_alone_has_no_control_and_a_chunk_of_errors_no_pairs(
     alone = stage(_samples(stage, photos, CAPTIONS[:1], [None]))
     assert read_vectors(alone["other_cosines"])[0].tolist() == [0]
     nothing = stage(_samples(stage, photos, CAPTIONS[:2], ["damaged", "damaged"]))
-    assert read_vectors(nothing["cosines"])[1].shape == (0, len(WEIGHTINGS) * 5)
+    assert read_vectors(nothing["cosines"])[1].shape == (0, len(WEIGHTINGS) * 9)
     assert nothing.num_rows == 2
 
 
