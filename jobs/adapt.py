@@ -10,15 +10,6 @@ from jobs.output import answer, say
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The bundle to adapt; it stays as it is.")]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The folder or URL of the new bundle.")]
 Images = Annotated[int, typer.Option(min=1, help="To look at, from all over SOURCE.")]
-Shrinkage = Annotated[
-    float,
-    typer.Option(
-        min=0.01,
-        max=1,
-        help="Of the correlations between dimensions: 1 corrects each dimension by itself, less corrects "
-        "them together.",
-    ),
-]
 Captions = Annotated[
     list[str] | None,
     typer.Option(
@@ -34,7 +25,6 @@ def main(
     source: archive.Source,
     output: Output,
     images: Images = 2000,
-    shrinkage: Shrinkage = 0.5,
     captions: Captions = None,
     image_root: archive.ImageRoot = None,
     image_column: archive.ImageColumn = None,
@@ -42,13 +32,11 @@ def main(
     """Measure the gap between an archive's images and a model's training texts, and write a bundle that
     closes it before the adaptor. No captions of the images are needed; the last line is JSON.
     """
-    from maccap.config import GapConfig
     from pipeline.adapt.run import adapt_bundle
     from pipeline.run.config import load_config
 
     config = load_config(None, {"image_root": image_root, "image_column": image_column})
-    wanted = GapConfig(images=images, shrinkage=shrinkage)
-    adapted = adapt_bundle(model, source, output, wanted, config, tuple(captions or ()), say)
+    adapted = adapt_bundle(model, source, output, images, config, tuple(captions or ()), say)
     answer(adapted.model_dump_json())
 
 

@@ -33,7 +33,8 @@ def main(
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.bundle_writing import write_bundle
-    from maccap.scenes.evaluation.held_out_scenes import measured_gap
+    from maccap.config import GapConfig
+    from maccap.scenes.evaluation.held_out_scenes import learned_gap
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
@@ -65,19 +66,19 @@ def main(
     captions = load_captions([str(work / build.CAPTIONS)])
     train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
     trained = Bundle.open(work / "bundle")
-    gap, texts = None, trained.load_text_statistics()
-    if config.recipe.gap is not None and texts is not None:
-        gap = measured_gap(trained.load_features(), texts, config.recipe.gap)
+    gap = told = None
+    sample = kept.sample if (kept := trained.load_text_statistics()) else None
+    if config.recipe.gap_images is not None and sample is not None:
+        gap = learned_gap(trained.load_features(), sample.float(), config.recipe.gap_images)
+        told = GapConfig(images=config.recipe.gap_images, captions=len(sample))
     of_package = _of_package(made.lm) if output is None and config.recipe.bundle != "scenes" else None
-    told = {"gap": config.recipe.gap, "llm": of_package or trained.config.llm}
     write_bundle(
         output or built_in_bundle_path(config.recipe.bundle),
-        trained.config.model_copy(update=told),
+        trained.config.model_copy(update={"gap": told, "llm": of_package or trained.config.llm}),
         made.clip,
         None if of_package else made.lm,
         trained.load_adaptor(),
         gap=gap,
-        texts=texts,
         half=True,
     )
 

@@ -156,10 +156,10 @@ class Bundle:
         if self.config.gap is None:
             return None
         held = load_file(self._path(GAP, "a `gap`"))
-        images, texts = (
-            Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in ("images", "texts")
-        )
-        return GapCorrection(images, texts, held.get("transport"))
+        if "matrix" in held:
+            return GapCorrection(**held)
+        sides = (Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in ("images", "texts"))
+        return GapCorrection.by_dimension(*sides)  # as an earlier version wrote it
 
     def load_noise(self) -> "RegionNoise":
         """Of captioning. Raises FileNotFoundError."""

@@ -96,14 +96,7 @@ def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", measu
 def _save_gap(root: Path, gap: "GapCorrection") -> None:
     from safetensors.torch import save_file
 
-    named = {
-        f"{of}.{name}": value.contiguous()
-        for of, statistics in (("images", gap.images), ("texts", gap.texts))
-        for name, value in (("mean", statistics.mean), ("deviation", statistics.deviation))
-    }
-    if gap.transport is not None:
-        named["transport"] = gap.transport.contiguous()
-    save_file(named, root / GAP)
+    save_file({name: part.contiguous() for name, part in gap._asdict().items()}, root / GAP)
 
 
 def _upload(root: Path, url: str) -> None:

@@ -254,17 +254,14 @@ class MemoryConfig(Config):
 class GapConfig(Config):
     """Correction of the gap between images and texts, before the adaptor (`maccap adapt`)."""
 
-    images: int = Field(ge=1, description="it was measured on")
-    shrinkage: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="of the correlations between dimensions; 1: each dimension by itself",
+    images: int = Field(ge=1, description="it was learned with")
+    captions: int | None = Field(
+        default=None, description="of training, it was learned with; None: each dimension by itself"
     )
 
     @model_serializer(mode="wrap")
     def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _as_before(self, dump(self), "shrinkage", 1.0)
+        return _as_before(self, dump(self), "captions", None)
 
 
 class NoiseCovarianceConfig(Config):

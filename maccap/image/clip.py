@@ -87,6 +87,11 @@ class FrozenClip(nn.Module):
         return self.model.context_length
 
     @property
+    def logit_scale(self) -> float:
+        """What cosines are multiplied with where CLIP compares; of one that has both towers."""
+        return float(self.model.logit_scale.exp())
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 

@@ -53,14 +53,15 @@ def adapt_bundle(
     model: str,
     source: str,
     output: str,
-    wanted: GapConfig,
+    images: int,
     config: CaptionJobConfig,
     captions: Sequence[str] = (),
     say: Callable[[str], object] = lambda line: None,
 ) -> Adapted:
-    """Write the bundle `model` to `output`, corrected as is `wanted`, by that many images at most, from all
-    over `source`. Where its texts lie it says itself, or `captions` do, files of what it was trained on.
-    Raises UserError, and RunError where a stage breaks or the bundle cannot be written.
+    """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`.
+
+    Where its texts lie it says itself, or `captions` do, files of what it was trained on. Raises UserError,
+    and RunError where a stage breaks or the bundle cannot be written.
     """
     model, source, output = absolute(model), absolute(source), absolute(output).rstrip("/")
     bundle = open_bundle(model)
@@ -74,27 +75,33 @@ def adapt_bundle(
     facts = run_facts(source, plan, model, bundle, config, "float32")
     own = (DecodeStage, FeatureStage)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns, stages=own)
-    looked = _Looked(wanted.images)
+    looked = _Looked(images)
     with live_line(looked):
-        for chunk in _chunks(stages, plan.shards, wanted.images):
+        for chunk in _chunks(stages, plan.shards, images):
             looked.add(chunk, bundle.config.adaptor.clip_dim)
-            if looked.images >= wanted.images:
+            if looked.images >= images:
                 break
-    if looked.images < min(_FEWEST, wanted.images):
+    if looked.images < min(_FEWEST, images):
         raise UserError(f"{looked.images} images of {redacted(source)} can be read; it takes {_FEWEST}")
-    shrinkage = 1.0 if texts.correlations is None else wanted.shrinkage
-    if shrinkage != wanted.shrinkage:
+    seen = torch.cat(looked.features)
+    if texts.sample is None:
         say(
-            f"model {redacted(model)} does not say how its texts' dimensions go together, as those of older "
-            "versions: each is corrected by itself. With captions as it was trained on (--captions FILE) "
-            "they are corrected together."
+            f"model {redacted(model)} kept none of its training texts, as those of older versions: each "
+            "dimension is corrected by itself. Captions as it was trained on (--captions FILE) make a better "
+            "correction."
         )
-    gap = GapCorrection.between(Statistics.of(torch.cat(looked.features)), texts, shrinkage)
+        measured, gap = (
+            GapConfig(images=looked.images),
+            GapCorrection.by_dimension(Statistics.of(seen), texts),
+        )
+    else:
+        gap = GapCorrection.by_captions(seen, texts.sample, bundle.load_clip().logit_scale)
+        measured = GapConfig(images=looked.images, captions=len(texts.sample))
     try:
-        write_corrected(bundle, output, gap, GapConfig(images=looked.images, shrinkage=shrinkage))
+        write_corrected(bundle, output, gap, measured)
     except OSError as error:
         raise RunError(f"the bundle cannot be written to {redacted(output)}: {describe(error)}") from None
-    distance = float((gap.images.mean - gap.texts.mean).norm())
+    distance = float((gap.images - gap.texts).norm())
     return Adapted(
         output=redacted(output), images=looked.images, errors=looked.errors, distance=round(distance, 4)
     )

@@ -32,7 +32,6 @@ from maccap.text.huggingface_engine import HuggingFaceEngine
 
 _MEMORY, _MEMORY_TEMPERATURE = 20_000, 0.01
 _TEXTS = 20_000  # that a gap is measured to
-_SHRINKAGE = 0.5
 
 
 class Row(NamedTuple):
@@ -114,13 +113,15 @@ class Ablation:
 
     def _gap(self, extract: FeatureExtractor, training: Training) -> GapCorrection:
         """From images of the tuning split to what the adaptor read of the training captions."""
-        images = extract(self._seen.pixels).features
         texts = self.towers.text_features[:_TEXTS]
         if training.text == "phrases":
             every = np.arange(len(texts))
             draws = region_draws(0, "statistics", every, training.copies)
             texts = self.towers.phrases.regions(texts, every, draws)
-        return GapCorrection.between(Statistics.of(images), Statistics.of(texts), _SHRINKAGE)
+        sample = Statistics.of(texts).sample
+        assert sample is not None
+        images = extract(self._seen.pixels).features
+        return GapCorrection.by_captions(images, sample.float(), self.towers.clip.logit_scale)
 
     @cached_property
     def _seen(self) -> HeldOutScenes:

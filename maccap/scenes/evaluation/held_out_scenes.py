@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maccap.adaptor.gap import GapCorrection, Statistics
+from maccap.adaptor.gap import GapCorrection
 from maccap.adaptor.training import text_features
-from maccap.config import DecodingConfig, GapConfig
+from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.features import FeatureExtractor
 from maccap.image.preprocessing import PixelSpec, resize_and_crop
@@ -64,10 +64,10 @@ def evaluate(
     return Outcome(score(captions, test.facts), score(first, test.facts), captions)
 
 
-def measured_gap(extract: FeatureExtractor, texts: Statistics, config: GapConfig) -> GapCorrection:
-    """From scenes of the tuning split, as `extract` reads them, to the texts an adaptor was trained on."""
-    seen = render_test_set("tune", config.images, 0, extract.clip.pixels)
-    return GapCorrection.between(Statistics.of(extract(seen.pixels).features), texts, config.shrinkage)
+def learned_gap(extract: FeatureExtractor, texts: Tensor, images: int) -> GapCorrection:
+    """From scenes of the tuning split, as `extract` reads them, to `texts` [M, D] that an adaptor read."""
+    seen = render_test_set("tune", images, 0, extract.clip.pixels)
+    return GapCorrection.by_captions(extract(seen.pixels).features, texts, extract.clip.logit_scale)
 
 
 def retrieve(

@@ -20,7 +20,7 @@ from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
-from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
+from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.scenes.training.contrast import ContrastTraining
 from maccap.scenes.training.progress import ProgressReport
@@ -42,7 +42,7 @@ class Recipe(NamedTuple):
     regions: RegionConfig
     noise_variance: float
     noise_shared: float | None = None
-    gap: GapConfig | None = None  # measured on scenes of the tuning split, without captions
+    gap_images: int | None = None  # scenes of the tuning split, without captions, that it is closed by
 
 
 RECIPES: dict[Supervision, Recipe] = {
@@ -52,7 +52,7 @@ RECIPES: dict[Supervision, Recipe] = {
         RegionConfig(count=10, weighting="attention", text="phrases"),
         0.004,
         0.9,
-        GapConfig(images=2000, shrinkage=0.5),
+        2000,
     ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)

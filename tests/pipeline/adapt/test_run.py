@@ -31,20 +31,18 @@ def test_the_gap_is_measured_kept_and_closed_wherever_the_bundle_is_opened(
 ) -> None:
     captions = tmp_path / "captions.txt"
     captions.write_text("a red dog\na cat on a desk\na small tree in the street\n")
-    wanted = GapConfig(images=120, shrinkage=0.5)
     adapted = adapt_bundle(
-        str(small_bundle), source, str(tmp_path / "adapted"), wanted, CONFIG, (str(captions),)
+        str(small_bundle), source, str(tmp_path / "adapted"), 120, CONFIG, (str(captions),)
     )
     assert (adapted.images, adapted.errors) == (120, 0)
     assert adapted.distance > 0
     before, after = Bundle.open(small_bundle), Bundle.open(tmp_path / "adapted")
-    assert after.config.gap == wanted
+    assert after.config.gap == GapConfig(images=120, captions=3)
     assert after.fingerprint != before.fingerprint
     assert after.features_fingerprint == before.features_fingerprint
     gap = after.load_gap()
     assert gap is not None
     features = torch.cat([before.load_features()(pixels_of(photos, before))[1]])
-    assert gap.transport is not None
     moved = gap(features)
     assert (moved - features).norm() > 0.1
     captioner = Captioner.from_pretrained(tmp_path / "adapted")
@@ -61,7 +59,7 @@ def pixels_of(photos: list[Image.Image], bundle: Bundle) -> torch.Tensor:
 
 def test_what_cannot_be_adapted_is_refused(tmp_path: Path, source: str, small_bundle: Path) -> None:
     with pytest.raises(UserError, match="--captions FILE"):
-        adapt_bundle(str(small_bundle), source, str(tmp_path / "out"), GapConfig(images=10), CONFIG)
+        adapt_bundle(str(small_bundle), source, str(tmp_path / "out"), 10, CONFIG)
     assert not (tmp_path / "out").exists()
 
 
@@ -74,10 +72,9 @@ def test_a_bundle_of_before_is_corrected_by_dimension_and_says_so(
     shutil.copytree(small_bundle, old)
     dim = Bundle.open(old).config.adaptor.clip_dim
     save_file({"mean": torch.zeros(dim), "deviation": torch.ones(dim)}, old / TEXTS)
-    wanted = GapConfig(images=100, shrinkage=0.5)
-    adapt_bundle(str(old), source, str(tmp_path / "new"), wanted, CONFIG, say=said.append)
+    adapt_bundle(str(old), source, str(tmp_path / "new"), 100, CONFIG, say=said.append)
     new = Bundle.open(tmp_path / "new")
     assert new.config.gap == GapConfig(images=100)
     assert (gap := new.load_gap()) is not None
-    assert gap.transport is None
-    assert any("each is corrected by itself" in line for line in said)
+    assert torch.equal(gap.matrix, torch.diag(gap.matrix.diagonal()))
+    assert any("each dimension is corrected by itself" in line for line in said)
