@@ -10,6 +10,14 @@ from jobs.output import answer, say
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The bundle to adapt; it stays as it is.")]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The folder or URL of the new bundle.")]
 Images = Annotated[int, typer.Option(min=1, help="To look at, from all over SOURCE.")]
+Rounds = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="How often the images are captioned, and the correction learned anew from what was said: each "
+        "costs a run over them.",
+    ),
+]
 Captions = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,6 +33,7 @@ def main(
     source: archive.Source,
     output: Output,
     images: Images = 2000,
+    rounds: Rounds = 2,
     captions: Captions = None,
     image_root: archive.ImageRoot = None,
     image_column: archive.ImageColumn = None,
@@ -36,7 +45,7 @@ def main(
     from pipeline.run.config import load_config
 
     config = load_config(None, {"image_root": image_root, "image_column": image_column})
-    adapted = adapt_bundle(model, source, output, images, config, tuple(captions or ()), say)
+    adapted = adapt_bundle(model, source, output, images, config, tuple(captions or ()), rounds, say)
     answer(adapted.model_dump_json())
 
 

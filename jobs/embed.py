@@ -33,8 +33,7 @@ def main(
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.bundle_writing import write_bundle
-    from maccap.config import GapConfig
-    from maccap.scenes.evaluation.held_out_scenes import learned_gap
+    from maccap.scenes.evaluation.held_out_scenes import learned_gap, render_test_set
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
@@ -66,15 +65,15 @@ def main(
     captions = load_captions([str(work / build.CAPTIONS)])
     train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
     trained = Bundle.open(work / "bundle")
-    gap = told = None
-    sample = kept.sample if (kept := trained.load_text_statistics()) else None
-    if config.recipe.gap_images is not None and sample is not None:
-        gap = learned_gap(trained.load_features(), sample.float(), config.recipe.gap_images)
-        told = GapConfig(images=config.recipe.gap_images, captions=len(sample))
+    gap, wanted, texts = None, config.recipe.gap, trained.load_text_statistics()
+    if wanted is not None and texts is not None and texts.sample is not None:
+        seen = render_test_set("tune", wanted.images, 0, made.clip.pixels)
+        parts = (trained.load_features(), trained.load_sampler(), texts.sample.float())
+        gap = learned_gap(seen, *parts, trained.config.decoding, wanted.rounds)
     of_package = _of_package(made.lm) if output is None and config.recipe.bundle != "scenes" else None
     write_bundle(
         output or built_in_bundle_path(config.recipe.bundle),
-        trained.config.model_copy(update={"gap": told, "llm": of_package or trained.config.llm}),
+        trained.config.model_copy(update={"gap": wanted, "llm": of_package or trained.config.llm}),
         made.clip,
         None if of_package else made.lm,
         trained.load_adaptor(),

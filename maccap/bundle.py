@@ -48,6 +48,7 @@ _NO_BUNDLE = f"holds no {CONFIG}: give a bundle, as `maccap train` or `save_pret
 
 
 _BUILT_IN = "built-in://"
+DEFAULT_BUNDLE = f"{_BUILT_IN}scenes"
 _SHIPPED = Path(__file__).parent / "bundles"
 
 
@@ -258,6 +259,11 @@ def _local_copy(url: str) -> tuple[Path, bool]:
     if folder is None:
         raise FileNotFoundError(f"{url} {_NO_BUNDLE}")
     return folder, True
+
+
+def shipped_name(url: str) -> str:
+    """That of the package's own bundle in `built-in://NAME/...`; empty for another URL."""
+    return url.removeprefix(_BUILT_IN).partition("/")[0] if url.startswith(_BUILT_IN) else ""
 
 
 def _shipped(url: str) -> Path:

@@ -258,10 +258,11 @@ class GapConfig(Config):
     captions: int | None = Field(
         default=None, description="of training, it was learned with; None: each dimension by itself"
     )
+    rounds: int = Field(default=0, ge=0, description="of its own captions, it was learned with")
 
     @model_serializer(mode="wrap")
     def _without_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _as_before(self, dump(self), "captions", None)
+        return _as_before(self, _as_before(self, dump(self), "captions", None), "rounds", 0)
 
 
 class NoiseCovarianceConfig(Config):

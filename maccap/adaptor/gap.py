@@ -69,23 +69,35 @@ class GapCorrection(NamedTuple):
     @classmethod
     def by_captions(cls, features: Tensor, texts: Tensor, logit_scale: float) -> Self:
         """Learned from `features` [..., D] of images and `texts` [M, D], of a CLIP with that logit scale."""
-        images = F.normalize(features.double().flatten(0, -2), dim=-1)
-        texts = F.normalize(texts.double(), dim=-1)
-        nearest = _nearest(images, texts, logit_scale / 2)
+        images, texts = _unit(features), _unit(texts)
+        return cls._learned(images, _nearest(images, texts, logit_scale / 2), texts)
+
+    @classmethod
+    def towards(cls, features: Tensor, captions: Tensor, texts: Tensor) -> Self:
+        """Learned from `features` [R, N, D] of images and those of the `captions` [R, D] each is believed to
+        have, for `texts` [M, D] as in training.
+        """
+        believed = _unit(captions).repeat_interleave(features.shape[1], dim=0)
+        return cls._learned(_unit(features), believed, _unit(texts))
+
+    @classmethod
+    def _learned(cls, images: Tensor, targets: Tensor, texts: Tensor) -> Self:
         centre, away = images.mean(0), images - images.mean(0)
         ridge = _RIDGE * away.square().mean() * torch.eye(images.shape[1], dtype=images.dtype)
-        weights = torch.linalg.solve(away.T @ away / len(away) + ridge, away.T @ nearest / len(away))
+        wanted = targets - targets.mean(0)
+        weights = torch.linalg.solve(away.T @ away / len(away) + ridge, away.T @ wanted / len(away))
         matrix = weights @ _transport(away @ weights, texts)
         return cls(centre.float(), matrix.float(), texts.mean(0).float())
 
 
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.double().flatten(0, -2), dim=-1)
+
+
 def _nearest(images: Tensor, texts: Tensor, sharpness: float) -> Tensor:
-    """For each image the mean of the texts, weighted by a softmax of `sharpness` times the cosine, made of
-    unit length, less the mean of all.
-    """
+    """For each image the mean of the texts by a softmax of `sharpness` times their cosine, of unit length."""
     parts = [torch.softmax(sharpness * part @ texts.T, dim=1) @ texts for part in images.split(_AT_ONCE)]
-    means = F.normalize(torch.cat(parts), dim=-1)
-    return means - means.mean(0)
+    return F.normalize(torch.cat(parts), dim=-1)
 
 
 def _transport(centred: Tensor, texts: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from maccap.adaptor.training import text_features
 from maccap.bundle import Bundle
 from maccap.bundle_writing import write_corrected
 from maccap.config import Config, GapConfig
+from maccap.image.features import ImageFeatures
+from maccap.own_captions import gap_by_own_captions
 from pipeline.chunk import Chunk
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import built_steps, captioned, cores
@@ -56,9 +58,11 @@ def adapt_bundle(
     images: int,
     config: CaptionJobConfig,
     captions: Sequence[str] = (),
+    rounds: int = 0,
     say: Callable[[str], object] = lambda line: None,
 ) -> Adapted:
-    """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`.
+    """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`, in so
+    many `rounds` of captioning them.
 
     Where its texts lie it says itself, or `captions` do, files of what it was trained on. Raises UserError,
     and RunError where a stage breaks or the bundle cannot be written.
@@ -95,8 +99,8 @@ def adapt_bundle(
             GapCorrection.by_dimension(Statistics.of(seen), texts),
         )
     else:
-        gap = GapCorrection.by_captions(seen, texts.sample, bundle.load_clip().logit_scale)
-        measured = GapConfig(images=looked.images, captions=len(texts.sample))
+        gap = _learned(bundle, looked, texts.sample.float(), rounds)
+        measured = GapConfig(images=looked.images, captions=len(texts.sample), rounds=rounds)
     try:
         write_corrected(bundle, output, gap, measured)
     except OSError as error:
@@ -117,6 +121,8 @@ class _Looked:
 
     def __post_init__(self) -> None:
         self.features: list[Tensor] = []
+        self.global_: list[Tensor] = []
+        self.ids: list[str] = []
 
     def add(self, chunk: Chunk, dim: int) -> None:
         """What the adaptor would read of a chunk's images, whose features are of `dim` dimensions."""
@@ -126,6 +132,8 @@ class _Looked:
         if rows:
             read = torch.from_numpy(read_half(chunk.samples["features"], rows)).float()
             self.features.append(read.view(len(rows), -1, dim))
+            self.global_.append(torch.from_numpy(read_half(chunk.samples["global"], rows)).float())
+            self.ids += [chunk.samples["image_id"][row].as_py() for row in rows]
             self.images += len(rows)
 
     def facts(self) -> dict[str, Any]:
@@ -133,6 +141,32 @@ class _Looked:
 
     def line(self) -> str:
         return f"{self.images:,} of {self.wanted:,} images, {self.errors:,} errors"
+
+
+@dataclass
+class _Captioned:
+    """How many images were captioned, in all rounds."""
+
+    wanted: int
+    images: int = 0
+
+    def add(self, images: int) -> None:
+        self.images += images
+
+    def facts(self) -> dict[str, Any]:
+        return {"captioned": self.images, "of": self.wanted}
+
+    def line(self) -> str:
+        return f"{self.images:,} of {self.wanted:,} captions of its own"
+
+
+def _learned(bundle: Bundle, looked: _Looked, texts: Tensor, rounds: int) -> GapCorrection:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = ImageFeatures(torch.cat(looked.global_), torch.cat(looked.features))
+    parts = (bundle.load_clip(device), bundle.load_sampler(device), images, looked.ids, texts)
+    progress = _Captioned(rounds * looked.images)
+    with live_line(progress):
+        return gap_by_own_captions(*parts, bundle.config.decoding, rounds, progress.add)
 
 
 def _texts(bundle: Bundle, model: str, captions: Sequence[str]) -> Statistics:

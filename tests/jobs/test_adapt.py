@@ -18,6 +18,7 @@ def test_a_bundle_is_adapted_to_a_tar(tmp_path: Path, small_bundle: Path) -> Non
     assert json.loads((tmp_path / "out" / "config.json").read_text())["gap"] == {
         "images": 8,
         "captions": 2,
+        "rounds": 2,
     }
     refused = run_here(["-m", "jobs.adapt", *given])
     assert refused.returncode == 2

@@ -11,6 +11,7 @@ from jobs.cli import run_command
 from jobs.embed import main
 from maccap.bundle import Bundle
 from maccap.captioner import Captioner
+from maccap.config import GapConfig
 from maccap.scenes.training.build import RECIPES, Supervision
 from maccap.scenes.world.render import render
 from maccap.scenes.world.scene import split_scenes
@@ -57,11 +58,11 @@ def test_a_users_mistake_is_one_clear_message(
 @pytest.mark.parametrize("clip", ["facts", "contrast"])
 def test_a_toy_build_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Supervision) -> None:
     """All parts at two steps each, the adaptor by way of `maccap train`; a gap is closed."""
-    monkeypatch.setitem(RECIPES, "contrast", RECIPES["contrast"]._replace(gap_images=12))
+    few = GapConfig(images=12, captions=100, rounds=1)
+    monkeypatch.setitem(RECIPES, "contrast", RECIPES["contrast"]._replace(gap=few))
     main(tmp_path / "work", tmp_path / "bundle", scale=0.0004, clip=clip)
     made = Bundle.open(tmp_path / "bundle")
-    gap = made.config.gap
-    assert (gap.images if gap else None) == (12 if clip == "contrast" else None)
+    assert made.config.gap == (few if clip == "contrast" else None)
     captioner = Captioner.from_pretrained(tmp_path / "bundle")
     scenes = [render(scene, 120) for scene in split_scenes("test", 2, seed=3)]
     captions = captioner.caption(scenes, ids=["a", "b"])

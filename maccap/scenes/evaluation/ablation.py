@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
-from maccap.adaptor.gap import GapCorrection, Statistics
+from maccap.adaptor.gap import Statistics
 from maccap.adaptor.noise import RegionNoise, noise_root
 from maccap.adaptor.text_regions import region_draws
 from maccap.adaptor.training import text_features
@@ -21,6 +21,7 @@ from maccap.scenes.evaluation.held_out_scenes import (
     HeldOutScenes,
     Outcome,
     evaluate,
+    learned_gap,
     render_test_set,
     retrieve,
 )
@@ -53,7 +54,8 @@ class Ablation:
     """Methods between the same towers, on the same test set of `count` scenes.
 
     Their adaptors are trained `steps` steps each, once for each of `seeds`, and kept in the towers' work
-    folder. The gap is measured on `looked_at` scenes of the tuning split, whose captions only noise sees.
+    folder. The gap is closed by `looked_at` scenes of the tuning split, whose captions only noise sees, in so
+    many `rounds`.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Ablation:
         steps: int,
         seeds: Sequence[int] = (0,),
         looked_at: int = 1000,
+        rounds: int = 2,
     ) -> None:
         self.towers, self.steps, self.seeds, self._looked_at = towers, steps, tuple(seeds), looked_at
+        self.rounds = rounds
         self._engine = HuggingFaceEngine(towers.lm)
         self.test = render_test_set(split, count, seed, towers.clip.pixels)
         self._images = towers.clip.encode_image(self.test.pixels)
@@ -86,7 +90,16 @@ class Ablation:
             yield Row(name, [kept.best for kept in scores], [kept.first for kept in scores])
 
     def _scores(self, method: Method, seed: int, closed: bool) -> _Kept:
-        parts = (method[1:], seed, closed, self.steps, self._looked_at, self.test.ids, self._digest)
+        parts = (
+            method[1:],
+            seed,
+            closed,
+            self.steps,
+            self._looked_at,
+            self.rounds,
+            self.test.ids,
+            self._digest,
+        )
         path = self.towers.work / f"scores-{_key(*parts)}.json"
         if path.exists():
             return _Kept.model_validate_json(path.read_text())
@@ -104,15 +117,17 @@ class Ablation:
         noise = self._noise(method.training)
         if not method.noisy_images:
             noise = noise._replace(variance=0.0)
-        gap = self._gap(extract, method.training) if closed else None
-        sampler = CandidateSampler(self._adaptor(method.training, seed), self._engine, noise, gap)
+        sampler = CandidateSampler(self._adaptor(method.training, seed), self._engine, noise)
         decoding = method.decoding
         if noise.variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
             decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
+        if closed:
+            texts = self._texts(method.training)
+            sampler.gap = learned_gap(self._seen, extract, sampler, texts, decoding, self.rounds)
         return evaluate(self.test, self._images, extract, sampler, decoding)
 
-    def _gap(self, extract: FeatureExtractor, training: Training) -> GapCorrection:
-        """From images of the tuning split to what the adaptor read of the training captions."""
+    def _texts(self, training: Training) -> Tensor:
+        """Some of what the adaptor read of the training captions [M, D]."""
         texts = self.towers.text_features[:_TEXTS]
         if training.text == "phrases":
             every = np.arange(len(texts))
@@ -120,8 +135,7 @@ class Ablation:
             texts = self.towers.phrases.regions(texts, every, draws)
         sample = Statistics.of(texts).sample
         assert sample is not None
-        images = extract(self._seen.pixels).features
-        return GapCorrection.by_captions(images, sample.float(), self.towers.clip.logit_scale)
+        return sample.float()
 
     @cached_property
     def _seen(self) -> HeldOutScenes:

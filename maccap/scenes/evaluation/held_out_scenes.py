@@ -13,6 +13,7 @@ from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.features import FeatureExtractor
 from maccap.image.preprocessing import PixelSpec, resize_and_crop
+from maccap.own_captions import gap_by_own_captions
 from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.score import Scores, score
@@ -64,10 +65,17 @@ def evaluate(
     return Outcome(score(captions, test.facts), score(first, test.facts), captions)
 
 
-def learned_gap(extract: FeatureExtractor, texts: Tensor, images: int) -> GapCorrection:
-    """From scenes of the tuning split, as `extract` reads them, to `texts` [M, D] that an adaptor read."""
-    seen = render_test_set("tune", images, 0, extract.clip.pixels)
-    return GapCorrection.by_captions(extract(seen.pixels).features, texts, extract.clip.logit_scale)
+def learned_gap(
+    seen: HeldOutScenes,
+    extract: FeatureExtractor,
+    sampler: CandidateSampler,
+    texts: Tensor,
+    decoding: DecodingConfig,
+    rounds: int,
+) -> GapCorrection:
+    """From scenes of which the pixels alone are looked at to `texts` [M, D] that the adaptor read."""
+    images = extract(seen.pixels)
+    return gap_by_own_captions(extract.clip, sampler, images, seen.ids, texts, decoding, rounds)
 
 
 def retrieve(

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
+from maccap.adaptor.gap import SAMPLE
 from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
-from maccap.config import AdaptorConfig, Config, DecodingConfig, RegionConfig, TrainingConfig
+from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.scenes.training.contrast import ContrastTraining
 from maccap.scenes.training.progress import ProgressReport
@@ -42,17 +43,17 @@ class Recipe(NamedTuple):
     regions: RegionConfig
     noise_variance: float
     noise_shared: float | None = None
-    gap_images: int | None = None  # scenes of the tuning split, without captions, that it is closed by
+    gap: GapConfig | None = None  # closed by scenes of the tuning split, without captions
 
 
 RECIPES: dict[Supervision, Recipe] = {
     "facts": Recipe("scenes", RegionConfig(count=10, weighting="none"), 0.004),
     "contrast": Recipe(
         "scenes-contrast",
-        RegionConfig(count=10, weighting="attention", text="phrases"),
+        RegionConfig(count=10, weighting="attention"),
         0.004,
         0.9,
-        2000,
+        GapConfig(images=2000, captions=SAMPLE, rounds=5),
     ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
@@ -69,7 +70,7 @@ class BuildConfig(Config):
     language_model_steps: int = 6000
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
-    clip_contrast_steps: int = 8000
+    clip_contrast_steps: int = 5400
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0

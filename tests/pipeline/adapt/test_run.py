@@ -32,12 +32,12 @@ def test_the_gap_is_measured_kept_and_closed_wherever_the_bundle_is_opened(
     captions = tmp_path / "captions.txt"
     captions.write_text("a red dog\na cat on a desk\na small tree in the street\n")
     adapted = adapt_bundle(
-        str(small_bundle), source, str(tmp_path / "adapted"), 120, CONFIG, (str(captions),)
+        str(small_bundle), source, str(tmp_path / "adapted"), 120, CONFIG, (str(captions),), rounds=1
     )
     assert (adapted.images, adapted.errors) == (120, 0)
     assert adapted.distance > 0
     before, after = Bundle.open(small_bundle), Bundle.open(tmp_path / "adapted")
-    assert after.config.gap == GapConfig(images=120, captions=3)
+    assert after.config.gap == GapConfig(images=120, captions=3, rounds=1)
     assert after.fingerprint != before.fingerprint
     assert after.features_fingerprint == before.features_fingerprint
     gap = after.load_gap()
