@@ -28,7 +28,7 @@ def main(
     noise_steps: NoiseSteps = 1000, adaptors: Adaptors = 2, card: Card = None,
 ) -> None:  # fmt: skip
     """Compare the method with its parts left out, with other noise and with other methods, between the towers
-    that `maccap embed` built. What was trained and scored is kept, so that the command can be stopped.
+    that `maccap embed` built. What was trained and scored is kept, so that the command resumes.
     """
     from jobs.extras import require
     from maccap.scenes.evaluation.ablation import Ablation, markdown
@@ -50,10 +50,10 @@ def main(
     try:
         config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
         towers = BuiltTowers(work, config)
+        methods = Ablation(towers, chosen, count, seed, steps=steps, seeds=range(adaptors))
+        noise = Ablation(towers, chosen, count, seed, steps=noise_steps)
     except ValueError as error:
         raise UserError(str(error)) from error
-    methods = Ablation(towers, chosen, count, seed, steps=steps, seeds=range(adaptors))
-    noise = Ablation(towers, chosen, count, seed, steps=noise_steps)
     seeds = f", {adaptors} seeds" if adaptors > 1 else ""
     tables = [f"{count} {chosen} scenes, seed {seed}.\n"]
     for title, rows in (

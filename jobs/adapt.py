@@ -9,7 +9,7 @@ from jobs.output import answer, say
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The bundle to adapt; it stays as it is.")]
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The folder or URL of the new bundle.")]
-Images = Annotated[int, typer.Option(min=1, help="To look at, from all over SOURCE.")]
+Images = Annotated[int, typer.Option(min=1, max=20_000, help="To look at, from all over SOURCE.")]
 Rounds = Annotated[
     int,
     typer.Option(

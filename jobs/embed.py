@@ -70,6 +70,7 @@ def main(
         seen = render_test_set("tune", wanted.images, 0, made.clip.pixels)
         parts = (trained.load_features(), trained.load_sampler(), texts.sample.float())
         gap = learned_gap(seen, *parts, trained.config.decoding, wanted.rounds)
+        wanted = wanted.model_copy(update={"captions": len(texts.sample)})
     of_package = _of_package(made.lm) if output is None and config.recipe.bundle != "scenes" else None
     write_bundle(
         output or built_in_bundle_path(config.recipe.bundle),

@@ -66,7 +66,8 @@ def main(
     The exit code is the job's, and the last line is JSON. Nothing else of this machine is sent but what the
     arguments name: no folder, no environment variable.
     """
-    from maccap.bundle import DEFAULT_BUNDLE, shipped_name
+    from maccap.bundle import Bundle, shipped_name
+    from pipeline.storage.errors import UserError
     from pipeline.submit.address import dashboard_address
     from pipeline.submit.arguments import for_cluster, subject_of
     from pipeline.submit.client import cluster_jobs
@@ -82,10 +83,14 @@ def main(
     there, sent = for_cluster(given, remote)
     subject = subject_of(given, remote)
     part = " ".join(f"{one.name} {one.values[0]}" for one in given if one.name in remote.part)
-    models = {own for one in given for value in one.values if (own := shipped_name(value))}
-    if models or (remote.other_model and not remote.other_model & {one.name for one in given}):
-        models.add(shipped_name(DEFAULT_BUNDLE))  # of which the others take the language model
-    code = [] if installed else list(own_files(models))
+    named = [value for one in given for value in one.values if shipped_name(value)]
+    try:
+        for value in named:
+            Bundle.open(value)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
+    default = bool(remote.other_model) and not remote.other_model & {one.name for one in given}
+    code = [] if installed else list(own_files(default or bool(named)))
     for line in sent.stays:
         say(f"not sent, so all of the cluster's machines must see it: {line}")
     with cluster_jobs(address) as jobs:

@@ -48,7 +48,6 @@ _NO_BUNDLE = f"holds no {CONFIG}: give a bundle, as `maccap train` or `save_pret
 
 
 _BUILT_IN = "built-in://"
-DEFAULT_BUNDLE = f"{_BUILT_IN}scenes"
 _SHIPPED = Path(__file__).parent / "bundles"
 
 
@@ -156,11 +155,15 @@ class Bundle:
 
         if self.config.gap is None:
             return None
-        held = load_file(self._path(GAP, "a `gap`"))
+        dim = self.config.adaptor.clip_dim
+        path = self._path(GAP, "a `gap`")
+        held = load_file(path)
         if "matrix" in held:
-            return GapCorrection(**held)
-        sides = (Statistics(held[f"{of}.mean"], held[f"{of}.deviation"]) for of in ("images", "texts"))
-        return GapCorrection.by_dimension(*sides)  # as an earlier version wrote it
+            return GapCorrection(**_checked(path, held, images=(dim,), matrix=(dim, dim), texts=(dim,)))
+        # as an earlier version wrote it
+        names = [f"{of}.{name}" for of in ("images", "texts") for name in ("mean", "deviation")]
+        parts = [_checked(path, held, **{name: (dim,)})[name] for name in names]
+        return GapCorrection.by_dimension(Statistics(*parts[:2]), Statistics(*parts[2:]))
 
     def load_noise(self) -> "RegionNoise":
         """Of captioning. Raises FileNotFoundError."""
@@ -168,8 +171,10 @@ class Bundle:
 
         from maccap.adaptor.noise import RegionNoise
 
-        config = self.config
-        root = load_file(self._noise_file())["root"] if config.noise_covariance else None
+        config, root = self.config, None
+        if config.noise_covariance:
+            dim, path = config.adaptor.clip_dim, self._noise_file()
+            root = _checked(path, load_file(path), root=(dim, dim))["root"]
         return RegionNoise(config.captioning_noise, config.noise_shared, root)
 
     def load_text_statistics(self) -> "Statistics | None":
@@ -242,6 +247,17 @@ class Bundle:
         return path
 
 
+def _checked(
+    path: Path, held: "dict[str, torch.Tensor]", **shapes: tuple[int, ...]
+) -> "dict[str, torch.Tensor]":
+    """Those of a file's tensors. Raises ValueError where one is missing or of another shape."""
+    for name, shape in shapes.items():
+        if name not in held or tuple(held[name].shape) != shape:
+            found = f"has {tuple(held[name].shape)}" if name in held else "is missing"
+            raise ValueError(f"{path} is not of this bundle: {name} {found}, and should be {shape}")
+    return {name: held[name] for name in shapes}
+
+
 def _default_dtype(device: "str | torch.device") -> "torch.dtype":
     import torch
 
@@ -271,7 +287,8 @@ def _shipped(url: str) -> Path:
     name = url.removeprefix(_BUILT_IN).strip("/")
     if name and ".." not in name.split("/") and (_SHIPPED / name).is_dir():
         return _SHIPPED / name
-    names = ", ".join(f"{_BUILT_IN}{folder.name}" for folder in sorted(_SHIPPED.iterdir()))
+    there = sorted(_SHIPPED.iterdir()) if _SHIPPED.is_dir() else []
+    names = ", ".join(f"{_BUILT_IN}{folder.name}" for folder in there) or "none is here"
     raise FileNotFoundError(f"{url} is none of the package's own bundles: {names}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import fsspec
 
-from maccap.bundle import Bundle
+from maccap.bundle import Bundle, shipped_name
 from maccap.bundle_files import ADAPTOR, CLIP, CONFIG, GAP, LLM, MEMORY, NOISE, TEXTS
 from maccap.config import BundleConfig, ClipSource, GapConfig, LanguageModelSource
 from maccap.image.preprocessing import LOCAL_PREFIX
@@ -77,14 +77,21 @@ def write_bundle(
 
 
 def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", measured: GapConfig) -> None:
-    """Write `bundle` to a folder or fsspec URL with a correction that was `measured` so."""
+    """Write `bundle` to a folder or fsspec URL with a correction that was `measured` so. What it has of the
+    package's own models comes along: another version of the package may have others.
+    """
     config = bundle.config.model_copy(update={"gap": measured})
     with tempfile.TemporaryDirectory() as staging:
         root = Path(staging)
+        if shipped_name(config.llm.name):
+            shutil.copytree(bundle.tower(config.llm.name), root / LLM)
+            config = config.model_copy(update={"llm": LanguageModelSource(name=LLM)})
         towers = (tower.name.removeprefix(LOCAL_PREFIX) for tower in (config.clip, config.llm))
         for name in (ADAPTOR, MEMORY, NOISE, TEXTS, *towers):
             held = bundle.folder / name
-            if held.is_dir() and held != Path(name):  # an absolute name is that of another folder
+            if (
+                held.is_dir() and held != Path(name) and not (root / name).exists()
+            ):  # an absolute name is that of another folder
                 shutil.copytree(held, root / name, ignore=shutil.ignore_patterns(".*"))
             elif held.is_file() and held.parent == bundle.folder:
                 shutil.copyfile(held, root / name)

@@ -18,6 +18,7 @@ from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 
 _AT_ONCE = 64
+_FEWEST = 50  # images to a different caption
 
 
 def gap_by_own_captions(
@@ -32,6 +33,8 @@ def gap_by_own_captions(
 ) -> GapCorrection:
     """The correction for `images` after so many rounds of captioning them; with none, by the nearest of the
     training `texts` [M, D] alone. The `sampler` is left with the last but one. `note` is told of progress.
+
+    Raises ValueError where nearly all images get the same caption: nothing can be learned from that.
     """
     gap = GapCorrection.by_captions(images.features, texts, clip.logit_scale)
     rerank = Reranker(clip)
@@ -46,6 +49,11 @@ def gap_by_own_captions(
                 scores = rerank(said, images.global_[part])
             captions += [row[best(values)] for row, values in zip(said, scores, strict=True)]
             note(len(said))
+        if (different := len({*captions})) < max(2, len(captions) / _FEWEST):
+            raise ValueError(
+                f"of {len(captions):,} images only {different} are captioned differently, so that nothing "
+                "can be learned from captions of its own; learn with none (rounds 0), or look at the model"
+            )
         told = clip.encode_text(captions).float().cpu()
         gap = GapCorrection.towards(images.features, told, texts)
     return gap

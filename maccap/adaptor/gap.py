@@ -24,6 +24,7 @@ SAMPLE = 4096  # texts that a map is learned with
 _AT_ONCE = 2048
 _RIDGE = 0.01  # of the mean variance
 _SHRINKAGE = 0.5  # of correlations: an image's and a text's are no Gaussians
+_SHARPNESS = 0.5  # of CLIP's own: a caption alone says less than several
 _SMALLEST = 1e-6
 
 
@@ -70,7 +71,7 @@ class GapCorrection(NamedTuple):
     def by_captions(cls, features: Tensor, texts: Tensor, logit_scale: float) -> Self:
         """Learned from `features` [..., D] of images and `texts` [M, D], of a CLIP with that logit scale."""
         images, texts = _unit(features), _unit(texts)
-        return cls._learned(images, _nearest(images, texts, logit_scale / 2), texts)
+        return cls._learned(images, _nearest(images, texts, _SHARPNESS * logit_scale), texts)
 
     @classmethod
     def towards(cls, features: Tensor, captions: Tensor, texts: Tensor) -> Self:
@@ -83,7 +84,8 @@ class GapCorrection(NamedTuple):
     @classmethod
     def _learned(cls, images: Tensor, targets: Tensor, texts: Tensor) -> Self:
         centre, away = images.mean(0), images - images.mean(0)
-        ridge = _RIDGE * away.square().mean() * torch.eye(images.shape[1], dtype=images.dtype)
+        size = away.square().mean().clamp_min(_SMALLEST)
+        ridge = _RIDGE * size * torch.eye(images.shape[1], dtype=images.dtype)
         wanted = targets - targets.mean(0)
         weights = torch.linalg.solve(away.T @ away / len(away) + ridge, away.T @ wanted / len(away))
         matrix = weights @ _transport(away @ weights, texts)

@@ -58,12 +58,3 @@ def noise_root(differences: Tensor) -> Tensor:
     if not size > 0:
         raise ValueError(f"{len(differences)} differences that are all alike have no covariance")
     return matrix_power(covariance / size, 0.5).float()
-
-
-def shared_fraction(differences: Tensor) -> float:
-    """Of the variance of `differences` [n, N, D] of images' regions from their captions, how much all regions
-    of an image have in common: 1/N where they have nothing.
-    """
-    away = differences.double() - differences.double().mean(0)
-    total = away.square().mean()
-    return float(away.mean(1).square().mean() / total) if total > 0 else 1 / differences.shape[1]

@@ -37,7 +37,7 @@ from pipeline.texts import load_captions
 _SHARDS = 64  # of which images are taken, if there are as many
 _AT_ONCE = 128  # images
 _TEXTS = 10_000  # captions, at most
-_FEWEST = 100  # images that say something of a distribution
+_FEWEST = 100  # images, and captions, that say something of a distribution
 
 
 class Adapted(Config):
@@ -91,8 +91,8 @@ def adapt_bundle(
     if texts.sample is None:
         say(
             f"model {redacted(model)} kept none of its training texts, as those of older versions: each "
-            "dimension is corrected by itself. Captions as it was trained on (--captions FILE) make a better "
-            "correction."
+            "dimension is corrected by itself, without rounds. Captions as it was trained on (--captions "
+            "FILE) make a better correction."
         )
         measured, gap = (
             GapConfig(images=looked.images),
@@ -161,12 +161,21 @@ class _Captioned:
 
 
 def _learned(bundle: Bundle, looked: _Looked, texts: Tensor, rounds: int) -> GapCorrection:
+    """Raises UserError where nothing can be learned."""
+    if len(texts) < _FEWEST:
+        raise UserError(f"{len(texts)} captions say too little of where texts lie; it takes {_FEWEST}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = ImageFeatures(torch.cat(looked.global_), torch.cat(looked.features))
-    parts = (bundle.load_clip(device), bundle.load_sampler(device), images, looked.ids, texts)
+    clip = bundle.load_clip(device)
+    if not rounds:
+        return GapCorrection.by_captions(images.features, texts, clip.logit_scale)
+    parts = (clip, bundle.load_sampler(device), images, looked.ids, texts)
     progress = _Captioned(rounds * looked.images)
-    with live_line(progress):
-        return gap_by_own_captions(*parts, bundle.config.decoding, rounds, progress.add)
+    try:
+        with live_line(progress):
+            return gap_by_own_captions(*parts, bundle.config.decoding, rounds, progress.add)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _texts(bundle: Bundle, model: str, captions: Sequence[str]) -> Statistics:
@@ -176,8 +185,9 @@ def _texts(bundle: Bundle, model: str, captions: Sequence[str]) -> Statistics:
         return kept
     if not captions:
         raise UserError(
-            f"model {redacted(model)} does not say where its training texts lie, as those of older versions "
-            "and of the authors. Give captions like those it was trained on: --captions FILE."
+            f"model {redacted(model)} does not say where its training texts lie; neither do the package's "
+            "own, those of older versions and of the authors. Give captions like those it was trained on: "
+            "--captions FILE."
         )
     texts = load_captions(captions).texts
     rows = np.random.default_rng(0).choice(len(texts), min(_TEXTS, len(texts)), replace=False)

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 256
+KEPT = 1024
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,9 @@ def _write(folder: Folder, analysis: Analysis, differences: NDArray[np.float32],
 
     pictures = draw(analysis.findings)
     with writing(folder.url):
-        if differences.std(axis=0).any():
+        for name in (MEASURED, NOISE):
+            folder.remove(name)
+        if len(differences) > 1 and differences.std(axis=0).any():
             write_noise(folder, differences, clip)
         for name, picture in pictures.items():
             folder.write(name, picture)

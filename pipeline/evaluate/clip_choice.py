@@ -46,7 +46,7 @@ def reranker_of(run: str) -> ClipSource:
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"the model of RUN {run}, {model}, cannot be opened: {describe(error)}") from None
     own = bundle.config.clip
-    carried = bundle.folder / own.name
+    carried = Path(bundle.tower(own.name))
     return ClipSource(name=str(carried)) if carried.is_dir() else own
 
 

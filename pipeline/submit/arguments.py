@@ -24,7 +24,10 @@ FOLDER = "files"
 """Of the package: relative to where the job runs."""
 LISTS = "~/.cache/maccap/lists"
 """Of the head node, where a list of sources is copied before the command starts."""
-_PATHS_OF_CONFIGS = {"questions_file": "file", "image_root": "place", "cache": "place"}
+_PATHS_OF_CONFIGS = {
+    "questions_file": "file", "image_root": "place", "cache": "place", "noise_covariance": "place",
+}  # fmt: skip
+_NO_PATHS = {"noise_covariance": ("isotropic", "paraphrases")}
 
 
 @dataclass
@@ -157,7 +160,7 @@ def _config(path: Path, sent: SentFiles) -> str:
     settings = read_settings(path)
     renamed: dict[str, Any] = dict(settings)
     for key, kind in _PATHS_OF_CONFIGS.items():
-        if isinstance(value := settings.get(key), str):
+        if isinstance(value := settings.get(key), str) and value not in _NO_PATHS.get(key, ()):
             _check_open(value)
             renamed[key] = _file(value, sent) if kind == "file" else _place(key, value, sent)
     if isinstance(heads := settings.get("score_heads"), dict):

@@ -5,7 +5,7 @@ Ray unpacks it on every node that works for the job, and runs the command in it,
 """
 
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from maccap.runtime.own_packages import FOLDER, NAMES
@@ -16,15 +16,14 @@ _BUNDLES = Path("maccap", "bundles")
 _THEN = (1980, 1, 1, 0, 0, 0)
 
 
-def own_files(models: Collection[str] = ()) -> Iterator[tuple[str, Path]]:
-    """Names and files of this project's packages, in order; of its own models those that are needed."""
-    folders = [_BUNDLES / name for name in models]
+def own_files(own_models: bool) -> Iterator[tuple[str, Path]]:
+    """Names and files of this project's packages, in order; its own models only if one is needed."""
     for package in NAMES:
         for path in sorted((FOLDER / package).rglob("*")):
             name = path.relative_to(FOLDER)
             if path.suffix == ".pyc" or not path.is_file() or "__pycache__" in name.parts:
                 continue
-            if not name.is_relative_to(_BUNDLES) or any(map(name.is_relative_to, folders)):
+            if own_models or not name.is_relative_to(_BUNDLES):
                 yield name.as_posix(), path
 
 

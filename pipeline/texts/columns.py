@@ -12,7 +12,7 @@ KNOWN = (
 )
 """Names that datasets give the column, the best first; in any case, with spaces or dashes for `_`."""
 
-IMAGE_NAMES = ("image_id", "image", "image_name", "image_path", "file_name", "filename", "filepath", "img")
+IMAGE_NAMES = ("image_id", "image", "image_name", "file_name", "filename", "filepath", "image_path", "img")
 """Names that datasets give what tells an image from others, the best first."""
 
 _COLUMNS_SHOWN = 20
@@ -25,6 +25,15 @@ def caption_column(names: Sequence[str], wanted: str | None) -> int | None:
         return next((some.index(wanted) for some in (names, stripped) if wanted in some), None)
     known = [normal(name) for name in names]
     return next((known.index(name) for name in KNOWN if name in known), None)
+
+
+def image_name(value: object) -> str | int | None:
+    """What tells an image from others, as a file holds it: a name, or a number, of which pandas makes 1.0."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
+        return None
+    return int(value)
 
 
 def normal(name: str) -> str:

@@ -19,6 +19,12 @@ _ROOT = re.compile(r"(~|\.{1,2}|[a-z]:)?[/\\].", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"\d{5}")
 
 
+def one_image(name: str) -> str:
+    """An image's name without the number of its caption."""
+    bare = NUMBERED.sub("", name)
+    return bare if bare.lower().endswith(IMAGE_ENDINGS) else name
+
+
 def is_name(text: str) -> bool:
     """Whether a text is a file name, URL, path or id, or begins or ends with an image's name or a URL."""
     words = text.split()

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.texts.columns import caption_column, inferred, missing_column, normal
+from pipeline.texts.columns import IMAGE_NAMES, caption_column, image_name, inferred, missing_column, normal
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 
 _BATCH_ROWS = 4096
@@ -35,17 +35,26 @@ def read_parquet(stream: Any, name: str, wanted: str | None, note: Note) -> Iter
     if wanted is None and inferred(column):
         note(f"table with captions in `{column}`")
     split = next((field.name for field in schema if normal(field.name) == "split" and _is_text(field)), None)
+    named = {normal(field.name): field.name for field in schema if _tells_image(field)}
+    image = next((named[known] for known in IMAGE_NAMES if known in named and named[known] != column), None)
     row = 0
-    for batch in file.iter_batches(_BATCH_ROWS, columns=[column, *([split] if split else [])]):
+    columns = [column, *(name for name in (split, image) if name)]
+    for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
         splits = _texts(batch.column(split), pa.large_binary()) if split else repeat(None)
-        for text, of_split in zip(_texts(batch.column(column), kind), splits, strict=False):
+        images = map(image_name, batch.column(image).to_pylist()) if image else repeat(None)
+        for text, of_split, of_image in zip(_texts(batch.column(column), kind), splits, images, strict=False):
             row += 1
-            yield from captions_in(text, row, of_split)
+            yield from captions_in(text, row, of_split, of_image)
 
 
 def _texts(column: pa.Array, kind: pa.DataType) -> Iterator[Any]:
     """As bytes first: one text that is no UTF-8 must not end the file."""
     return map(_decoded, column.cast(kind).to_pylist())
+
+
+def _tells_image(field: pa.Field) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating)
+    return any(of(field.type) for of in kinds)
 
 
 def _is_text(field: pa.Field) -> bool:

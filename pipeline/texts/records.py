@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.formats.json_stream import json_object
-from pipeline.texts.columns import IMAGE_NAMES, caption_column, inferred, missing_column
+from pipeline.texts.columns import IMAGE_NAMES, caption_column, image_name, inferred, missing_column, normal
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
 
@@ -65,7 +65,7 @@ def record_captions(
     turns = record.get("conversations", record.get("messages"))
     if column is None and isinstance(turns, list):
         note("conversations, with a caption where there is one answer to one question")
-        return captions_in(_answer(turns), place, split)
+        return captions_in(_answer(turns), place, split, _image(record))
     return None
 
 
@@ -73,8 +73,9 @@ def certain_captions(
     record: dict[str, Any], place: int | str, column: str | None, note: Note
 ) -> Iterable[Found] | None:
     """As `record_captions`, of an object that may be of any kind: only fields that can be nothing else."""
-    fields = (*(CERTAIN if column is None else (column,)), *_SPLITS, *IMAGE_NAMES)
-    return record_captions({key: record[key] for key in fields if key in record}, place, column, note)
+    fields = {*(CERTAIN if column is None else (column,)), *_SPLITS}
+    kept = {key: value for key, value in record.items() if key in fields or normal(key) in IMAGE_NAMES}
+    return record_captions(kept, place, column, note)
 
 
 def _texts(value: object, place: int | str, split: str | None, image: str | int | None) -> Iterator[Found]:
@@ -86,7 +87,8 @@ def _texts(value: object, place: int | str, split: str | None, image: str | int 
 
 def _image(record: dict[str, Any]) -> str | int | None:
     """What a record calls its image."""
-    return next((record[key] for key in IMAGE_NAMES if isinstance(record.get(key), str | int)), None)
+    named = {normal(key): value for key, value in record.items()}
+    return next((image for name in IMAGE_NAMES if (image := image_name(named.get(name))) is not None), None)
 
 
 def _answer(turns: list[Any]) -> object:

@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.texts.columns import IMAGE_NAMES, caption_column, inferred, missing_column, normal
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
-from pipeline.texts.names import NUMBERED, is_id, is_name
+from pipeline.texts.names import is_id, is_name, one_image
 
 _HEAD_LINES = 1000
 _MOST = 0.9  # of the first lines: what they are in common
@@ -44,8 +44,8 @@ class Table:
 
 
 def read_lines(stream: Any, name: str) -> Iterator[Found]:
-    """A caption for every line, empty ones included."""
-    return (Found(line, number) for number, line in enumerate(text_lines(stream, name), 1))
+    """A caption for every line, empty ones included, of the image beside which the file lies."""
+    return (Found(line, number, image=name) for number, line in enumerate(text_lines(stream, name), 1))
 
 
 def read_text(stream: Any, name: str, ending: str, column: str | None, note: Note) -> Iterator[Found]:
@@ -134,7 +134,8 @@ def _without_header(head: list[str], delimiter: str, name: str, column: str | No
             f"holds captions is not clear. Name it by its number (--column 1 to --column {width}), or put a "
             "line with the columns' names first.",
         )
-    image = names[0] if names and names[0] >= 0 else None
+    told = [place for place in names if _are(is_name, body, place)] or names
+    image = told[0] % width if told else None
     return Table(delimiter, width, texts[0], quoted=quoted, image=image)
 
 
@@ -181,7 +182,7 @@ def _captions(row: list[str], number: int, table: Table) -> Iterator[Found]:
     # a caption at either end of a row may hold the delimiter and no quotes
     caption = table.delimiter.join(row[table.column : table.column + more + 1])
     split, image = (_cell(row, place, table, more) for place in (table.split, table.image))
-    yield from captions_in(_listed(caption), number, split, NUMBERED.sub("", image) if image else None)
+    yield from captions_in(_listed(caption), number, split, one_image(image) if image else None)
 
 
 def _cell(row: list[str], place: int | None, table: Table, more: int) -> str | None:

@@ -44,8 +44,8 @@ class NoiseChoice:
     pairs: NDArray[np.int64] | None = None
 
     def measured(self, cache: FeatureCache, folder: Folder) -> NDArray[np.float32]:
-        """The root [D, D], kept in a run's folder, so that a resume on another machine has the same. Raises
-        RunError.
+        """The root [D, D]. That of paraphrases is kept in the run's folder, so that a resume on another
+        machine has the same. Raises RunError.
         """
         import torch
 
@@ -118,6 +118,11 @@ def _of_analysis(url: str, towers: Towers) -> NoiseChoice:
         raise UserError(
             f"noise_covariance: {redacted(url)} was measured with another CLIP than {towers.clip.name}, in "
             "whose space it says nothing. Run `maccap analyze` with this one."
+        )
+    if measured.noise.differences < _FEWEST:
+        raise UserError(
+            f"noise_covariance: {redacted(url)} compared {measured.noise.differences} pairs; it takes "
+            f"{_FEWEST}"
         )
     return NoiseChoice(measured.noise, _digest(held), root)
 

@@ -3,6 +3,7 @@
 train.json                     first: captions, models and settings
 metrics/*.jsonl                figures of every step and evaluation
 checkpoints/*.safetensors      the last two, until the run is finished
+noise.safetensors              the covariance of noise that is not the same in every direction
 tensorboard/, training.png     the same figures, to look at
 adaptor.safetensors, config.json, clip/, llm/   the bundle
 summary.json, _SUCCESS         last

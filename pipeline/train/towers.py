@@ -75,8 +75,8 @@ class Towers:
                 raise ValueError("its weights must be named too: add --pretrained TAG")
         except (OSError, ValueError, ImportError) as error:
             raise UserError(f"CLIP {self.clip.name} cannot be used: {describe(error)}") from None
-        name = self._resolve(self.llm.name)
         try:
+            name = self._resolve(self.llm.name)
             with refusing_code(name):
                 AutoConfig.from_pretrained(
                     name, local_files_only=Path(name).is_dir(), trust_remote_code=False

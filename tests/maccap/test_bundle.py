@@ -11,9 +11,11 @@ import fsspec
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
 from maccap.adaptor.adaptor import Adaptor
 from maccap.bundle import Bundle, built_in_bundle_path
+from maccap.bundle_files import GAP
 from maccap.bundle_writing import write_bundle
 from maccap.config import MemoryConfig
 from maccap.image.clip import FrozenClip
@@ -237,3 +239,22 @@ def test_a_bundle_may_take_a_model_of_the_packages_own(tmp_path: Path) -> None:
     towers = choose_towers(str(tmp_path / "mine"), None, None, None)
     assert towers.carried("llm")  # a bundle trained from it has a copy
     assert towers.llm_fingerprint == choose_towers("built-in://scenes", None, None, None).llm_fingerprint
+
+
+def test_a_gap_of_an_earlier_version_is_read_and_one_of_another_size_refused(
+    small_bundle: Path, tmp_path: Path, bundle_config: dict
+) -> None:
+    bundle = Bundle.open(copy_with(small_bundle, tmp_path / "old", {**bundle_config, "gap": {"images": 7}}))
+    dim = bundle.config.adaptor.clip_dim
+    sides = {"images": 0.5, "texts": -0.5}
+    held = {f"{of}.mean": torch.full((dim,), mean) for of, mean in sides.items()}
+    held |= {f"{of}.deviation": torch.full((dim,), 1 + mean) for of, mean in sides.items()}
+    save_file(held, bundle.folder / GAP)
+    gap = bundle.load_gap()
+    assert gap is not None
+    features = F.normalize(torch.randn(3, dim), dim=-1)
+    expected = F.normalize((features - 0.5) / 1.5 * 0.5 - 0.5, dim=-1)
+    torch.testing.assert_close(gap(features), expected)
+    save_file({**held, "texts.mean": torch.zeros(3)}, bundle.folder / GAP)
+    with pytest.raises(ValueError, match=r"gap.safetensors is not of this bundle: texts.mean has \(3,\)"):
+        bundle.load_gap()

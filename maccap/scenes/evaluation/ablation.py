@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from maccap import __version__
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.gap import Statistics
 from maccap.adaptor.noise import RegionNoise, noise_root
@@ -32,6 +33,7 @@ from maccap.scenes.world.scene import Split
 from maccap.text.huggingface_engine import HuggingFaceEngine
 
 _MEMORY, _MEMORY_TEMPERATURE = 20_000, 0.01
+_SEEN: tuple[Split, int] = ("tune", 0)  # scenes by split and seed
 _TEXTS = 20_000  # that a gap is measured to
 
 
@@ -44,7 +46,7 @@ class Row(NamedTuple):
 
 
 class _Kept(Config):
-    """Scores in the work folder, so that a table that was interrupted goes on."""
+    """Scores in the work folder, so that a table that was interrupted is resumed."""
 
     best: Scores
     first: Scores
@@ -55,7 +57,7 @@ class Ablation:
 
     Their adaptors are trained `steps` steps each, once for each of `seeds`, and kept in the towers' work
     folder. The gap is closed by `looked_at` scenes of the tuning split, whose captions only noise sees, in so
-    many `rounds`.
+    many `rounds`; raises ValueError where those would be the test set.
     """
 
     def __init__(
@@ -70,6 +72,10 @@ class Ablation:
         looked_at: int = 1000,
         rounds: int = 2,
     ) -> None:
+        if (split, seed) == _SEEN:
+            raise ValueError(
+                f"seed {seed} of {split} are the scenes that the gap is learned from; take another"
+            )
         self.towers, self.steps, self.seeds, self._looked_at = towers, steps, tuple(seeds), looked_at
         self.rounds = rounds
         self._engine = HuggingFaceEngine(towers.lm)
@@ -97,6 +103,7 @@ class Ablation:
             self.steps,
             self._looked_at,
             self.rounds,
+            __version__,
             self.test.ids,
             self._digest,
         )
@@ -139,7 +146,7 @@ class Ablation:
 
     @cached_property
     def _seen(self) -> HeldOutScenes:
-        return render_test_set("tune", self._looked_at, 0, self.towers.clip.pixels)
+        return render_test_set(_SEEN[0], self._looked_at, _SEEN[1], self.towers.clip.pixels)
 
     @cached_property
     def _digest(self) -> str:
@@ -163,7 +170,8 @@ class Ablation:
 
     def _adaptor(self, training: Training, seed: int) -> Adaptor:
         config = TRAINING.model_copy(update={"steps": self.steps, "seed": seed})
-        name = f"adaptor-{_key(training, config, self._digest)}.safetensors"
+        seen = None if training.spread == "isotropic" else self._looked_at
+        name = f"adaptor-{_key(training, config, seen, self._digest)}.safetensors"
 
         def train() -> dict[str, Tensor]:
             noise = self._noise(training)

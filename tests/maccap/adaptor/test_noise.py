@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maccap.adaptor.noise import RegionNoise, add_noise, noise_root, shared_fraction
+from maccap.adaptor.noise import RegionNoise, add_noise, noise_root
 
 
 def test_formula_and_unit_length() -> None:
@@ -69,7 +69,6 @@ def test_a_fraction_of_the_variance_is_the_same_for_all_regions(shared: float) -
     across = 1e3 * (noise(far.expand_as(eps), eps) @ torch.tensor([1.0, -1.0, 0.0, 0.0])) / 2**0.5
     assert float(across.var()) == pytest.approx(1, rel=0.03)
     assert float(across.mean(1).var()) == pytest.approx(shared, abs=0.01)
-    assert shared_fraction(across[..., None]) == pytest.approx(shared, abs=0.01)
 
 
 def test_without_a_fraction_each_region_has_its_own() -> None:

@@ -30,14 +30,16 @@ def test_the_gap_is_measured_kept_and_closed_wherever_the_bundle_is_opened(
     tmp_path: Path, source: str, small_bundle: Path, photos: list[Image.Image]
 ) -> None:
     captions = tmp_path / "captions.txt"
-    captions.write_text("a red dog\na cat on a desk\na small tree in the street\n")
+    captions.write_text(
+        "".join(f"a {dog} and {number} cats\n" for dog in ("red dog", "cup") for number in range(60))
+    )
     adapted = adapt_bundle(
         str(small_bundle), source, str(tmp_path / "adapted"), 120, CONFIG, (str(captions),), rounds=1
     )
     assert (adapted.images, adapted.errors) == (120, 0)
     assert adapted.distance > 0
     before, after = Bundle.open(small_bundle), Bundle.open(tmp_path / "adapted")
-    assert after.config.gap == GapConfig(images=120, captions=3, rounds=1)
+    assert after.config.gap == GapConfig(images=120, captions=120, rounds=1)
     assert after.fingerprint != before.fingerprint
     assert after.features_fingerprint == before.features_fingerprint
     gap = after.load_gap()
@@ -78,3 +80,25 @@ def test_a_bundle_of_before_is_corrected_by_dimension_and_says_so(
     assert (gap := new.load_gap()) is not None
     assert torch.equal(gap.matrix, torch.diag(gap.matrix.diagonal()))
     assert any("each dimension is corrected by itself" in line for line in said)
+
+
+def test_a_handful_of_captions_is_too_little(tmp_path: Path, source: str, small_bundle: Path) -> None:
+    (tmp_path / "few.txt").write_text("a red dog\na cat on a desk\n")
+    with pytest.raises(UserError, match="2 captions say too little"):
+        adapt_bundle(
+            str(small_bundle), source, str(tmp_path / "out"), 100, CONFIG, (str(tmp_path / "few.txt"),)
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_the_packages_own_comes_along(tmp_path: Path, source: str) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text(
+        "".join(f"a {noun} and {number} cats\n" for noun in ("dog", "cup") for number in range(60))
+    )
+    given = ("built-in://scenes-contrast", source, str(tmp_path / "mine"), 20, CONFIG, (str(captions),))
+    adapt_bundle(*given)
+    mine = Bundle.open(tmp_path / "mine")
+    assert mine.config.llm.name == "llm"
+    assert (tmp_path / "mine" / "llm" / "model.safetensors").is_file()
+    assert mine.config.gap == GapConfig(images=20, captions=120)

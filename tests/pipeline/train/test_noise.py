@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from maccap import Captioner
 from maccap.bundle import Bundle
@@ -35,7 +36,8 @@ def of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaptionSet:
 
 
 @pytest.fixture
-def analysis(tmp_path: Path, small_bundle: Path) -> str:
+def analysis(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(noise, "_FEWEST", 12)
     members = [(f"{number}.jpg", encoded(picture(number))) for number in range(12)]
     members += [(f"{number}.txt", f"a dog and {number} cats".encode()) for number in range(12)]
     source = write_tar(tmp_path / "a.tar", sorted(members))
@@ -86,11 +88,24 @@ def test_an_analysis_shapes_the_noise_of_its_own_clip_alone(
     towers: Towers,
     make_clip: Callable,
     make_config: Callable[..., TrainJobConfig],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = make_config(noise_covariance=analysis)
     train_bundle(captions, str(tmp_path / "out"), towers, config, local=True)
     bundle = Bundle.open(tmp_path / "out")
     assert bundle.config.noise_covariance == NoiseCovarianceConfig(of="pairs", differences=12)
+    root = bundle.load_noise().root
+    assert root is not None
+    assert torch.equal(root, load_file(Path(analysis) / NOISE)["root"])
+    with pytest.raises(UserError, match="noise_covariance"):  # of a folder that was begun with it
+        train_bundle(captions, str(tmp_path / "out"), towers, make_config(), local=True)
+    again = make_config(noise_covariance=analysis, noise_shared=0.5)
+    with pytest.raises(UserError, match="noise_shared"):
+        train_bundle(captions, str(tmp_path / "out"), towers, again, local=True)
+    monkeypatch.setattr(noise, "_FEWEST", 13)
+    with pytest.raises(UserError, match="compared 12 pairs; it takes 13"):
+        train_bundle(captions, str(tmp_path / "few"), towers, config, local=True)
+    monkeypatch.setattr(noise, "_FEWEST", 12)
     make_clip(seed=5).save(tmp_path / "other")
     other = replace(towers, clip=towers.clip.model_copy(update={"name": str(tmp_path / "other")}))
     with pytest.raises(UserError, match="measured with another CLIP"):
