@@ -20,9 +20,9 @@ _LONG_NUMBER = re.compile(r"\d{5}")
 
 
 def one_image(name: str) -> str:
-    """An image's name without the number of its caption."""
+    """An image's name without the number of its caption. Flickr8k has one image named `name.jpg.1`."""
     bare = NUMBERED.sub("", name)
-    return bare if bare.lower().endswith(IMAGE_ENDINGS) else name
+    return bare if re.sub(r"\.\d$", "", bare.lower()).endswith(IMAGE_ENDINGS) else name
 
 
 def is_name(text: str) -> bool:
