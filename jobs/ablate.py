@@ -50,8 +50,7 @@ def main(
     try:
         config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
         towers = BuiltTowers(work, config)
-        methods = Ablation(towers, chosen, count, seed, steps=steps, seeds=range(adaptors))
-        noise = Ablation(towers, chosen, count, seed, steps=noise_steps)
+        ablation = Ablation(towers, chosen, count, seed)
     except ValueError as error:
         raise UserError(str(error)) from error
     seeds = f", {adaptors} seeds" if adaptors > 1 else ""
@@ -59,9 +58,12 @@ def main(
     for title, rows in (
         (
             f"Methods, with adaptors of {steps} steps each{seeds}:",
-            chain([methods.retrieval()], methods.rows(compared(config.recipe))),
+            chain([ablation.retrieval()], ablation.rows(compared(config.recipe), steps, range(adaptors))),
         ),
-        (f"MacCap with other noise, adaptors of {noise_steps} steps:", noise.rows(noises(config.recipe))),
+        (
+            f"MacCap with other noise, adaptors of {noise_steps} steps:",
+            ablation.rows(noises(config.recipe), noise_steps),
+        ),
     ):
         answer(title)
         shown = []

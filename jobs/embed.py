@@ -33,7 +33,8 @@ def main(
     """Train the built-in model (tiny CLIP, OPT and adaptor) from nothing."""
     from maccap.bundle import Bundle, built_in_bundle_path
     from maccap.bundle_writing import write_bundle
-    from maccap.scenes.evaluation.held_out_scenes import learned_gap, render_test_set
+    from maccap.own_captions import gap_by_own_captions
+    from maccap.scenes.evaluation.held_out_scenes import render_test_set
     from maccap.scenes.training import build
     from pipeline.storage.errors import UserError
     from pipeline.texts import load_captions
@@ -68,8 +69,9 @@ def main(
     gap, wanted, texts = None, config.recipe.gap, trained.load_text_statistics()
     if wanted is not None and texts is not None and texts.sample is not None:
         seen = render_test_set("tune", wanted.images, 0, made.clip.pixels)
-        parts = (trained.load_features(), trained.load_sampler(), texts.sample.float())
-        gap = learned_gap(seen, *parts, trained.config.decoding, wanted.rounds)
+        extract, sampler, decoding = trained.load_features(), trained.load_sampler(), trained.config.decoding
+        images, sample = extract(seen.pixels), texts.sample.float()
+        gap = gap_by_own_captions(extract.clip, sampler, images, seen.ids, sample, decoding, wanted.rounds)
         wanted = wanted.model_copy(update={"captions": len(texts.sample)})
     of_package = _of_package(made.lm) if output is None and config.recipe.bundle != "scenes" else None
     write_bundle(

@@ -1,6 +1,6 @@
 """Typed configuration of a model bundle and of decoding. Plain data: no torch, no I/O."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -274,6 +274,17 @@ class NoiseCovarianceConfig(Config):
     differences: int = Field(ge=2, description="it was measured on")
 
 
+NoiseShared = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        le=1,
+        description="of the variance, the fraction that an image's regions have in common; None: each is "
+        "drawn by itself",
+    ),
+]
+
+
 class BundleConfig(Config):
     """`config.json` of a bundle: its frozen models, sizes, decoding defaults, and what it was trained on."""
 
@@ -288,13 +299,7 @@ class BundleConfig(Config):
     inference_noise_variance: float | None = Field(
         default=None, ge=0, description="of captioning; None: that of training; 0 as in CapDec"
     )
-    noise_shared: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="of the variance, the fraction that an image's regions have in common; None: each is "
-        "drawn by itself",
-    )
+    noise_shared: NoiseShared = None
     noise_covariance: NoiseCovarianceConfig | None = Field(
         default=None, description="of training and captioning; None: the same in every direction"
     )

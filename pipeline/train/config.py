@@ -14,6 +14,7 @@ from maccap.config import (
     Config,
     DecodingConfig,
     MemoryConfig,
+    NoiseShared,
     RegionConfig,
     TrainingConfig,
     decoding_preset,
@@ -58,13 +59,7 @@ class TrainJobConfig(Config):
     noise_variance: float = Field(
         default=PAPER_NOISE_VARIANCE, ge=0, description="in each dimension; 0.016 fits D = 512"
     )
-    noise_shared: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="of the variance, the fraction that an image's regions have in common; None: each is "
-        "drawn by itself",
-    )
+    noise_shared: NoiseShared = None
     noise_covariance: str | None = Field(
         default=None,
         description="what noise varies as. isotropic: in every direction the same; paraphrases: captions of "

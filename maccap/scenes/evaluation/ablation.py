@@ -16,13 +16,14 @@ from maccap.adaptor.noise import RegionNoise, noise_root
 from maccap.adaptor.text_regions import region_draws
 from maccap.adaptor.training import text_features
 from maccap.config import Config, RegionConfig
+from maccap.image.clip import ImageTokens
 from maccap.image.features import FeatureExtractor
+from maccap.own_captions import gap_by_own_captions
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import (
     HeldOutScenes,
     Outcome,
     evaluate,
-    learned_gap,
     render_test_set,
     retrieve,
 )
@@ -55,9 +56,9 @@ class _Kept(Config):
 class Ablation:
     """Methods between the same towers, on the same test set of `count` scenes.
 
-    Their adaptors are trained `steps` steps each, once for each of `seeds`, and kept in the towers' work
-    folder. The gap is closed by `looked_at` scenes of the tuning split, whose captions only noise sees, in so
-    many `rounds`; raises ValueError where those would be the test set.
+    Their adaptors are kept in the towers' work folder. The gap is closed by `looked_at` scenes of the tuning
+    split, whose captions only noise sees, in so many `rounds`; raises ValueError where those would be the
+    test set.
     """
 
     def __init__(
@@ -67,8 +68,6 @@ class Ablation:
         count: int,
         seed: int,
         *,
-        steps: int,
-        seeds: Sequence[int] = (0,),
         looked_at: int = 1000,
         rounds: int = 2,
     ) -> None:
@@ -76,8 +75,7 @@ class Ablation:
             raise ValueError(
                 f"seed {seed} of {split} are the scenes that the gap is learned from; take another"
             )
-        self.towers, self.steps, self.seeds, self._looked_at = towers, steps, tuple(seeds), looked_at
-        self.rounds = rounds
+        self.towers, self._looked_at, self.rounds = towers, looked_at, rounds
         self._engine = HuggingFaceEngine(towers.lm)
         self.test = render_test_set(split, count, seed, towers.clip.pixels)
         self._images = towers.clip.encode_image(self.test.pixels)
@@ -88,19 +86,21 @@ class Ablation:
         scores = score(nearest, self.test.facts)
         return Row("retrieval: nearest training caption by CLIP", [scores], [scores])
 
-    def rows(self, methods: Iterable[Method]) -> Iterator[Row]:
-        """Each method as it is, and with the gap closed before the adaptor."""
+    def rows(self, methods: Iterable[Method], steps: int, seeds: Sequence[int] = (0,)) -> Iterator[Row]:
+        """Each method as it is, and with the gap closed before the adaptor; with adaptors of so many steps,
+        one for each of the `seeds`.
+        """
         for method, closed in product(methods, (False, True)):
-            scores = [self._scores(method, seed, closed) for seed in self.seeds]
+            scores = [self._scores(method, steps, seed, closed) for seed in seeds]
             name = f"{method.name}; gap closed" if closed else method.name
             yield Row(name, [kept.best for kept in scores], [kept.first for kept in scores])
 
-    def _scores(self, method: Method, seed: int, closed: bool) -> _Kept:
+    def _scores(self, method: Method, steps: int, seed: int, closed: bool) -> _Kept:
         parts = (
             method[1:],
             seed,
             closed,
-            self.steps,
+            steps,
             self._looked_at,
             self.rounds,
             __version__,
@@ -110,27 +110,30 @@ class Ablation:
         path = self.towers.work / f"scores-{_key(*parts)}.json"
         if path.exists():
             return _Kept.model_validate_json(path.read_text())
-        outcome = self._outcome(method, seed, closed)
+        outcome = self._outcome(method, steps, seed, closed)
         kept = _Kept(best=outcome.reranked, first=outcome.first)
         partial = path.with_suffix(".partial")
         partial.write_text(kept.model_dump_json() + "\n")
         partial.replace(path)
         return kept
 
-    def _outcome(self, method: Method, seed: int, closed: bool) -> Outcome:
+    def _outcome(self, method: Method, steps: int, seed: int, closed: bool) -> Outcome:
         regions = RegionConfig(count=method.training.copies, weighting=method.weighting)
         memory = self.towers.text_features[:_MEMORY] if method.memory else None
         extract = FeatureExtractor(self.towers.clip, regions, memory, _MEMORY_TEMPERATURE)
         noise = self._noise(method.training)
         if not method.noisy_images:
             noise = noise._replace(variance=0.0)
-        sampler = CandidateSampler(self._adaptor(method.training, seed), self._engine, noise)
+        sampler = CandidateSampler(self._adaptor(method.training, steps, seed), self._engine, noise)
         decoding = method.decoding
         if noise.variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
             decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
         if closed:
             texts = self._texts(method.training)
-            sampler.gap = learned_gap(self._seen, extract, sampler, texts, decoding, self.rounds)
+            images, ids = extract.of_tokens(self._seen_images), self._seen.ids
+            sampler.gap = gap_by_own_captions(
+                extract.clip, sampler, images, ids, texts, decoding, self.rounds
+            )
         return evaluate(self.test, self._images, extract, sampler, decoding)
 
     def _texts(self, training: Training) -> Tensor:
@@ -149,6 +152,10 @@ class Ablation:
         return render_test_set(_SEEN[0], self._looked_at, _SEEN[1], self.towers.clip.pixels)
 
     @cached_property
+    def _seen_images(self) -> ImageTokens:
+        return self.towers.clip.encode_image(self._seen.pixels)
+
+    @cached_property
     def _digest(self) -> str:
         """Of what all scores depend on beside the method: both towers and the training captions."""
         digest = blake2b(self.towers.fingerprint.encode(), digest_size=8)
@@ -157,19 +164,21 @@ class Ablation:
         return digest.hexdigest()
 
     def _noise(self, training: Training) -> RegionNoise:
-        return RegionNoise(training.noise_variance, training.noise_shared, self._root(training.spread))
+        root = None if training.spread == "isotropic" else self._roots[training.spread]
+        return RegionNoise(training.noise_variance, training.noise_shared, root)
 
-    def _root(self, spread: Spread) -> Tensor | None:
-        if spread == "isotropic":
-            return None
+    @cached_property
+    def _roots(self) -> dict[Spread, Tensor]:
         clip, captions = self.towers.clip, [facts.captions for facts in self._seen.facts]
         first = text_features(clip, [texts[0] for texts in captions])
-        if spread == "paraphrases":
-            return noise_root(text_features(clip, [texts[1] for texts in captions]) - first)
-        return noise_root(clip.encode_image(self._seen.pixels).global_ - first)
+        second = text_features(clip, [texts[1] for texts in captions])
+        return {
+            "pairs": noise_root(self._seen_images.global_ - first),
+            "paraphrases": noise_root(second - first),
+        }
 
-    def _adaptor(self, training: Training, seed: int) -> Adaptor:
-        config = TRAINING.model_copy(update={"steps": self.steps, "seed": seed})
+    def _adaptor(self, training: Training, steps: int, seed: int) -> Adaptor:
+        config = TRAINING.model_copy(update={"steps": steps, "seed": seed})
         seen = None if training.spread == "isotropic" else self._looked_at
         name = f"adaptor-{_key(training, config, seen, self._digest)}.safetensors"
 

@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maccap.adaptor.gap import GapCorrection
 from maccap.adaptor.training import text_features
 from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.features import FeatureExtractor
 from maccap.image.preprocessing import PixelSpec, resize_and_crop
-from maccap.own_captions import gap_by_own_captions
 from maccap.rerank import Reranker, best
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.score import Scores, score
@@ -63,19 +61,6 @@ def evaluate(
     captions = [row[best(values)] for row, values in zip(candidates, scores, strict=True)]
     first = [row[0] for row in candidates]
     return Outcome(score(captions, test.facts), score(first, test.facts), captions)
-
-
-def learned_gap(
-    seen: HeldOutScenes,
-    extract: FeatureExtractor,
-    sampler: CandidateSampler,
-    texts: Tensor,
-    decoding: DecodingConfig,
-    rounds: int,
-) -> GapCorrection:
-    """From scenes of which the pixels alone are looked at to `texts` [M, D] that the adaptor read."""
-    images = extract(seen.pixels)
-    return gap_by_own_captions(extract.clip, sampler, images, seen.ids, texts, decoding, rounds)
 
 
 def retrieve(

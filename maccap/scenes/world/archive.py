@@ -10,7 +10,7 @@ from pathlib import Path
 from webdataset.writer import TarWriter
 
 from maccap.config import Config
-from maccap.scenes.world.facts import scenes_with_facts
+from maccap.scenes.world.facts import json_as_asked, scenes_with_facts
 from maccap.scenes.world.render import render
 from maccap.scenes.world.scene import Scene, Split
 
@@ -32,8 +32,7 @@ class ArchiveConfig(Config):
     partial_captions: bool = False
 
     def to_json(self) -> str:
-        asked_for = ("questions", "partial_captions")
-        return self.model_dump_json(exclude={name for name in asked_for if not getattr(self, name)})
+        return json_as_asked(self)
 
     def shard_names(self) -> list[str]:
         return [f"scenes-{number:06d}.tar" for number in range(-(-self.count // self.per_shard))]

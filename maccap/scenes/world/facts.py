@@ -60,8 +60,13 @@ class SceneFacts(Config):
 
     def to_json(self) -> str:
         """As a sample's member."""
-        asked_for = ("questions", "partial_captions")
-        return self.model_dump_json(exclude={name for name in asked_for if not getattr(self, name)})
+        return json_as_asked(self)
+
+
+def json_as_asked(config: Config) -> str:
+    """Of facts or an archive, without the parts that it was not asked to have."""
+    optional = ("questions", "partial_captions")
+    return config.model_dump_json(exclude={name for name in optional if not getattr(config, name)})
 
 
 def scenes_with_facts(

@@ -13,8 +13,8 @@ from pipeline.storage.errors import UserError
 
 
 def test_methods_are_scored_with_adaptors_of_each_seed_and_kept(towers: BuiltTowers) -> None:
-    ablation = Ablation(towers, "tune", 2, 1, steps=2, seeds=(0, 1), looked_at=4, rounds=0)
-    rows = list(ablation.rows(compared(towers.config.recipe)))
+    ablation = Ablation(towers, "tune", 2, 1, looked_at=4, rounds=0)
+    rows = list(ablation.rows(compared(towers.config.recipe), 2, (0, 1)))
     assert len(rows) == 2 * 9
     assert all(len(row.best) == len(row.first) == 2 for row in rows)
     assert {scores.captions for row in rows for scores in (*row.best, *row.first)} == {2}
@@ -23,19 +23,19 @@ def test_methods_are_scored_with_adaptors_of_each_seed_and_kept(towers: BuiltTow
         sum(name.startswith("adaptor-") for name in made) == 2 * 5
     )  # paper's, ours, phrases, without noise, CapDec
     assert sum(name.startswith("scores-") for name in made) == 2 * 2 * 9
-    again = Ablation(towers, "tune", 2, 1, steps=2, seeds=(0, 1), looked_at=4, rounds=0)
-    assert list(again.rows(compared(towers.config.recipe))) == rows
+    again = Ablation(towers, "tune", 2, 1, looked_at=4, rounds=0)
+    assert list(again.rows(compared(towers.config.recipe), 2, (0, 1))) == rows
     assert {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()} == made
 
 
 def test_scenes_that_the_gap_is_learned_from_are_refused(towers: BuiltTowers) -> None:
     with pytest.raises(ValueError, match="seed 0 of tune are the scenes"):
-        Ablation(towers, "tune", 2, 0, steps=2)
+        Ablation(towers, "tune", 2, 0)
 
 
 def test_other_noise_and_retrieval(towers: BuiltTowers) -> None:
-    ablation = Ablation(towers, "tune", 2, 1, steps=2, looked_at=4, rounds=0)
-    rows = list(ablation.rows(noises(towers.config.recipe)))
+    ablation = Ablation(towers, "tune", 2, 1, looked_at=4, rounds=0)
+    rows = list(ablation.rows(noises(towers.config.recipe), 2))
     assert [row.what for row in rows[-4:]] == [
         f"variance 0.004, 90% shared, covariance of {spread}{closed}"
         for spread in ("pairs", "paraphrases")
