@@ -16,7 +16,7 @@ Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of ob
 Seed = Annotated[int, typer.Option(help="Seed of the scenes.")]
 SplitName = Annotated[str, typer.Option(help="tune or test.")]
 Steps = Annotated[int, typer.Option(help="Training steps of each method's adaptors.")]
-NoiseSteps = Annotated[int, typer.Option(help="Of those with other noise, of one seed.")]
+NoiseSteps = Annotated[int, typer.Option(help="Of those trained in other ways, of one seed.")]
 Adaptors = Annotated[int, typer.Option(help="Of each method, trained from different seeds.", min=1)]
 Card = Annotated[Path | None, typer.Option(help="Model card to put the tables in; default: only print.")]
 
@@ -27,12 +27,12 @@ def main(
     work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 3600,
     noise_steps: NoiseSteps = 1000, adaptors: Adaptors = 2, card: Card = None,
 ) -> None:  # fmt: skip
-    """Compare the method with its parts left out, with other noise and with other methods, between the towers
-    that `maccap embed` built. What was trained and scored is kept, so that the command resumes.
+    """Compare the method with its parts left out, trained in other ways, and with other methods, between the
+    towers that `maccap embed` built. What was trained and scored is kept, so that the command resumes.
     """
     from jobs.extras import require
     from maccap.scenes.evaluation.ablation import Ablation, markdown
-    from maccap.scenes.evaluation.methods import compared, noises
+    from maccap.scenes.evaluation.methods import compared, other_trainings
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
@@ -61,8 +61,8 @@ def main(
             chain([ablation.retrieval()], ablation.rows(compared(config.recipe), steps, range(adaptors))),
         ),
         (
-            f"MacCap with other noise, adaptors of {noise_steps} steps:",
-            ablation.rows(noises(config.recipe), noise_steps),
+            f"MacCap trained with other noise, adaptors of {noise_steps} steps:",
+            ablation.rows(other_trainings(config.recipe), noise_steps),
         ),
     ):
         answer(title)

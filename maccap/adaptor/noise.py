@@ -10,10 +10,14 @@ and they differ more in some directions than in others (`root`).
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from maccap.adaptor.covariance import ledoit_wolf, matrix_power
+
+_PARAPHRASES = 10_000  # pairs at most
 
 
 def add_noise(features: Tensor, eps: Tensor, variance: float) -> Tensor:
@@ -58,3 +62,13 @@ def noise_root(differences: Tensor) -> Tensor:
     if not size > 0:
         raise ValueError(f"{len(differences)} differences that are all alike have no covariance")
     return matrix_power(covariance / size, 0.5).float()
+
+
+def paraphrase_pairs(images: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Rows [n, 2] of captions of the same image, where `images` has a number for each caption's; at most
+    10,000 pairs, drawn at random.
+    """
+    order = np.argsort(images, kind="stable")
+    same = np.flatnonzero(images[order[1:]] == images[order[:-1]])
+    chosen = np.sort(np.random.default_rng(0).choice(same, min(_PARAPHRASES, len(same)), replace=False))
+    return np.stack([order[chosen], order[chosen + 1]], axis=1)

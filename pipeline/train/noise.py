@@ -21,7 +21,6 @@ from pipeline.train.towers import Towers
 
 MEASURED = "noise.json"
 
-_PARAPHRASES = 10_000  # at most
 _FEWEST = 100
 
 
@@ -86,17 +85,15 @@ def choose_noise(config: TrainJobConfig, captions: CaptionSet, towers: Towers) -
 
 def _paraphrases(captions: CaptionSet) -> NoiseChoice:
     """Of captions of the same image. Raises UserError where too few have another."""
-    images = np.frombuffer(captions.images, dtype=np.uint64)
-    order = np.argsort(images, kind="stable")
-    same = np.flatnonzero(images[order[1:]] == images[order[:-1]])
-    if len(same) < _FEWEST:
+    from maccap.adaptor.noise import paraphrase_pairs
+
+    pairs = paraphrase_pairs(np.frombuffer(captions.images, dtype=np.uint64))
+    if len(pairs) < _FEWEST:
         raise UserError(
-            f"noise_covariance: paraphrases, but of {len(captions.texts):,} captions only {len(same):,} are "
+            f"noise_covariance: paraphrases, but of {len(captions.texts):,} captions only {len(pairs):,} are "
             f"of an image that another is of; it takes {_FEWEST}. Give captions that tell their image, as "
             "COCO's do, or lists of an image's captions; or name an analysis of images and captions."
         )
-    chosen = np.sort(np.random.default_rng(0).choice(same, min(_PARAPHRASES, len(same)), replace=False))
-    pairs = np.stack([order[chosen], order[chosen + 1]], axis=1)
     config = NoiseCovarianceConfig(of="paraphrases", differences=len(pairs))
     return NoiseChoice(config, _digest(pairs.tobytes()), pairs=pairs)
 

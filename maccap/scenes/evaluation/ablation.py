@@ -11,14 +11,13 @@ from torch import Tensor
 
 from maccap import __version__
 from maccap.adaptor.adaptor import Adaptor
-from maccap.adaptor.gap import Statistics
+from maccap.adaptor.gap import GapCorrection, Statistics
 from maccap.adaptor.noise import RegionNoise, noise_root
 from maccap.adaptor.text_regions import region_draws
 from maccap.adaptor.training import text_features
 from maccap.config import Config, RegionConfig
 from maccap.image.clip import ImageTokens
 from maccap.image.features import FeatureExtractor
-from maccap.own_captions import gap_by_own_captions
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import (
     HeldOutScenes,
@@ -27,9 +26,9 @@ from maccap.scenes.evaluation.held_out_scenes import (
     render_test_set,
     retrieve,
 )
-from maccap.scenes.evaluation.methods import Method, Spread, Training
+from maccap.scenes.evaluation.methods import Method, Training
 from maccap.scenes.evaluation.score import Scores, mean, score
-from maccap.scenes.training.build import TRAINING, BuiltTowers, cached_tensors
+from maccap.scenes.training.build import TRAINING, BuiltTowers, Spread, cached_tensors
 from maccap.scenes.world.scene import Split
 from maccap.text.huggingface_engine import HuggingFaceEngine
 
@@ -57,8 +56,8 @@ class Ablation:
     """Methods between the same towers, on the same test set of `count` scenes.
 
     Their adaptors are kept in the towers' work folder. The gap is closed by `looked_at` scenes of the tuning
-    split, whose captions only noise sees, in so many `rounds`; raises ValueError where those would be the
-    test set.
+    split, whose captions only noise sees, and by no captions of the method's own; raises ValueError where
+    those would be the test set.
     """
 
     def __init__(
@@ -69,13 +68,12 @@ class Ablation:
         seed: int,
         *,
         looked_at: int = 1000,
-        rounds: int = 2,
     ) -> None:
         if (split, seed) == _SEEN:
             raise ValueError(
                 f"seed {seed} of {split} are the scenes that the gap is learned from; take another"
             )
-        self.towers, self._looked_at, self.rounds = towers, looked_at, rounds
+        self.towers, self._looked_at = towers, looked_at
         self._engine = HuggingFaceEngine(towers.lm)
         self.test = render_test_set(split, count, seed, towers.clip.pixels)
         self._images = towers.clip.encode_image(self.test.pixels)
@@ -102,7 +100,6 @@ class Ablation:
             closed,
             steps,
             self._looked_at,
-            self.rounds,
             __version__,
             self.test.ids,
             self._digest,
@@ -129,11 +126,8 @@ class Ablation:
         if noise.variance == 0 and decoding.strategy == "greedy":  # all candidates would be equal
             decoding = decoding.model_copy(update={"candidates": 1, "samples_per_draw": 1})
         if closed:
-            texts = self._texts(method.training)
-            images, ids = extract.of_tokens(self._seen_images), self._seen.ids
-            sampler.gap = gap_by_own_captions(
-                extract.clip, sampler, images, ids, texts, decoding, self.rounds
-            )
+            images, texts = extract.of_tokens(self._seen_images), self._texts(method.training)
+            sampler.gap = GapCorrection.by_captions(images.features, texts, extract.clip.logit_scale)
         return evaluate(self.test, self._images, extract, sampler, decoding)
 
     def _texts(self, training: Training) -> Tensor:
@@ -164,22 +158,25 @@ class Ablation:
         return digest.hexdigest()
 
     def _noise(self, training: Training) -> RegionNoise:
-        root = None if training.spread == "isotropic" else self._roots[training.spread]
-        return RegionNoise(training.noise_variance, training.noise_shared, root)
+        return RegionNoise(training.noise_variance, training.noise_shared, self._root(training.spread))
+
+    def _root(self, spread: Spread) -> Tensor | None:
+        match spread:
+            case "isotropic":
+                return None
+            case "paraphrases":
+                return self.towers.paraphrase_root
+            case "pairs":
+                return self._pairs_root
 
     @cached_property
-    def _roots(self) -> dict[Spread, Tensor]:
-        clip, captions = self.towers.clip, [facts.captions for facts in self._seen.facts]
-        first = text_features(clip, [texts[0] for texts in captions])
-        second = text_features(clip, [texts[1] for texts in captions])
-        return {
-            "pairs": noise_root(self._seen_images.global_ - first),
-            "paraphrases": noise_root(second - first),
-        }
+    def _pairs_root(self) -> Tensor:
+        captions = [facts.captions[0] for facts in self._seen.facts]
+        return noise_root(self._seen_images.global_ - text_features(self.towers.clip, captions))
 
     def _adaptor(self, training: Training, steps: int, seed: int) -> Adaptor:
         config = TRAINING.model_copy(update={"steps": steps, "seed": seed})
-        seen = None if training.spread == "isotropic" else self._looked_at
+        seen = self._looked_at if training.spread == "pairs" else None
         name = f"adaptor-{_key(training, config, seen, self._digest)}.safetensors"
 
         def train() -> dict[str, Tensor]:

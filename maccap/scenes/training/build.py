@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,7 +19,7 @@ from torch import Tensor
 from maccap.adaptor.adaptor import Adaptor
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.gap import SAMPLE
-from maccap.adaptor.noise import RegionNoise
+from maccap.adaptor.noise import RegionNoise, noise_root, paraphrase_pairs
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
 from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
@@ -27,11 +28,13 @@ from maccap.scenes.training.contrast import ContrastTraining
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.train_clip import train_image_tower, train_text_tower
 from maccap.scenes.training.train_language_model import train_language_model
-from maccap.scenes.world.facts import split_captions
+from maccap.scenes.world.facts import scenes_with_facts
 from maccap.text.language_model import FrozenLanguageModel
 
 Supervision = Literal["facts", "contrast"]
 """What CLIP learns from: all facts of a scene, until image and caption coincide, or captions alone."""
+Spread = Literal["isotropic", "pairs", "paraphrases"]
+"""How noise varies: in every direction the same, or as images and captions, or captions of one image, do."""
 
 
 class Recipe(NamedTuple):
@@ -43,6 +46,7 @@ class Recipe(NamedTuple):
     regions: RegionConfig
     noise_variance: float
     noise_shared: float | None = None
+    spread: Spread = "isotropic"
     gap: GapConfig | None = None  # closed by scenes of the tuning split, without captions
 
 
@@ -53,6 +57,7 @@ RECIPES: dict[Supervision, Recipe] = {
         RegionConfig(count=10, weighting="attention"),
         0.004,
         0.9,
+        "paraphrases",
         GapConfig(images=2000, captions=SAMPLE, rounds=5),
     ),
 }
@@ -60,7 +65,7 @@ DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
 TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
 CLIP_SIZES: dict[str, int] = {"width": 160, "layers": 5, "embed_dim": 192}
-CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.txt"
+CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.jsonl"
 BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 
 
@@ -70,7 +75,7 @@ class BuildConfig(Config):
     language_model_steps: int = 6000
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
-    clip_contrast_steps: int = 5400
+    clip_contrast_steps: int = 5900
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0
@@ -105,8 +110,13 @@ class BuiltTowers:
             _finish(clip, **steps, seed=seed)
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
-        self.captions = list(dict.fromkeys(split_captions("train", config.caption_scenes, seed)))
-        (work / CAPTIONS).write_text("".join(f"{text}\n" for text in self.captions))
+        told = [facts.captions for _, facts in scenes_with_facts("train", config.caption_scenes, seed)]
+        scene_of: dict[str, int] = {}
+        for scene, texts in enumerate(told):
+            for text in texts:
+                scene_of.setdefault(text, scene)
+        self.captions, self._scene_of = list(scene_of), np.array(list(scene_of.values()), dtype=np.uint64)
+        (work / CAPTIONS).write_text("".join(json.dumps({"captions": texts}) + "\n" for texts in told))
         (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 
     def _clip_steps(self) -> dict[str, int]:
@@ -137,6 +147,12 @@ class BuiltTowers:
         """CLIP text features [captions, D] of the training captions, computed once for these weights."""
         path = self.work / f"text_features-{self.fingerprint}.safetensors"
         return cached_tensors(path, lambda: {"features": text_features(self.clip, self.captions)})["features"]
+
+    @cached_property
+    def paraphrase_root(self) -> Tensor:
+        """Of noise that varies as captions of one scene do [D, D]."""
+        first, second = (self.text_features[rows] for rows in paraphrase_pairs(self._scene_of).T)
+        return noise_root(first - second)
 
     def adaptor_config(self) -> AdaptorConfig:
         """Of an adaptor of the built-in size between these towers."""

@@ -9,6 +9,11 @@ An image's global feature alone would leave its patch tokens without meaning. Th
 late interaction (Yao et al., FILIP, 2022, between tokens and words): a caption is held against what the
 adaptor will read of an image, `normalise(global + region_i)` for the method's own regions, and the regions
 that suit it best count.
+
+Left to random captions, who stands left of whom stays a guess however long both towers train: few captions
+tell it, and neither tower gains by telling it before the other does. So late in training there is a stretch
+of scenes whose captions all tell a relation, each held against the same caption turned round (Yuksekgonul et
+al., NegCLIP, 2023, do so with words in another order); after it, they are a part of every batch.
 """
 
 from pathlib import Path
@@ -23,10 +28,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from maccap.config import RegionConfig
 from maccap.image.regions import combine, region_features
 from maccap.scenes.training.block_training import BlockTraining
-from maccap.scenes.training.near_copies import also_true, scene_batch
+from maccap.scenes.training.near_copies import GROUP, also_true, related_pairs, scene_batch, turned
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.scene_clip import VOCABULARY, SceneClip, model_config, write_vocabulary
 from maccap.scenes.world.captions import partial_caption, scene_captions
+from maccap.scenes.world.scene import Scene
 
 REGIONS = RegionConfig(count=10, weighting="attention")
 _PARTIAL = 0.4  # of the captions name a part of the scene alone
@@ -35,6 +41,9 @@ _SHARPNESS = 30.0  # of the choice among an image's regions
 _STATE = "training.pt"
 _SAVE_EVERY = 100
 _WARM_UP, _DECAY = 200, 0.2
+_RELATIONS_ONLY = (0.73, 0.78)  # of all steps; from the first of the two on, relations are a part of it
+_RELATED = 0.25  # of a batch from then on
+_TURNED_WEIGHT, _TURNED_SCALE = 4.0, 100.0
 
 
 class ContrastTraining:
@@ -69,33 +78,56 @@ class ContrastTraining:
 
     def train_step(self, step: int, batch: int) -> dict[str, float]:
         """Learn from the `batch` scenes that belong to `step`; returns the losses in nats, and the fractions
-        of images that pick their caption by their global feature and by their regions.
+        of images that pick their caption by their global feature and by their regions, and in time their
+        caption rather than the same one turned round.
         """
-        rng = np.random.default_rng([21, self.seed, step])
-        scenes = scene_batch(rng, batch)
-        captions = [
-            partial_caption(scene, rng) if rng.random() < _PARTIAL else scene_captions(scene, rng, 1)[0]
-            for scene in scenes
-        ]
+        scenes, captions = self._scenes(step, batch)
         excluded = also_true(scenes, captions)
-        texts = self.clip.encode_texts(captions)
+        rows = [row for row, caption in enumerate(captions) if turned(caption)] if self._tells(step) else []
+        texts, opposites = self.clip.encode_texts(
+            [*captions, *(str(turned(captions[row])) for row in rows)]
+        ).split([batch, len(rows)])
         image = self.clip.encode_tokens(scenes)
         loss, right = _picked(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
         read = F.normalize(combine(image.global_, region_features(image, REGIONS), 1.0), dim=-1)
         by_region = torch.einsum("bnd,cd->bnc", read, texts)
         chosen = torch.softmax(_SHARPNESS * by_region.detach(), dim=1)
         late, late_right = _picked(self.region_scale, (chosen * by_region).sum(1), excluded)
-        self._training.step(loss + late)
-        with torch.no_grad():
-            for scale in (self.clip.model.logit_scale, self.region_scale):
-                scale.clamp_(max=float(np.log(_MAX_LOGIT_SCALE)))
-        self.step = step + 1
-        return {
+        figures = {
             "contrast": loss.item(),
             "right": right,
             "late": late.item(),
             "right_by_region": late_right,
         }
+        total = loss + late
+        if rows:
+            nearer = (image.global_[rows] * (texts[rows] - opposites)).sum(-1)
+            told = F.softplus(-_TURNED_SCALE * nearer).mean()
+            total = total + _TURNED_WEIGHT * told
+            figures |= {"turned": told.item(), "right_way": (nearer > 0).float().mean().item()}
+        self._training.step(total)
+        with torch.no_grad():
+            for scale in (self.clip.model.logit_scale, self.region_scale):
+                scale.clamp_(max=float(np.log(_MAX_LOGIT_SCALE)))
+        self.step = step + 1
+        return figures
+
+    def _scenes(self, step: int, batch: int) -> tuple[list[Scene], list[str]]:
+        rng = np.random.default_rng([21, self.seed, step])
+        related = 0
+        if self._tells(step):
+            only = step < _RELATIONS_ONLY[1] * self.steps
+            related = batch if only else GROUP * round(_RELATED * batch / GROUP)
+        scenes = scene_batch(rng, batch - related)
+        captions = [
+            partial_caption(scene, rng) if rng.random() < _PARTIAL else scene_captions(scene, rng, 1)[0]
+            for scene in scenes
+        ]
+        telling, told = related_pairs(rng, related)
+        return scenes + telling, captions + told
+
+    def _tells(self, step: int) -> bool:
+        return step >= _RELATIONS_ONLY[0] * self.steps
 
     def save(self) -> None:
         """The CLIP, and beside it what a later command continues from."""

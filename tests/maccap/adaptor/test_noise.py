@@ -1,10 +1,11 @@
 """Region noise: unit length, and the size that the variance says."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from maccap.adaptor.noise import RegionNoise, add_noise, noise_root
+from maccap.adaptor.noise import RegionNoise, add_noise, noise_root, paraphrase_pairs
 
 
 def test_formula_and_unit_length() -> None:
@@ -78,3 +79,12 @@ def test_without_a_fraction_each_region_has_its_own() -> None:
     torch.testing.assert_close(RegionNoise(0.04, 0.2)(features, eps), add_noise(features, eps, 0.04))
     alone = RegionNoise(0.04, 0.9)(features[:, :1], eps[:, :1])
     torch.testing.assert_close(alone, add_noise(features[:, :1], eps[:, :1], 0.04))
+
+
+def test_paraphrases_are_captions_of_one_image_and_not_more_than_it_takes() -> None:
+    images = np.array([7, 3, 7, 9, 3, 7], dtype=np.uint64)
+    assert paraphrase_pairs(images).tolist() == [[1, 4], [0, 2], [2, 5]]
+    assert paraphrase_pairs(np.arange(5, dtype=np.uint64)).shape == (0, 2)
+    many = paraphrase_pairs(np.repeat(np.arange(4000, dtype=np.uint64), 4))
+    assert many.shape == (10_000, 2)
+    assert (many[:, 0] // 4 == many[:, 1] // 4).all()

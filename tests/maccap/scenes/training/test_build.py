@@ -10,8 +10,9 @@ from maccap.config import TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
-from maccap.scenes.training.build import DECODING, LANGUAGE_MODEL, RECIPES, BuildConfig, BuiltTowers
+from maccap.scenes.training.build import CAPTIONS, DECODING, LANGUAGE_MODEL, RECIPES, BuildConfig, BuiltTowers
 from maccap.text.huggingface_engine import HuggingFaceEngine
+from pipeline.texts import load_captions
 from tests.maccap.scenes.conftest import TOY
 
 
@@ -21,7 +22,7 @@ def test_second_build_keeps_the_towers(towers: BuiltTowers) -> None:
     again = BuiltTowers(towers.work, TOY)
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert again.fingerprint == towers.fingerprint
-    assert (towers.work / "captions.txt").read_text().splitlines() == again.captions
+    assert load_captions([str(towers.work / CAPTIONS)]).texts == again.captions
     with pytest.raises(ValueError, match="remove it or use another"):
         BuiltTowers(towers.work, TOY.model_copy(update={"seed": 1}))
 

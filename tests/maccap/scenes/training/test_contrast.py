@@ -51,3 +51,11 @@ def test_both_towers_and_their_scales_learn(tmp_path: Path) -> None:
     training.save()
     clip = FrozenClip.load(str(tmp_path))
     assert clip.encode_image(torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)).global_.shape == (2, 160)
+
+
+def test_late_in_training_captions_tell_relations_from_their_opposites(tmp_path: Path) -> None:
+    training = begun(tmp_path)
+    assert "turned" not in training.train_step(0, BATCH)
+    figures = training.train_step(STEPS - 1, BATCH)
+    assert figures["turned"] > 0
+    assert 0 <= figures["right_way"] <= 1
