@@ -31,17 +31,17 @@ class Method(NamedTuple):
 
 
 def compared(recipe: Recipe) -> list[Method]:
-    """MacCap as in the paper and as the recipe has it, parts of it changed or left out, CapDec and DeCap."""
+    """MacCap as the recipe has it and as in the paper, parts of it changed or left out, CapDec and DeCap."""
     noise, copies = recipe.noise_variance, recipe.regions.count
     paper, silent = Training(noise, None, copies), Training(0.0, None, copies)
     ours = _ours(recipe)
     return [
-        Method("MacCap as in the paper, regions by attention", paper),
-        Method("MacCap as in the paper, regions by softmax", paper, "softmax"),
         Method("our noise, regions by attention", ours),
         Method("our noise, regions by softmax", ours, "softmax"),
         Method("our noise, global feature only", ours, "none"),
         Method("our noise, candidates sampled at temperature 0.7", ours, decoding=_SAMPLED),
+        Method("MacCap as in the paper, regions by attention", paper),
+        Method("MacCap as in the paper, regions by softmax", paper, "softmax"),
         Method("without noise", silent),
         Method("CapDec (one noisy feature, none of images)", Training(noise, None, 1), "none", False),
         Method("DeCap (projection onto a memory of captions)", silent, "none", memory=True),
