@@ -1,6 +1,6 @@
 """`maccap ablate WORK`: the ablation table of the built-in model's card, on held-out scenes.
 
-WORK is the folder that `maccap embed` built the bundle in; adaptors for other noise are kept there too.
+WORK is the folder that `maccap embed` built the bundle in; its adaptors and scores are kept there too.
 """
 
 from itertools import chain
@@ -61,7 +61,7 @@ def main(
             chain([ablation.retrieval()], ablation.rows(compared(config.recipe), steps, range(adaptors))),
         ),
         (
-            f"MacCap trained with other noise, adaptors of {noise_steps} steps:",
+            f"MacCap trained in other ways, adaptors of {noise_steps} steps:",
             ablation.rows(other_trainings(config.recipe), noise_steps),
         ),
     ):

@@ -1,7 +1,8 @@
 """`maccap embed WORK`: build the built-in bundle from nothing, its own CLIP and language model included.
 
 Everything it is made of is in this repository: scenes, captions, training. Parts that WORK already holds are
-kept, so that the command can be stopped and started again. On two cores it takes about two hours.
+kept, so that the command can be stopped and started again. On two cores it takes about two hours, by contrast
+three.
 """
 
 from pathlib import Path
@@ -65,8 +66,8 @@ def main(
         "cache": str(work / "features"),
     }
     captions = load_captions([str(work / build.CAPTIONS)])
-    train_bundle(captions, str(work / "bundle"), towers, load_train_config(None, settings), local=True)
-    trained = Bundle.open(work / "bundle")
+    train_bundle(captions, str(work / build.BUNDLE), towers, load_train_config(None, settings), local=True)
+    trained = Bundle.open(work / build.BUNDLE)
     gap, wanted, texts = None, config.recipe.gap, trained.load_text_statistics()
     if wanted is not None and texts is not None and texts.sample is not None:
         seen = render_test_set("tune", wanted.images, 0, made.clip.pixels)

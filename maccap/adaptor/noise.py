@@ -65,10 +65,12 @@ def noise_root(differences: Tensor) -> Tensor:
 
 
 def paraphrase_pairs(images: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Rows [n, 2] of captions of the same image, where `images` has a number for each caption's; at most
-    10,000 pairs, drawn at random.
+    """Rows [n, 2] of captions of the same image, where `images` has a number for each caption's, whichever;
+    at most 10,000 pairs, drawn at random.
     """
-    order = np.argsort(images, kind="stable")
-    same = np.flatnonzero(images[order[1:]] == images[order[:-1]])
+    _, seen_at, image = np.unique(images, return_index=True, return_inverse=True)
+    first_of = seen_at[image]
+    order = np.argsort(first_of, kind="stable")
+    same = np.flatnonzero(first_of[order[1:]] == first_of[order[:-1]])
     chosen = np.sort(np.random.default_rng(0).choice(same, min(_PARAPHRASES, len(same)), replace=False))
     return np.stack([order[chosen], order[chosen + 1]], axis=1)

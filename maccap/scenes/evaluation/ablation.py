@@ -90,7 +90,7 @@ class Ablation:
         """
         for method, closed in product(methods, (False, True)):
             scores = [self._scores(method, steps, seed, closed) for seed in seeds]
-            name = f"{method.name}; gap closed" if closed else method.name
+            name = f"{method.name}; gap closed by the nearest captions" if closed else method.name
             yield Row(name, [kept.best for kept in scores], [kept.first for kept in scores])
 
     def _scores(self, method: Method, steps: int, seed: int, closed: bool) -> _Kept:

@@ -1,6 +1,6 @@
 """The ways to train on text alone and to read an image that an ablation compares."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from maccap.config import DecodingConfig
 from maccap.scenes.training.build import DECODING, Recipe, Spread
@@ -31,10 +31,11 @@ class Method(NamedTuple):
 
 
 def compared(recipe: Recipe) -> list[Method]:
-    """MacCap as the recipe has it and as in the paper, parts of it changed or left out, CapDec and DeCap."""
+    """MacCap with regions and our noise (the recipe's, nearly the same for all regions) and as in the paper,
+    parts of it changed or left out, CapDec and DeCap.
+    """
     noise, copies = recipe.noise_variance, recipe.regions.count
-    paper, silent = Training(noise, None, copies), Training(0.0, None, copies)
-    ours = _ours(recipe)
+    paper, silent, ours = Training(noise, None, copies), _silent(recipe), _ours(recipe)
     return [
         Method("our noise, regions by attention", ours),
         Method("our noise, regions by softmax", ours, "softmax"),
@@ -53,12 +54,13 @@ def other_trainings(recipe: Recipe) -> list[Method]:
     every direction or as was measured, and trained with phrases.
     """
     noise, ours = recipe.noise_variance, _ours(recipe)
-    methods = [Method("no noise", ours._replace(noise_variance=0.0, noise_shared=None, spread="isotropic"))]
+    methods = [Method("no noise", _silent(recipe))]
     for shared, said in ((None, "each region's"), (SHARED, f"{SHARED:.0%} shared")):
         for variance in (noise, 3 * noise):
             training = ours._replace(noise_variance=variance, noise_shared=shared, spread="isotropic")
             methods.append(Method(f"variance {variance:g}, {said}", training))
-    for spread in get_args(Spread)[1:]:
+    measured: tuple[Spread, ...] = ("pairs", "paraphrases")
+    for spread in measured:
         training = ours._replace(noise_shared=SHARED, spread=spread)
         methods.append(Method(f"variance {noise:g}, {SHARED:.0%} shared, covariance of {spread}", training))
     return [*methods, Method("our noise, trained with phrases", ours._replace(text="phrases"))]
@@ -67,3 +69,7 @@ def other_trainings(recipe: Recipe) -> list[Method]:
 def _ours(recipe: Recipe) -> Training:
     shared = recipe.noise_shared or SHARED
     return Training(recipe.noise_variance, shared, recipe.regions.count, spread=recipe.spread)
+
+
+def _silent(recipe: Recipe) -> Training:
+    return Training(0.0, None, recipe.regions.count)

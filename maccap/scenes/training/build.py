@@ -55,17 +55,16 @@ RECIPES: dict[Supervision, Recipe] = {
     "contrast": Recipe(
         "scenes-contrast",
         RegionConfig(count=10, weighting="attention"),
-        0.004,
-        0.9,
-        "paraphrases",
-        GapConfig(images=2000, captions=SAMPLE, rounds=5),
+        noise_variance=0.003,
+        noise_shared=0.9,
+        gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
     ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
 TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
 CLIP_SIZES: dict[str, int] = {"width": 160, "layers": 5, "embed_dim": 192}
-CLIP, LANGUAGE_MODEL, CAPTIONS = "clip", "llm", "captions.jsonl"
+CLIP, LANGUAGE_MODEL, BUNDLE, CAPTIONS = "clip", "llm", "bundle", "captions.jsonl"
 BUILD_FILE, _MARKER = "build.json", "_FINISHED"
 
 
@@ -93,7 +92,8 @@ class BuildConfig(Config):
 
 
 class BuiltTowers:
-    """The two frozen models in a work folder, and the training captions with their text features.
+    """The two frozen models in a work folder, and the training captions with their text features; in
+    `paraphrases` [n, 2], the rows of captions of one scene.
 
     Raises ValueError where the folder holds a model that was trained with other settings.
     """
@@ -101,11 +101,17 @@ class BuiltTowers:
     def __init__(self, work: Path, config: BuildConfig) -> None:
         self.work, self.config = work, config
         llm, clip, seed = work / LANGUAGE_MODEL, work / CLIP, config.seed
-        if not _finished(llm, steps=config.language_model_steps, seed=seed):
+        steps = self._clip_steps()
+        has_llm = _finished(llm, steps=config.language_model_steps, seed=seed)
+        has_clip = _finished(clip, **steps, seed=seed)
+        if not (has_llm and has_clip) and (work / BUNDLE).exists():
+            raise ValueError(
+                f"{work / BUNDLE} was trained between other towers; remove it or use another work folder"
+            )
+        if not has_llm:
             train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
             _finish(llm, steps=config.language_model_steps, seed=seed)
-        steps = self._clip_steps()
-        if not _finished(clip, **steps, seed=seed):
+        if not has_clip:
             self._train_clip(clip)
             _finish(clip, **steps, seed=seed)
         self.lm = FrozenLanguageModel.load(str(llm))
@@ -115,7 +121,8 @@ class BuiltTowers:
         for scene, texts in enumerate(told):
             for text in texts:
                 scene_of.setdefault(text, scene)
-        self.captions, self._scene_of = list(scene_of), np.array(list(scene_of.values()), dtype=np.uint64)
+        self.captions = list(scene_of)
+        self.paraphrases = paraphrase_pairs(np.array(list(scene_of.values()), dtype=np.uint64))
         (work / CAPTIONS).write_text("".join(json.dumps({"captions": texts}) + "\n" for texts in told))
         (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 
@@ -151,7 +158,7 @@ class BuiltTowers:
     @cached_property
     def paraphrase_root(self) -> Tensor:
         """Of noise that varies as captions of one scene do [D, D]."""
-        first, second = (self.text_features[rows] for rows in paraphrase_pairs(self._scene_of).T)
+        first, second = (self.text_features[rows] for rows in self.paraphrases.T)
         return noise_root(first - second)
 
     def adaptor_config(self) -> AdaptorConfig:

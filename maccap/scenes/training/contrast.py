@@ -10,10 +10,8 @@ late interaction (Yao et al., FILIP, 2022, between tokens and words): a caption 
 adaptor will read of an image, `normalise(global + region_i)` for the method's own regions, and the regions
 that suit it best count.
 
-Left to random captions, who stands left of whom stays a guess however long both towers train: few captions
-tell it, and neither tower gains by telling it before the other does. So late in training there is a stretch
-of scenes whose captions all tell a relation, each held against the same caption turned round (Yuksekgonul et
-al., NegCLIP, 2023, do so with words in another order); after it, they are a part of every batch.
+A third term holds captions that tell how things stand to each other against their opposites, late in
+training (curriculum.py).
 """
 
 from pathlib import Path
@@ -28,27 +26,24 @@ from torch.optim.lr_scheduler import LambdaLR
 from maccap.config import RegionConfig
 from maccap.image.regions import combine, region_features
 from maccap.scenes.training.block_training import BlockTraining
-from maccap.scenes.training.near_copies import GROUP, also_true, related_pairs, scene_batch, turned
+from maccap.scenes.training.curriculum import RELATIONS_FROM, draw_batch
+from maccap.scenes.training.near_copies import also_true
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.scene_clip import VOCABULARY, SceneClip, model_config, write_vocabulary
-from maccap.scenes.world.captions import partial_caption, scene_captions
-from maccap.scenes.world.scene import Scene
 
 REGIONS = RegionConfig(count=10, weighting="attention")
-_PARTIAL = 0.4  # of the captions name a part of the scene alone
 _LOGIT_SCALE, _MAX_LOGIT_SCALE = 60.0, 100.0
 _SHARPNESS = 30.0  # of the choice among an image's regions
 _STATE = "training.pt"
 _SAVE_EVERY = 100
 _WARM_UP, _DECAY = 200, 0.2
-_RELATIONS_ONLY = (0.73, 0.78)  # of all steps; from the first of the two on, relations are a part of it
-_RELATED = 0.25  # of a batch from then on
-_TURNED_WEIGHT, _TURNED_SCALE = 4.0, 100.0
+_OPPOSITE_WEIGHT, _OPPOSITE_SCALE = 4.0, 100.0
 
 
 class ContrastTraining:
     """Both towers of a new CLIP in `folder`, as open_clip reads it, and where their training stands: a
-    training that was stopped is continued. Raises ValueError for one that was begun with another seed.
+    training that was stopped is continued. Raises ValueError for one that was begun with another seed, or was
+    to be longer or shorter and is near its end.
     """
 
     def __init__(
@@ -78,15 +73,14 @@ class ContrastTraining:
 
     def train_step(self, step: int, batch: int) -> dict[str, float]:
         """Learn from the `batch` scenes that belong to `step`; returns the losses in nats, and the fractions
-        of images that pick their caption by their global feature and by their regions, and in time their
-        caption rather than the same one turned round.
+        of images that pick their caption by their global feature and by their regions, and their caption
+        rather than its opposite.
         """
-        scenes, captions = self._scenes(step, batch)
+        scenes, captions, opposites = draw_batch(self.seed, step, self.steps, batch)
         excluded = also_true(scenes, captions)
-        rows = [row for row, caption in enumerate(captions) if turned(caption)] if self._tells(step) else []
-        texts, opposites = self.clip.encode_texts(
-            [*captions, *(str(turned(captions[row])) for row in rows)]
-        ).split([batch, len(rows)])
+        texts, opposed = self.clip.encode_texts([*captions, *opposites.values()]).split(
+            [len(captions), len(opposites)]
+        )
         image = self.clip.encode_tokens(scenes)
         loss, right = _picked(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
         read = F.normalize(combine(image.global_, region_features(image, REGIONS), 1.0), dim=-1)
@@ -100,34 +94,18 @@ class ContrastTraining:
             "right_by_region": late_right,
         }
         total = loss + late
-        if rows:
-            nearer = (image.global_[rows] * (texts[rows] - opposites)).sum(-1)
-            told = F.softplus(-_TURNED_SCALE * nearer).mean()
-            total = total + _TURNED_WEIGHT * told
-            figures |= {"turned": told.item(), "right_way": (nearer > 0).float().mean().item()}
+        if opposites:
+            rows = list(opposites)
+            nearer = (image.global_[rows] * (texts[rows] - opposed)).sum(-1)
+            confused = F.softplus(-_OPPOSITE_SCALE * nearer).mean()
+            total = total + _OPPOSITE_WEIGHT * confused
+            figures |= {"opposite": confused.item(), "right_way": (nearer > 0).float().mean().item()}
         self._training.step(total)
         with torch.no_grad():
             for scale in (self.clip.model.logit_scale, self.region_scale):
                 scale.clamp_(max=float(np.log(_MAX_LOGIT_SCALE)))
         self.step = step + 1
         return figures
-
-    def _scenes(self, step: int, batch: int) -> tuple[list[Scene], list[str]]:
-        rng = np.random.default_rng([21, self.seed, step])
-        related = 0
-        if self._tells(step):
-            only = step < _RELATIONS_ONLY[1] * self.steps
-            related = batch if only else GROUP * round(_RELATED * batch / GROUP)
-        scenes = scene_batch(rng, batch - related)
-        captions = [
-            partial_caption(scene, rng) if rng.random() < _PARTIAL else scene_captions(scene, rng, 1)[0]
-            for scene in scenes
-        ]
-        telling, told = related_pairs(rng, related)
-        return scenes + telling, captions + told
-
-    def _tells(self, step: int) -> bool:
-        return step >= _RELATIONS_ONLY[0] * self.steps
 
     def save(self) -> None:
         """The CLIP, and beside it what a later command continues from."""
@@ -140,6 +118,7 @@ class ContrastTraining:
         return {
             "step": self.step,
             "seed": self.seed,
+            "steps": self.steps,
             "clip": self.clip.model.state_dict(),
             "region_scale": self.region_scale.data,
             "optimizers": [optimizer.state_dict() for optimizer in self._training.optimizers],
@@ -156,13 +135,19 @@ class ContrastTraining:
                 f"{self.folder} was begun with seed {state['seed']}, not {self.seed}; remove it or use "
                 "another work folder"
             )
+        step, steps = state["step"], state.get("steps", 0)  # 0.6.0 kept none, and taught no relations
+        if steps != self.steps and step >= RELATIONS_FROM * min(steps or self.steps, self.steps):
+            raise ValueError(
+                f"{self.folder} was trained {step} steps of {steps or 'an earlier recipe'}, where a training "
+                f"of {self.steps} reads other scenes; remove it or use another work folder"
+            )
         self.clip.model.load_state_dict(state["clip"])
         self.region_scale.data.copy_(state["region_scale"])
         for optimizer, kept in zip(self._training.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         for schedule, kept in zip(self._training.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(kept)
-        return int(state["step"])
+        return int(step)
 
     def _rate(self, step: int) -> float:
         """Level after a warm-up, and to zero in the last fifth: a longer training shares its beginning."""

@@ -7,37 +7,15 @@ import torch
 from torch import Tensor
 
 from maccap.scenes.evaluation.mentions import Mentions, parse
-from maccap.scenes.world.captions import scene_captions
-from maccap.scenes.world.lexicon import BACKGROUNDS, NOUNS, OPPOSITE
+from maccap.scenes.world.lexicon import BACKGROUNDS, NOUNS
 from maccap.scenes.world.scene import MAX_OBJECTS, Placed, Scene, pair_split, place, sample_scene
 
 GROUP = 4
-_DRAWS = 30  # of captions, of which two in five tell a relation
 
 
 def scene_batch(rng: np.random.Generator, batch: int) -> list[Scene]:
     """`batch` training scenes, in groups of near copies."""
     return [near for _ in range(batch // GROUP) for near in near_copies(sample_scene(rng, "train"), rng)]
-
-
-def related_pairs(rng: np.random.Generator, batch: int) -> tuple[list[Scene], list[str]]:
-    """`batch` training scenes of two kinds, and a caption of each that tells how the two stand."""
-    scenes, captions = list[Scene](), list[str]()
-    while len(scenes) < batch:
-        scene = sample_scene(rng, "train")
-        kinds = list(scene.counts())
-        if len(kinds) == 2 and scene.relation(*kinds) is not None:
-            told = (caption for _ in range(_DRAWS) for caption in scene_captions(scene, rng, 1))
-            if (caption := next((text for text in told if turned(text)), None)) is not None:
-                scenes.append(scene)
-                captions.append(caption)
-    return scenes, captions
-
-
-def turned(caption: str) -> str | None:
-    """The caption with its relation turned round, which is false then; None where it tells none."""
-    relation = parse(caption).relation
-    return None if relation is None else caption.replace(f" {relation} ", f" {OPPOSITE[relation]} ")
 
 
 def near_copies(scene: Scene, rng: np.random.Generator) -> list[Scene]:

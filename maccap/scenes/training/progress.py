@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from statistics import fmean
 
 
 class ProgressReport:
@@ -11,18 +12,18 @@ class ProgressReport:
     def __init__(self, what: str, steps: int, every_seconds: float = 20.0) -> None:
         self._what, self._steps, self._every = what, steps, every_seconds
         self._start = self._last = time.monotonic()
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._since: dict[str, list[float]] = {}
+        self._calls = 0
 
     def __call__(self, step: int, **figures: float) -> None:
         for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+            self._since.setdefault(name, []).append(value)
+        self._calls += 1
         now = time.monotonic()
         if now - self._last < self._every and step + 1 < self._steps:
             return
-        means = {name: round(total / self._count, 4) for name, total in self._sums.items()}
-        left = (now - self._start) / (step + 1) * (self._steps - step - 1)
+        means = {name: round(fmean(values), 4) for name, values in self._since.items()}
+        left = (now - self._start) / self._calls * (self._steps - step - 1)
         line = {
             "training": self._what,
             "step": step + 1,
@@ -31,4 +32,4 @@ class ProgressReport:
             "seconds_left": round(left),
         }
         print(json.dumps(line), file=sys.stderr, flush=True)
-        self._last, self._sums, self._count = now, {}, 0
+        self._last, self._since = now, {}

@@ -41,7 +41,7 @@ def test_other_noise_and_retrieval(towers: BuiltTowers) -> None:
             "variance 0.004, 90% shared, covariance of paraphrases",
             "our noise, trained with phrases",
         )
-        for closed in ("", "; gap closed")
+        for closed in ("", "; gap closed by the nearest captions")
     ]
     assert ablation.retrieval().best[0].captions == 2
 

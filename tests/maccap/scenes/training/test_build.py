@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from maccap.adaptor.noise import RegionNoise
+from maccap.adaptor.noise import RegionNoise, paraphrase_pairs
 from maccap.config import TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
@@ -22,7 +23,11 @@ def test_second_build_keeps_the_towers(towers: BuiltTowers) -> None:
     again = BuiltTowers(towers.work, TOY)
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert again.fingerprint == towers.fingerprint
-    assert load_captions([str(towers.work / CAPTIONS)]).texts == again.captions
+    read = load_captions([str(towers.work / CAPTIONS)])
+    assert read.texts == again.captions
+    images = np.frombuffer(read.images, dtype=np.uint64)
+    assert paraphrase_pairs(images).tolist() == again.paraphrases.tolist()
+    assert len(again.paraphrases) > len(again.captions) / 2
     with pytest.raises(ValueError, match="remove it or use another"):
         BuiltTowers(towers.work, TOY.model_copy(update={"seed": 1}))
 
@@ -35,6 +40,10 @@ def test_a_clip_by_contrast_is_kept_too(towers: BuiltTowers, tmp_path: Path) -> 
     assert BuiltTowers(tmp_path, config).fingerprint == built.fingerprint
     with pytest.raises(ValueError, match="remove it or use another"):
         BuiltTowers(tmp_path, TOY)
+    (tmp_path / "clip/_FINISHED").unlink()
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(ValueError, match="bundle was trained between other towers"):
+        BuiltTowers(tmp_path, config)
 
 
 def test_evaluation_scores_every_scene(towers: BuiltTowers) -> None:

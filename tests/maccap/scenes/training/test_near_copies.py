@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from maccap.scenes.evaluation.mentions import parse
-from maccap.scenes.training.near_copies import also_true, near_copies, related_pairs, turned
+from maccap.scenes.training.near_copies import also_true, near_copies
 from maccap.scenes.world.captions import complete_caption, scene_captions
-from maccap.scenes.world.lexicon import NOUNS, OPPOSITE
+from maccap.scenes.world.lexicon import NOUNS
 from maccap.scenes.world.scene import MAX_OBJECTS, Placed, Scene, holds_unseen_pair, split_scenes
 
 NOUN = {noun.singular: index for index, noun in enumerate(NOUNS)}
@@ -81,20 +80,3 @@ def test_a_complete_caption_is_true_of_its_scene_alone() -> None:
     assert masked.diagonal(len(scenes)).all()
     partial = [scene_captions(scene, numbers, 1)[0] for scene in scenes]
     assert also_true([*scenes, *scenes], partial + partial).sum() > masked.sum()
-
-
-def test_related_scenes_have_two_kinds_and_a_caption_of_how_they_stand() -> None:
-    scenes, captions = related_pairs(np.random.default_rng(3), 40)
-    assert len(scenes) == len(captions) == 40
-    said = [parse(caption) for caption in captions]
-    for scene, mentions in zip(scenes, said, strict=True):
-        first, second = mentions.counts
-        assert mentions.relation is not None
-        assert scene.gap(first, mentions.relation, second) > 0
-    opposites = [turned(caption) for caption in captions]
-    assert [parse(str(text)).relation for text in opposites] == [
-        OPPOSITE[str(mentions.relation)] for mentions in said
-    ]
-    assert [turned(str(text)) for text in opposites] == captions
-    assert turned("a dog and a cat") is None
-    assert related_pairs(np.random.default_rng(3), 0) == ([], [])
