@@ -61,7 +61,6 @@ def main(
         "regions": config.recipe.regions.model_dump(),
         "noise_variance": config.recipe.noise_variance,
         "noise_shared": config.recipe.noise_shared,
-        "noise_covariance": config.recipe.spread,
         "decoding": build.DECODING.model_dump(),
         "cache": str(work / "features"),
     }
@@ -83,7 +82,6 @@ def main(
         None if of_package else made.lm,
         trained.load_adaptor(),
         gap=gap,
-        noise_root=trained.load_noise().root,
         half=True,
     )
 

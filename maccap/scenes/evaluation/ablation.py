@@ -26,9 +26,9 @@ from maccap.scenes.evaluation.held_out_scenes import (
     render_test_set,
     retrieve,
 )
-from maccap.scenes.evaluation.methods import Method, Training
+from maccap.scenes.evaluation.methods import Method, Spread, Training
 from maccap.scenes.evaluation.score import Scores, mean, score
-from maccap.scenes.training.build import TRAINING, BuiltTowers, Spread, cached_tensors
+from maccap.scenes.training.build import TRAINING, BuiltTowers, cached_tensors
 from maccap.scenes.world.scene import Split
 from maccap.text.huggingface_engine import HuggingFaceEngine
 

@@ -3,7 +3,10 @@
 from typing import Literal, NamedTuple
 
 from maccap.config import DecodingConfig
-from maccap.scenes.training.build import DECODING, Recipe, Spread
+from maccap.scenes.training.build import DECODING, Recipe
+
+Spread = Literal["isotropic", "pairs", "paraphrases"]
+"""How noise varies: in every direction the same, or as images and captions, or captions of one image, do."""
 
 SHARED = 0.9  # of noise that an image's regions have nearly in common
 _SAMPLED = DECODING.model_copy(update={"strategy": "sample", "temperature": 0.7})
@@ -57,7 +60,7 @@ def other_trainings(recipe: Recipe) -> list[Method]:
     methods = [Method("no noise", _silent(recipe))]
     for shared, said in ((None, "each region's"), (SHARED, f"{SHARED:.0%} shared")):
         for variance in (noise, 3 * noise):
-            training = ours._replace(noise_variance=variance, noise_shared=shared, spread="isotropic")
+            training = ours._replace(noise_variance=variance, noise_shared=shared)
             methods.append(Method(f"variance {variance:g}, {said}", training))
     measured: tuple[Spread, ...] = ("pairs", "paraphrases")
     for spread in measured:
@@ -68,7 +71,7 @@ def other_trainings(recipe: Recipe) -> list[Method]:
 
 def _ours(recipe: Recipe) -> Training:
     shared = recipe.noise_shared or SHARED
-    return Training(recipe.noise_variance, shared, recipe.regions.count, spread=recipe.spread)
+    return Training(recipe.noise_variance, shared, recipe.regions.count)
 
 
 def _silent(recipe: Recipe) -> Training:

@@ -33,8 +33,6 @@ from maccap.text.language_model import FrozenLanguageModel
 
 Supervision = Literal["facts", "contrast"]
 """What CLIP learns from: all facts of a scene, until image and caption coincide, or captions alone."""
-Spread = Literal["isotropic", "pairs", "paraphrases"]
-"""How noise varies: in every direction the same, or as images and captions, or captions of one image, do."""
 
 
 class Recipe(NamedTuple):
@@ -46,7 +44,6 @@ class Recipe(NamedTuple):
     regions: RegionConfig
     noise_variance: float
     noise_shared: float | None = None
-    spread: Spread = "isotropic"
     gap: GapConfig | None = None  # closed by scenes of the tuning split, without captions
 
 
@@ -55,7 +52,7 @@ RECIPES: dict[Supervision, Recipe] = {
     "contrast": Recipe(
         "scenes-contrast",
         RegionConfig(count=10, weighting="attention"),
-        noise_variance=0.003,
+        noise_variance=0.004,
         noise_shared=0.9,
         gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
     ),
