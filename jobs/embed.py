@@ -61,7 +61,8 @@ def main(
         "regions": config.recipe.regions.model_dump(),
         "noise_variance": config.recipe.noise_variance,
         "noise_shared": config.recipe.noise_shared,
-        "decoding": build.DECODING.model_dump(),
+        "decoding": config.recipe.decoding.model_dump(),
+        "rerank": config.recipe.rerank.model_dump(),
         "cache": str(work / "features"),
     }
     captions = load_captions([str(work / build.CAPTIONS)])

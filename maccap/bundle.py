@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from maccap.adaptor.noise import RegionNoise
     from maccap.image.clip import FrozenClip
     from maccap.image.features import FeatureExtractor
+    from maccap.rerank import Reranker
     from maccap.sampler import CandidateSampler
 
 _NO_BUNDLE = f"holds no {CONFIG}: give a bundle, as `maccap train` or `save_pretrained` writes"
@@ -206,6 +207,12 @@ class Bundle:
             self.load_noise(),
             self.load_gap(),
         )
+
+    def load_reranker(self, clip: "FrozenClip") -> "Reranker":
+        """What chooses among candidates, by the text tower of `clip`. Raises FileNotFoundError."""
+        from maccap.rerank import Reranker
+
+        return Reranker(clip, self.config.rerank, self.load_gap())
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""

@@ -22,7 +22,7 @@ from maccap.image.features import FeatureExtractor, RegionFeatures
 from maccap.image.preprocessing import resize_and_crop
 from maccap.image.view import view_of
 from maccap.region_captions import closest_texts, draw_region_texts, placed
-from maccap.rerank import Reranker, best
+from maccap.rerank import Chosen, Reranker
 from maccap.sampler import Candidate, CandidateSampler
 
 
@@ -65,7 +65,9 @@ class Captioner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         bundle = Bundle.open(url or built_in_bundle_path())
         features = bundle.load_features(device, dtype)
-        return cls(bundle.config, features, bundle.load_sampler(device, dtype), Reranker(features.clip))
+        return cls(
+            bundle.config, features, bundle.load_sampler(device, dtype), bundle.load_reranker(features.clip)
+        )
 
     def save_pretrained(self, url: str | Path, *, half: bool = False) -> None:
         """Write this captioner, its two frozen models included, as a bundle."""
@@ -109,9 +111,9 @@ class Captioner:
         captions: list[Caption] = []
         for seen in self._seen(images, ids, batch_images, region_captions):
             drawn = self.sampler(seen.features, seen.ids, seed, decoding, prompt=begins)
-            scores = self.reranker([[candidate.text for candidate in row] for row in drawn], seen.global_)
+            chosen = self.reranker.choose(drawn, seen.global_)
             regions = self._region_captions(seen, seed, decoding, begins)
-            captions += map(_caption, drawn, scores, regions)
+            captions += map(_caption, drawn, chosen, regions)
         return Captions(captions, images)
 
     def _region_captions(
@@ -216,12 +218,12 @@ class _Seen(NamedTuple):
     regions: list[RegionFeatures]
 
 
-def _caption(drawn: Sequence[Candidate], scores: Sequence[float], regions: list[RegionCaption]) -> Caption:
+def _caption(drawn: Sequence[Candidate], chosen: Chosen, regions: list[RegionCaption]) -> Caption:
     candidates = [
         ScoredCandidate(candidate.text, score, candidate.logprob)
-        for candidate, score in zip(drawn, scores, strict=True)
+        for candidate, score in zip(drawn, chosen.clip_scores, strict=True)
     ]
-    winner = candidates[best(scores)]
+    winner = candidates[chosen.winner]
     return Caption(winner.text, winner.clip_score, candidates, regions)
 
 

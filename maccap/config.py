@@ -265,6 +265,18 @@ class GapConfig(Config):
         return _as_before(self, _as_before(self, dump(self), "captions", None), "rounds", 0)
 
 
+class RerankConfig(Config):
+    """Which candidate becomes the caption; the paper's is the one whose cosine with the image is highest."""
+
+    closed_gap: bool = Field(
+        default=False,
+        description="add the cosine with the image as the correction of the gap (`maccap adapt`) moves it",
+    )
+    logprob_weight: float = Field(
+        default=0.0, ge=0, description="of a candidate's log-probability, in nats, beside cosines"
+    )
+
+
 class NoiseCovarianceConfig(Config):
     """Region noise that is not the same in every direction, but varies as differences that were measured."""
 
@@ -306,6 +318,7 @@ class BundleConfig(Config):
     memory: MemoryConfig | None = Field(default=None, description="DeCap's projection, in place of noise")
     gap: GapConfig | None = Field(default=None, description="correction before the adaptor; None: as trained")
     decoding: DecodingConfig = Field(default=DecodingConfig(), description="unless a run says otherwise")
+    rerank: RerankConfig = Field(default=RerankConfig(), description="which candidate becomes the caption")
     training: TrainingConfig | None = Field(default=None, description="how the adaptor was trained")
     training_data: str | None = Field(
         default=None, description="fingerprint of the captions the adaptor was trained on"
@@ -316,6 +329,8 @@ class BundleConfig(Config):
         told = dump(self)
         for name in ("inference_noise_variance", "noise_shared", "noise_covariance", "gap"):
             told = _as_before(self, told, name, None)
+        if self.rerank == RerankConfig():
+            told.pop("rerank", None)
         return told
 
     @property

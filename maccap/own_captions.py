@@ -14,10 +14,11 @@ from maccap.adaptor.gap import GapCorrection
 from maccap.config import DecodingConfig
 from maccap.image.clip import FrozenClip
 from maccap.image.features import ImageFeatures
-from maccap.rerank import Reranker, best
+from maccap.rerank import Reranker
 from maccap.sampler import CandidateSampler
 
 _AT_ONCE = 64
+_DRAWS = 10  # of noise for an image, at most; more of them close the gap no further
 _FEWEST = 50  # images to a different caption
 
 
@@ -38,17 +39,18 @@ def gap_by_own_captions(
     """
     gap = GapCorrection.by_captions(images.features, texts, clip.logit_scale)
     rerank = Reranker(clip)
+    several = min(decoding.draws, _DRAWS) * decoding.samples_per_draw
+    decoding = decoding.model_copy(update={"candidates": several})
     for _ in range(rounds):
         sampler.gap = gap
         captions: list[str] = []
         for start in range(0, len(ids), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             drawn = sampler(images.features[part], ids[part], 0, decoding)
-            said = [[candidate.text for candidate in of_image] for of_image in drawn]
             with torch.inference_mode():
-                scores = rerank(said, images.global_[part])
-            captions += [row[best(values)] for row, values in zip(said, scores, strict=True)]
-            note(len(said))
+                chosen = rerank.choose(drawn, images.global_[part])
+            captions += [row[one.winner].text for row, one in zip(drawn, chosen, strict=True)]
+            note(len(drawn))
         if (different := len({*captions})) < max(2, len(captions) / _FEWEST):
             raise ValueError(
                 f"of {len(captions):,} images only {different} are captioned differently, so that nothing "

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from maccap.config import RerankConfig
 from maccap.image.preprocessing import PixelSpec
 from pipeline.formats.array_columns import read_pixels
 from pipeline.inspect.caption_table import read_captions
@@ -46,6 +47,7 @@ class Explanation:
 
     row: dict[str, Any]
     decoding: dict[str, Any]
+    rerank: RerankConfig
     again: dict[str, Any] | None = None
     absent: str = ""
     whole: NDArray[np.uint8] | None = None
@@ -74,16 +76,16 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     with_regions = RegionCaptionStage.name in facts.stages
     row = _row(url, image_id, (*_COLUMNS, *(RegionCaptionStage.keeps if with_regions else ())))
     bundle = model_of(facts, model)
-    decoding = facts.decoding.model_dump()
+    how = facts.decoding.model_dump(), bundle.config.rerank
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
     source = source_rows(url, [example]).get(image_id)
     if source is None:
-        return Explanation(row, decoding, absent=_absent(facts, folder.planned() or []))
+        return Explanation(row, *how, absent=_absent(facts, folder.planned() or []))
     settings = facts.model_copy(update={"model": str(bundle.folder)}).stage_settings(bundle.pixel_spec())
     again, looked = _captioned_again(facts, settings, source)
     whole = _whole(source["image"][0].as_py(), settings.limits)
     return Explanation(
-        row, decoding, again, whole=whole, crops=settings.pixels.resize_mode == "shortest", looked=looked
+        row, *how, again, whole=whole, crops=settings.pixels.resize_mode == "shortest", looked=looked
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from maccap.config import RerankConfig
 from maccap.image.view import Box, view_of
 from pipeline.inspect.drawing import CARD, GREY, INK, MARGIN, PAGE, RED, font, line_height, wrapped
 from pipeline.inspect.explain import SIDE, Explanation
@@ -37,6 +38,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             f"candidates: {decoding['candidates']} by strategy {decoding['strategy']}, "
             f"{decoding['samples_per_draw']} per draw of region noise"
         )
+        yield from _chosen_by(explanation.rerank)
         for candidate in _ranked(row):
             mark = "*" if candidate["text"] == row["caption"] else " "
             scores = f"cosine {candidate['clip_score']:.3f}  log-probability {candidate['logprob']:7.2f}"
@@ -146,6 +148,15 @@ def _salient(looked: Looked) -> Image.Image:
             place_of_number, mark = (left + 3, top), str(number)
             draw.text(place_of_number, mark, _MARK, font(12), stroke_width=2, stroke_fill=CARD)
     return panel
+
+
+def _chosen_by(rerank: RerankConfig) -> Iterator[str]:
+    """A line where it is not by the cosine with the image alone."""
+    parts = ["cosine with the image"]
+    parts += ["cosine with the image, its gap closed"] if rerank.closed_gap else []
+    parts += [f"{rerank.logprob_weight:g} x log-probability"] if rerank.logprob_weight else []
+    if len(parts) > 1:
+        yield f"chosen by {' + '.join(parts)}"
 
 
 def _regions(looked: Looked | None) -> list[Image.Image]:

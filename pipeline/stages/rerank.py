@@ -1,9 +1,10 @@
-"""Reranking of a chunk: the candidate that CLIP finds closest to the image is its caption.
+"""Reranking of a chunk: the candidate that CLIP finds closest to the image is its caption, or as the bundle's
+`rerank` says.
 
 Candidates stay in the order they were drawn, so that the first is what a captioner without reranking says.
 """
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
@@ -15,17 +16,26 @@ from pipeline.stages.resources import Machine, StageResources, tower_resources
 from pipeline.stages.stage import Stage, StageSettings
 from pipeline.stages.torch_runtime import TorchRuntime
 
+if TYPE_CHECKING:
+    from maccap.rerank import Chosen
+
 
 class RerankStage(Stage):
-    """The candidate closest to the image in CLIP space; of equals, the first."""
+    """The candidate closest to the image in CLIP space, unless the bundle chooses in another way; of equals,
+    the first.
+    """
 
     name = "rerank"
     title = "rerank: CLIP text tower"
     task = "caption"
     needs = ("global", "drawn")
     adds = (
-        Column("caption", pa.string(), "the candidate that CLIP finds closest to the image"),
-        Column("clip_score", pa.float32(), "their cosine in CLIP's space"),
+        Column(
+            "caption",
+            pa.string(),
+            "the candidate that CLIP finds closest to the image, or the best as the bundle's `rerank` says",
+        ),
+        Column("clip_score", pa.float32(), "its cosine with the image in CLIP's space"),
         Column(
             "candidates",
             candidates_type(),
@@ -44,34 +54,33 @@ class RerankStage(Stage):
         return cls(settings.model, runtime, settings.rerank_batch)
 
     def __init__(self, model: str, runtime: TorchRuntime, batch: int) -> None:
-        from maccap.rerank import Reranker
-
         device, dtype = runtime.apply()
-        self.rerank = Reranker(Bundle.open(model).load_clip(device, dtype).keep("text"))
+        bundle = Bundle.open(model)
+        self.rerank = bundle.load_reranker(bundle.load_clip(device, dtype).keep("text"))
         self.batch = batch
 
     def __call__(self, samples: pa.Table) -> pa.Table:
         import torch
 
-        from maccap.rerank import best
+        from maccap.sampler import Candidate
 
         drawn, total = samples["drawn"].to_pylist(), samples.num_rows
         rows = [row for row in valid_rows(samples) if drawn[row] is not None]
-        scores: list[list[float]] = []
+        chosen: list[Chosen] = []
         for start in range(0, len(rows), self.batch):
             part = rows[start : start + self.batch]
-            texts = [[candidate["text"] for candidate in drawn[row]] for row in part]
+            candidates = [[Candidate(**candidate) for candidate in drawn[row]] for row in part]
             with torch.inference_mode():
-                scores += self.rerank(texts, torch.from_numpy(read_half(samples["global"], part)))
-        winners = [best(of_image) for of_image in scores]
-        captions = [drawn[row][first]["text"] for row, first in zip(rows, winners, strict=True)]
-        best_scores = [of_image[first] for of_image, first in zip(scores, winners, strict=True)]
+                global_ = torch.from_numpy(read_half(samples["global"], part))
+                chosen += self.rerank.choose(candidates, global_)
+        captions = [drawn[row][of_image.winner]["text"] for row, of_image in zip(rows, chosen, strict=True)]
+        best_scores = [of_image.clip_scores[of_image.winner] for of_image in chosen]
         scored = [
             [
                 {**candidate, "clip_score": score}
-                for candidate, score in zip(drawn[row], of_image, strict=True)
+                for candidate, score in zip(drawn[row], of_image.clip_scores, strict=True)
             ]
-            for row, of_image in zip(rows, scores, strict=True)
+            for row, of_image in zip(rows, chosen, strict=True)
         ]
         return (
             samples.append_column("candidates", pa.array(spread(scored, rows, total), candidates_type()))

@@ -16,6 +16,7 @@ from maccap.config import (
     MemoryConfig,
     NoiseShared,
     RegionConfig,
+    RerankConfig,
     TrainingConfig,
     decoding_preset,
 )
@@ -75,6 +76,9 @@ class TrainJobConfig(Config):
     decoding: DecodingConfig = Field(
         default=PAPER_DECODING,
         description="the bundle's decoding, unless told otherwise: a preset (paper, sampled) or settings",
+    )
+    rerank: RerankConfig = Field(
+        default=RerankConfig(), description="which candidate the bundle takes for the caption"
     )
     epochs: float | None = Field(
         default=None, gt=0, description="passes over the training captions, in place of training.steps"
@@ -176,13 +180,14 @@ _SECTIONS: dict[str, type[Config]] = {
     "regions": RegionConfig,
     "memory": MemoryConfig,
     "decoding": DecodingConfig,
+    "rerank": RerankConfig,
     "captions": TextConfig,
     "worker": WorkerResources,
 }
 
 
 def _defaults(bundle: BundleConfig) -> dict[str, Any]:
-    kept = {"training", "adaptor", "regions", "noise_variance", "memory", "decoding"}
+    kept = {"training", "adaptor", "regions", "noise_variance", "memory", "decoding", "rerank"}
     kept |= {"inference_noise_variance", "noise_shared"}
     document = bundle.model_dump(include=kept, exclude_none=True)
     sizes = {key: value for key, value in document["adaptor"].items() if key in AdaptorSizes.model_fields}

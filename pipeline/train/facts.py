@@ -5,7 +5,14 @@ from typing import ClassVar
 
 from maccap import __version__
 from maccap.bundle import Bundle
-from maccap.config import DecodingConfig, MemoryConfig, NoiseCovarianceConfig, RegionConfig, TrainingConfig
+from maccap.config import (
+    DecodingConfig,
+    MemoryConfig,
+    NoiseCovarianceConfig,
+    RegionConfig,
+    RerankConfig,
+    TrainingConfig,
+)
 from pipeline.run.record import Facts
 from pipeline.stages.torch_runtime import Precision
 from pipeline.storage.errors import UserError
@@ -39,6 +46,7 @@ class TrainFacts(Facts):
     noise_fingerprint: str | None = None
     memory: MemoryConfig | None
     decoding: DecodingConfig
+    rerank: RerankConfig = RerankConfig()  # in earlier versions the paper's
     training: TrainingConfig
     precision: Precision
     half: bool
@@ -55,6 +63,7 @@ class TrainFacts(Facts):
         """Tells this run's checkpoints from another's."""
         newer = ("inference_noise_variance", "noise_shared", "noise_covariance", "noise_fingerprint")
         absent = {name for name in newer if getattr(self, name) is None}
+        absent |= {"rerank"} if self.rerank == RerankConfig() else set()
         document = self.model_dump_json(exclude={*self.may_differ, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
 
@@ -94,6 +103,7 @@ def train_facts(
         noise_fingerprint=noise.fingerprint if noise else None,
         memory=config.memory,
         decoding=config.decoding,
+        rerank=config.rerank,
         training=training,
         precision=precision,
         half=config.half if config.half is not None else bundle is not None and _stores_half(bundle),

@@ -220,6 +220,7 @@ def _write_bundle(work: "TrainingWork", division: Division, checkpoint: "Checkpo
         noise_covariance=facts.noise_covariance,
         memory=facts.memory,
         decoding=facts.decoding,
+        rerank=facts.rerank,
         training=facts.training,
         training_data=facts.captions,
     )

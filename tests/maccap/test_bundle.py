@@ -211,6 +211,7 @@ def test_parts_that_do_not_fit(small_bundle: Path, tmp_path: Path, bundle_config
 def test_noise_of_captioning_may_be_another_than_that_of_training(small_bundle: Path, tmp_path: Path) -> None:
     bundle = Bundle.open(small_bundle)
     assert "inference_noise_variance" not in (small_bundle / "config.json").read_text()
+    assert "rerank" not in (small_bundle / "config.json").read_text()
     assert bundle.load_sampler().noise.variance == bundle.config.noise_variance > 0
     config = bundle.config.model_copy(update={"inference_noise_variance": 0.0})
     write_bundle(tmp_path, config, bundle.load_clip(), None, bundle.load_adaptor())

@@ -1,4 +1,4 @@
-"""Reranking: cosines of CLIP's own text features, each text encoded once."""
+"""Reranking: cosines of CLIP's own text features, each text encoded once, and what is chosen by them."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from maccap.adaptor.gap import GapCorrection
+from maccap.config import RerankConfig
 from maccap.image.clip import FrozenClip
 from maccap.rerank import Reranker, best
+from maccap.sampler import Candidate
 
 ROWS = [["a dog", "a red cup on the desk", "a dog"], ["trees in the street", "a dog", ""], []]
 
@@ -70,3 +73,45 @@ def test_counts_must_match(make_clip: Callable[..., FrozenClip]) -> None:
 def test_best_is_the_first_of_equals() -> None:
     assert best([0.1, 0.3, 0.3, -1.0]) == 1
     assert best([-0.5]) == 0
+
+
+def drawn(**logprobs: float) -> list[Candidate]:
+    return [Candidate(text.replace("_", " "), logprob) for text, logprob in logprobs.items()]
+
+
+def test_the_closest_is_chosen_whatever_else_is_known(make_clip: Callable[..., FrozenClip]) -> None:
+    clip, images = make_clip(), F.normalize(torch.randn(2, 32), dim=-1)
+    gap = GapCorrection(torch.zeros(32), torch.zeros(32, 32), torch.ones(32))
+    rows = [drawn(a_dog=-9.0, a_cat=0.0, two_cups=-1.0), drawn(trees=-1.0)]
+    chosen = Reranker(clip, RerankConfig(), gap).choose(rows, images)
+    expected = Reranker(clip)([[one.text for one in row] for row in rows], images)
+    assert [one.clip_scores for one in chosen] == expected
+    assert [one.winner for one in chosen] == [best(scores) for scores in expected]
+
+
+def test_a_candidate_that_is_likely_wins_where_that_counts(make_clip: Callable[..., FrozenClip]) -> None:
+    clip, images = make_clip(), F.normalize(torch.randn(1, 32), dim=-1)
+    [scores] = Reranker(clip)([["a dog", "a cat"]], images)
+    farther, apart = int(scores[0] > scores[1]), abs(scores[0] - scores[1])
+    row = [
+        Candidate(text, -1.0 if index == farther else -2.0) for index, text in enumerate(("a dog", "a cat"))
+    ]
+    for weight, winner in ((0.9 * apart, 1 - farther), (1.1 * apart, farther)):
+        [chosen] = Reranker(clip, RerankConfig(logprob_weight=weight)).choose([row], images)
+        assert chosen.winner == winner
+        assert chosen.clip_scores == scores
+
+
+def test_the_image_counts_as_the_gap_moves_it_too(make_clip: Callable[..., FrozenClip]) -> None:
+    clip, images = make_clip(), F.normalize(torch.randn(1, 32), dim=-1).half()
+    texts = ("a dog", "a cat", "a red cup on the desk")
+    [scores] = Reranker(clip)([texts], images)
+    for index, text in enumerate(texts):
+        to = clip.encode_text([text])[0]
+        gap = GapCorrection(torch.zeros(32), torch.zeros(32, 32), to)
+        reranker = Reranker(clip, RerankConfig(closed_gap=True), gap)
+        [chosen] = reranker.choose([[Candidate(text, 0.0) for text in texts]], images)
+        closed = (clip.encode_text(list(texts)) @ to).tolist()
+        assert closed[index] == pytest.approx(1)
+        assert chosen.winner == best([a + b for a, b in zip(scores, closed, strict=True)])
+        assert chosen.clip_scores == scores

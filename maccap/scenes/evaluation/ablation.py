@@ -128,7 +128,7 @@ class Ablation:
         if closed:
             images, texts = extract.of_tokens(self._seen_images), self._texts(method.training)
             sampler.gap = GapCorrection.by_captions(images.features, texts, extract.clip.logit_scale)
-        return evaluate(self.test, self._images, extract, sampler, decoding)
+        return evaluate(self.test, self._images, extract, sampler, decoding, rerank=method.rerank)
 
     def _texts(self, training: Training) -> Tensor:
         """Some of what the adaptor read of the training captions [M, D]."""
@@ -176,8 +176,8 @@ class Ablation:
 
     def _adaptor(self, training: Training, steps: int, seed: int) -> Adaptor:
         config = TRAINING.model_copy(update={"steps": steps, "seed": seed})
-        seen = self._looked_at if training.spread == "pairs" else None
-        name = f"adaptor-{_key(training, config, seen, self._digest)}.safetensors"
+        of_pairs = (self._looked_at, self._digest) if training.spread == "pairs" else ()
+        name = f"adaptor-{_key(training, config, self.towers.fingerprint, *of_pairs)}.safetensors"
 
         def train() -> dict[str, Tensor]:
             noise = self._noise(training)

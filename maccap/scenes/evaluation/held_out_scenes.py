@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from maccap.adaptor.training import text_features
-from maccap.config import DecodingConfig
+from maccap.config import DecodingConfig, RerankConfig
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.features import FeatureExtractor
 from maccap.image.preprocessing import PixelSpec, resize_and_crop
-from maccap.rerank import Reranker, best
+from maccap.rerank import Reranker
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.score import Scores, score
 from maccap.scenes.world.facts import SceneFacts, scenes_with_facts
@@ -29,7 +29,7 @@ class HeldOutScenes(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Scores of the best candidate by CLIP, and of the first one, of the same candidates."""
+    """Scores of the chosen candidate, and of the first one, of the same candidates."""
 
     reranked: Scores
     first: Scores
@@ -51,15 +51,14 @@ def evaluate(
     sampler: CandidateSampler,
     decoding: DecodingConfig,
     seed: int = 0,
+    rerank: RerankConfig | None = None,
 ) -> Outcome:
     """Caption the test set, whose pixels CLIP encoded as `images`, with these parts; score the captions."""
     global_, features = extract.of_tokens(images)
-    candidates = [
-        [candidate.text for candidate in row] for row in sampler(features, test.ids, seed, decoding)
-    ]
-    scores = Reranker(extract.clip)(candidates, global_)
-    captions = [row[best(values)] for row, values in zip(candidates, scores, strict=True)]
-    first = [row[0] for row in candidates]
+    candidates = sampler(features, test.ids, seed, decoding)
+    chosen = Reranker(extract.clip, rerank, sampler.gap).choose(candidates, global_)
+    captions = [row[one.winner].text for row, one in zip(candidates, chosen, strict=True)]
+    first = [row[0].text for row in candidates]
     return Outcome(score(captions, test.facts), score(first, test.facts), captions)
 
 

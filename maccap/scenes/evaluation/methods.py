@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from maccap.config import DecodingConfig
+from maccap.config import DecodingConfig, RerankConfig
 from maccap.scenes.training.build import DECODING, Recipe
 
 Spread = Literal["isotropic", "pairs", "paraphrases"]
@@ -31,6 +31,7 @@ class Method(NamedTuple):
     noisy_images: bool = True
     memory: bool = False  # DeCap's
     decoding: DecodingConfig = DECODING
+    rerank: RerankConfig = RerankConfig()
 
 
 def compared(recipe: Recipe) -> list[Method]:
@@ -39,10 +40,12 @@ def compared(recipe: Recipe) -> list[Method]:
     """
     noise, copies = recipe.noise_variance, recipe.regions.count
     paper, silent, ours = Training(noise, None, copies), _silent(recipe), _ours(recipe)
+    chosen = Method("our noise, chosen as shipped", ours, decoding=recipe.decoding, rerank=recipe.rerank)
     return [
         Method("our noise, regions by attention", ours),
         Method("our noise, regions by softmax", ours, "softmax"),
         Method("our noise, global feature only", ours, "none"),
+        *([chosen] if recipe.rerank != RerankConfig() else ()),
         Method("our noise, candidates sampled at temperature 0.7", ours, decoding=_SAMPLED),
         Method("MacCap as in the paper, regions by attention", paper),
         Method("MacCap as in the paper, regions by softmax", paper, "softmax"),

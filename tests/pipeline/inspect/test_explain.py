@@ -2,6 +2,8 @@
 whose images changed or went.
 """
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,22 @@ def test_another_image_under_the_same_name_is_not_what_is_written(source: Path, 
     explanation = explain(str(tmp_path / "run"), "0.jpg")
     assert explanation.same is False
     assert "not what is written" in as_text(explanation)
+
+
+def test_it_says_what_a_caption_was_chosen_by(source: Path, small_bundle: Path, tmp_path: Path) -> None:
+    said = as_text(explain(str(tmp_path / "run"), "0.jpg"))
+    assert "captioned again, by the same keys: the same" in said
+    assert "chosen by" not in said
+    likely = tmp_path / "likely"
+    shutil.copytree(small_bundle, likely)
+    config = json.loads((likely / "config.json").read_text())
+    (likely / "config.json").write_text(json.dumps({**config, "rerank": {"logprob_weight": 1000}}))
+    caption(str(source), str(tmp_path / "likely-run"), model=str(likely), local=True)
+    explanation = explain(str(tmp_path / "likely-run"), "0.jpg")
+    assert explanation.same
+    assert "chosen by cosine with the image + 1000 x log-probability" in as_text(explanation)
+    best = max(explanation.row["candidates"], key=lambda candidate: candidate["logprob"])
+    assert explanation.row["caption"] == best["text"]
 
 
 def test_an_image_that_is_gone_leaves_what_the_table_has(source: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ with weights, one after another.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from maccap.bundle import Bundle
+from maccap.captioner import Captioner
 from pipeline.chunk import SOURCE_SCHEMA
 from pipeline.stages.answers import AnswerStage
 from pipeline.stages.candidates import CandidateStage
@@ -76,6 +78,24 @@ def test_the_caption_is_the_candidate_of_the_highest_score(made: dict[str, pa.Ta
         assert (row["caption"], row["clip_score"]) == (best["text"], best["clip_score"])
     assert "drawn" not in table.column_names
     assert {"global", "features"} <= set(table.column_names)
+
+
+def test_the_caption_is_what_the_bundle_chooses_by(
+    made: dict[str, pa.Table], small_bundle: Path, tmp_path: Path
+) -> None:
+    likely = tmp_path / "likely"
+    shutil.copytree(small_bundle, likely)
+    config = json.loads((likely / "config.json").read_text())
+    (likely / "config.json").write_text(json.dumps({**config, "rerank": {"logprob_weight": 1000}}))
+    captioner = Captioner.from_pretrained(likely)
+    assert captioner.reranker.config.logprob_weight == 1000
+    before = made[CandidateStage.name]
+    for row in RerankStage(str(likely), RUNTIME, 2)(before).to_pylist():
+        if not row["error"]:
+            best = max(row["candidates"], key=lambda candidate: candidate["logprob"])
+            assert (row["caption"], row["clip_score"]) == (best["text"], best["clip_score"])
+            [caption] = captioner.caption([picture(row["index"])], ids=[row["image_id"]])
+            assert caption.text == max(caption.candidates, key=lambda candidate: candidate.logprob).text
 
 
 def test_every_question_has_its_answer(made: dict[str, pa.Table]) -> None:

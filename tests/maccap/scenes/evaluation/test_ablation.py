@@ -8,7 +8,7 @@ from jobs.ablate import main
 from maccap.scenes.evaluation.ablation import Ablation, Row, markdown
 from maccap.scenes.evaluation.methods import compared, other_trainings
 from maccap.scenes.evaluation.score import Scores
-from maccap.scenes.training.build import BuiltTowers
+from maccap.scenes.training.build import RECIPES, BuiltTowers
 from pipeline.storage.errors import UserError
 
 
@@ -24,6 +24,15 @@ def test_methods_are_scored_with_adaptors_of_each_seed_and_kept(towers: BuiltTow
     again = Ablation(towers, "tune", 2, 1, looked_at=4)
     assert list(again.rows(compared(towers.config.recipe), 2, (0, 1))) == rows
     assert {path.name: path.stat().st_mtime_ns for path in towers.work.iterdir()} == made
+
+
+def test_what_ships_is_a_row_where_it_chooses_in_another_way(towers: BuiltTowers) -> None:
+    recipe = RECIPES["contrast"]
+    [shipped] = [method for method in compared(recipe) if method.rerank == recipe.rerank]
+    assert shipped.decoding == recipe.decoding
+    ablation = Ablation(towers, "tune", 2, 1, looked_at=4)
+    _, closed = ablation.rows([shipped], 2)
+    assert closed.best[0].captions == 2
 
 
 def test_scenes_that_the_gap_is_learned_from_are_refused(towers: BuiltTowers) -> None:
