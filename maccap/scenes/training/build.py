@@ -22,9 +22,18 @@ from maccap.adaptor.gap import SAMPLE
 from maccap.adaptor.noise import RegionNoise, noise_root, paraphrase_pairs
 from maccap.adaptor.text_regions import Phrases, distinct_phrases, phrases_of
 from maccap.adaptor.training import AdaptorTrainer, TrainingText, text_features
-from maccap.config import AdaptorConfig, Config, DecodingConfig, GapConfig, RegionConfig, TrainingConfig
+from maccap.config import (
+    AdaptorConfig,
+    Config,
+    DecodingConfig,
+    GapConfig,
+    RegionConfig,
+    RerankConfig,
+    TrainingConfig,
+)
 from maccap.image.clip import FrozenClip
 from maccap.scenes.training.contrast import ContrastTraining
+from maccap.scenes.training.image_tuning import tune_image_tower
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.training.train_clip import train_image_tower, train_text_tower
 from maccap.scenes.training.train_language_model import train_language_model
@@ -45,6 +54,12 @@ class Recipe(NamedTuple):
     noise_variance: float
     noise_shared: float | None = None
     gap: GapConfig | None = None  # closed by scenes of the tuning split, without captions
+    rerank: RerankConfig = RerankConfig()
+    candidates: int = 10
+
+    @property
+    def decoding(self) -> DecodingConfig:
+        return DECODING.model_copy(update={"candidates": self.candidates})
 
 
 RECIPES: dict[Supervision, Recipe] = {
@@ -55,6 +70,8 @@ RECIPES: dict[Supervision, Recipe] = {
         noise_variance=0.004,
         noise_shared=0.9,
         gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
+        rerank=RerankConfig(closed_gap=True, logprob_weight=0.01),
+        candidates=20,
     ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
@@ -72,6 +89,7 @@ class BuildConfig(Config):
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
     clip_contrast_steps: int = 5900
+    clip_tuning_steps: int = 600
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0
@@ -82,7 +100,7 @@ class BuildConfig(Config):
 
     def scaled(self, factor: float) -> Self:
         """Trained `factor` times as long, two steps at least; on fewer captions too where it is below 1."""
-        steps = ("language_model_steps", "clip_text_steps", "clip_image_steps", "clip_contrast_steps")
+        steps = [name for name in type(self).model_fields if name.endswith("_steps")]
         longer = {name: max(2, round(getattr(self, name) * factor)) for name in steps}
         scenes = max(100, round(self.caption_scenes * min(1.0, factor)))
         return self.model_copy(update=longer | {"caption_scenes": scenes})
@@ -125,13 +143,19 @@ class BuiltTowers:
 
     def _clip_steps(self) -> dict[str, int]:
         if self.config.clip == "contrast":
-            return {"contrast_steps": self.config.clip_contrast_steps}
+            return {
+                "contrast_steps": self.config.clip_contrast_steps,
+                "tuning_steps": self.config.clip_tuning_steps,
+            }
         return {"text_steps": self.config.clip_text_steps, "image_steps": self.config.clip_image_steps}
 
     def _train_clip(self, folder: Path) -> None:
         config = self.config
         if config.clip == "contrast":
-            ContrastTraining(folder, config.clip_contrast_steps, **CLIP_SIZES, seed=config.seed).train()
+            training = ContrastTraining(folder, config.clip_contrast_steps, **CLIP_SIZES, seed=config.seed)
+            training.train()
+            training.save()  # a tuning that was stopped begins anew
+            tune_image_tower(folder, config.clip_tuning_steps, seed=config.seed)
             return
         train_text_tower(folder, config.clip_text_steps, **CLIP_SIZES, seed=config.seed)
         train_image_tower(folder, config.clip_image_steps, seed=config.seed)

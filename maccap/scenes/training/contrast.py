@@ -82,11 +82,9 @@ class ContrastTraining:
             [len(captions), len(opposites)]
         )
         image = self.clip.encode_tokens(scenes)
-        loss, right = _picked(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
+        loss, right = picked(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
         read = F.normalize(combine(image.global_, region_features(image, REGIONS), 1.0), dim=-1)
-        by_region = torch.einsum("bnd,cd->bnc", read, texts)
-        chosen = torch.softmax(_SHARPNESS * by_region.detach(), dim=1)
-        late, late_right = _picked(self.region_scale, (chosen * by_region).sum(1), excluded)
+        late, late_right = picked(self.region_scale, late_cosines(read, texts), excluded)
         figures = {
             "contrast": loss.item(),
             "right": right,
@@ -155,7 +153,16 @@ class ContrastTraining:
         return min(1.0, (step + 1) / _WARM_UP, max(0.01, left))
 
 
-def _picked(scale: Tensor, cosines: Tensor, excluded: Tensor) -> tuple[Tensor, float]:
+def late_cosines(read: Tensor, texts: Tensor) -> Tensor:
+    """[B, C] of what an adaptor reads of images [B, N, D] and texts [C, D]: of the regions that suit a text
+    best.
+    """
+    by_region = torch.einsum("bnd,cd->bnc", read, texts)
+    chosen = torch.softmax(_SHARPNESS * by_region.detach(), dim=1)
+    return (chosen * by_region).sum(1)
+
+
+def picked(scale: Tensor, cosines: Tensor, excluded: Tensor) -> tuple[Tensor, float]:
     """CLIP's loss over the cosines [B, B] of images and captions, without the `excluded` pairs, and the
     fraction of images that pick their own caption.
     """

@@ -43,21 +43,32 @@ def draw_batch(seed: int, step: int, steps: int, size: int) -> Batch:
     if begun := step >= RELATIONS_FROM * steps:
         only = step < (RELATIONS_FROM + _RELATIONS_ONLY) * steps
         related, partial = size if only else GROUP * round(_RELATED * size / GROUP), _PARTIAL_AT_LAST
-    scenes = scene_batch(rng, size - related)
-    captions = [
-        partial_caption(scene, rng) if rng.random() < partial else scene_captions(scene, rng, 1)[0]
-        for scene in scenes
-    ]
-    telling, of_relations = _related(rng, related)
-    scenes, captions = scenes + telling, captions + of_relations
+    scenes, captions = _drawn(rng, size, related, partial)
     opposites = enumerate(map(opposite, captions)) if begun else ()
     return Batch(scenes, captions, {row: text for row, text in opposites if text is not None})
+
+
+def draw_tuning_batch(rng: np.random.Generator, size: int) -> tuple[list[Scene], list[str]]:
+    """`size` scenes, a multiple of four, and a caption of each, as at the end of the training."""
+    return _drawn(rng, size, GROUP * round(_RELATED * size / GROUP), _PARTIAL_AT_LAST)
 
 
 def opposite(caption: str) -> str | None:
     """The caption with its relation turned round, which is false of its scene; None where it tells none."""
     relation = parse(caption).relation
     return None if relation is None else caption.replace(f" {relation} ", f" {OPPOSITE[relation]} ")
+
+
+def _drawn(
+    rng: np.random.Generator, size: int, related: int, partial: float
+) -> tuple[list[Scene], list[str]]:
+    scenes = scene_batch(rng, size - related)
+    captions = [
+        partial_caption(scene, rng) if rng.random() < partial else scene_captions(scene, rng, 1)[0]
+        for scene in scenes
+    ]
+    telling, of_relations = _related(rng, related)
+    return scenes + telling, captions + of_relations
 
 
 def _related(rng: np.random.Generator, count: int) -> tuple[list[Scene], list[str]]:

@@ -5,7 +5,12 @@ import pytest
 from maccap.scenes.training.build import BuildConfig, BuiltTowers
 
 TOY = BuildConfig(
-    language_model_steps=2, clip_text_steps=2, clip_image_steps=2, clip_contrast_steps=2, caption_scenes=8
+    language_model_steps=2,
+    clip_text_steps=2,
+    clip_image_steps=2,
+    clip_contrast_steps=2,
+    clip_tuning_steps=2,
+    caption_scenes=8,
 )
 
 
