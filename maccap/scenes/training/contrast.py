@@ -82,9 +82,9 @@ class ContrastTraining:
             [len(captions), len(opposites)]
         )
         image = self.clip.encode_tokens(scenes)
-        loss, right = picked(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
+        loss, right = contrastive_loss(self.clip.model.logit_scale, image.global_ @ texts.T, excluded)
         read = F.normalize(combine(image.global_, region_features(image, REGIONS), 1.0), dim=-1)
-        late, late_right = picked(self.region_scale, late_cosines(read, texts), excluded)
+        late, late_right = contrastive_loss(self.region_scale, late_cosines(read, texts), excluded)
         figures = {
             "contrast": loss.item(),
             "right": right,
@@ -154,15 +154,15 @@ class ContrastTraining:
 
 
 def late_cosines(read: Tensor, texts: Tensor) -> Tensor:
-    """[B, C] of what an adaptor reads of images [B, N, D] and texts [C, D]: of the regions that suit a text
-    best.
+    """Cosines [B, C] of images, by what an adaptor reads of them [B, N, D], and texts [C, D]: a mean over
+    regions, in which those that suit the text best weigh most.
     """
     by_region = torch.einsum("bnd,cd->bnc", read, texts)
     chosen = torch.softmax(_SHARPNESS * by_region.detach(), dim=1)
     return (chosen * by_region).sum(1)
 
 
-def picked(scale: Tensor, cosines: Tensor, excluded: Tensor) -> tuple[Tensor, float]:
+def contrastive_loss(scale: Tensor, cosines: Tensor, excluded: Tensor) -> tuple[Tensor, float]:
     """CLIP's loss over the cosines [B, B] of images and captions, without the `excluded` pairs, and the
     fraction of images that pick their own caption.
     """
