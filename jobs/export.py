@@ -44,7 +44,11 @@ Split = Annotated[
     ),
 ]
 Captions = Annotated[
-    str, typer.Option(metavar="K", help="Captions of each image: the K best candidates, or `all`.")
+    str,
+    typer.Option(
+        metavar="K",
+        help="Captions of each image: its caption and the candidates closest to it, K in all, or `all`.",
+    ),
 ]
 PerFile = Annotated[
     int | None,

@@ -6,7 +6,7 @@ The method, in the order of the paper, one file per step:
     text/       the frozen language model: prefix in, texts out, greedy, sampled or by beams
     adaptor/    region noise, the adaptor from noisy features to a prefix, and its training on text alone
     sampler.py  several candidates per image, keyed by image and candidate (keyed_random.py)
-    rerank.py   the candidate closest to the image in CLIP space wins
+    rerank.py   the candidate closest to the image in CLIP space wins, unless the bundle says otherwise
     captioner.py  all of it together (captions.py is what it returns)
     answerer.py  questions about an image, answered zero-shot; region_captions.py: captions of its regions
     bundle.py   a trained captioner as a folder, opened (config.py, bundle_files.py, tower_config.py);

@@ -209,10 +209,11 @@ class Bundle:
         )
 
     def load_reranker(self, clip: "FrozenClip") -> "Reranker":
-        """What chooses among candidates, by the text tower of `clip`. Raises FileNotFoundError."""
+        """What chooses among candidates, by the text tower of `clip`. Raises as `load_gap` does."""
         from maccap.rerank import Reranker
 
-        return Reranker(clip, self.config.rerank, self.load_gap())
+        rerank = self.config.rerank
+        return Reranker(clip, rerank, self.load_gap() if rerank.closed_gap else None)
 
     def load_adaptor(self, device: "str | torch.device" = "cpu") -> "Adaptor":
         """The trained adaptor, float32. Raises ValueError where its weights are not of the config's sizes."""

@@ -133,6 +133,11 @@ class DecodingConfig(Config):
         """Noise draws per image."""
         return self.candidates // self.samples_per_draw
 
+    def with_draws(self, most: int) -> Self:
+        """The same with fewer candidates: those of so many draws at most."""
+        several = min(self.draws, most) * self.samples_per_draw
+        return self.model_copy(update={"candidates": several})
+
     @property
     def rows_per_draw(self) -> int:
         """Rows that the language model holds for one draw."""
@@ -270,10 +275,14 @@ class RerankConfig(Config):
 
     closed_gap: bool = Field(
         default=False,
-        description="add the cosine with the image as the correction of the gap (`maccap adapt`) moves it",
+        description="also add the cosine with the gap-corrected image, where the bundle has a correction "
+        "(`maccap adapt`)",
     )
     logprob_weight: float = Field(
-        default=0.0, ge=0, description="of a candidate's log-probability, in nats, beside cosines"
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="of a candidate's log-probability, in nats, added to the cosines",
     )
 
 

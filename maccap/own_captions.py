@@ -39,8 +39,7 @@ def gap_by_own_captions(
     """
     gap = GapCorrection.by_captions(images.features, texts, clip.logit_scale)
     rerank = Reranker(clip)
-    several = min(decoding.draws, _DRAWS) * decoding.samples_per_draw
-    decoding = decoding.model_copy(update={"candidates": several})
+    decoding = decoding.with_draws(_DRAWS)
     for _ in range(rounds):
         sampler.gap = gap
         captions: list[str] = []

@@ -40,8 +40,7 @@ def draw_region_texts(
     if not keys:
         return [[] for _ in image_ids]
     read = torch.cat([*features])[:, None].expand(-1, copies, -1)
-    several = min(decoding.draws, _DRAWS) * decoding.samples_per_draw
-    fewer = decoding.model_copy(update={"candidates": several})
+    fewer = decoding.with_draws(_DRAWS)
     drawn = sampler(read, keys, seed, fewer, prompt=prompt, batch_rows=batch_rows)
     texts = iter([[candidate.text for candidate in of_region] for of_region in drawn])
     return [list(islice(texts, len(of_image))) for of_image in patches]

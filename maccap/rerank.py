@@ -1,13 +1,14 @@
 """The candidate closest to the image in CLIP space wins.
 
-Ours, and off unless a bundle asks for it (`RerankConfig`): how close it is to the image as the correction of
-the gap moves it counts too, and how likely the language model found it. CLIP alone finds a text that says
-less nearly as close, and one that is odd no farther.
+Ours, and off unless a bundle asks for it (`RerankConfig`): its cosine with the gap-corrected image counts
+too, and its log-probability. CLIP alone scores a caption that leaves things out almost as high, and does not
+penalise an odd one.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -41,44 +42,47 @@ class Reranker:
         first. Raises ValueError where the two differ in number, and for an image without candidates.
         """
         texts = [[candidate.text for candidate in of_image] for of_image in candidates]
-        sides = [global_] if self.gap is None else [global_, self.gap(F.normalize(global_.float(), dim=-1))]
-        cosines, *closed = self._cosines(texts, sides)
-        weight = self.config.logprob_weight
+        corrected = [] if self.gap is None else [self.gap(global_.float())]
+        cosines, *closed = self._cosines(texts, global_, *corrected)
         chosen = []
         for row, of_image in enumerate(candidates):
-            scores = [
-                sum(part[row][index] for part in (cosines, *closed)) + weight * candidate.logprob
-                for index, candidate in enumerate(of_image)
-            ]
+            parts = [cosines[row], *(own[row] for own in closed), self._weighted(of_image)]
+            scores = [sum(part) for part in zip(*parts, strict=True)]
             chosen.append(Chosen(best(scores), cosines[row]))
         return chosen
+
+    def _weighted(self, candidates: Sequence[Candidate]) -> list[float]:
+        weight = self.config.logprob_weight
+        if not weight:
+            return [0.0] * len(candidates)
+        # rounded as they travel between the pipeline's stages
+        logprobs = np.array([candidate.logprob for candidate in candidates], dtype=np.float32)
+        return [weight * float(part) for part in np.nan_to_num(logprobs, nan=-np.inf)]
 
     def __call__(self, candidates: Sequence[Sequence[str]], global_: Tensor) -> list[list[float]]:
         """Cosine of each candidate's text feature with its image's `global_` [R, D]; R lists, in their order.
 
         Each distinct text is encoded once. Raises ValueError where the two differ in number of images.
         """
-        return self._cosines(candidates, [global_])[0]
+        return self._cosines(candidates, global_)[0]
 
-    def _cosines(
-        self, candidates: Sequence[Sequence[str]], sides: Sequence[Tensor]
-    ) -> list[list[list[float]]]:
-        """Of the texts with the images' features [R, D] of each of the `sides`."""
-        if len(candidates) != len(sides[0]):
-            raise ValueError(f"candidates of {len(candidates)} images, but features of {len(sides[0])}")
+    def _cosines(self, candidates: Sequence[Sequence[str]], *images: Tensor) -> list[list[list[float]]]:
+        """Of the texts with the images' features [R, D], for each kind of features."""
+        if len(candidates) != len(images[0]):
+            raise ValueError(f"candidates of {len(candidates)} images, but features of {len(images[0])}")
         # neighbours are of similar length: those that the text encoder takes together, it cuts to their
         # longest
         texts = sorted({text for row in candidates for text in row}, key=lambda text: (len(text), text))
         if not texts:
-            return [[[] for _ in candidates] for _ in sides]
+            return [[[] for _ in candidates] for _ in images]
         features = self.clip.encode_text(texts)
         place = {text: index for index, text in enumerate(texts)}
         flat = [place[text] for row in candidates for text in row]
         owner = [index for index, row in enumerate(candidates) for _ in row]
         told = []
-        for side in sides:
-            images = F.normalize(side.to(features), dim=-1)
-            cosines = iter((features[flat] * images[owner]).sum(dim=-1).tolist())
+        for of_images in images:
+            unit = F.normalize(of_images.to(features), dim=-1)
+            cosines = iter((features[flat] * unit[owner]).sum(dim=-1).tolist())
             told.append([[next(cosines) for _ in row] for row in candidates])
         return told
 

@@ -84,13 +84,18 @@ _LAION_COCO = pa.schema(
 
 
 def _laion_coco(example: Example) -> dict[str, Any]:
-    """`similarity` is that of TEXT, the image's own caption; candidates stand from the best on."""
+    """`similarity` is that of TEXT, the image's own caption; candidates stand by theirs, the one that became
+    the caption first.
+    """
     fields, metadata = example.fields, fields_of(example.fields.get("metadata"))
-    candidates = sorted(fields.get("candidates") or (), key=lambda one: -(one["clip_score"] or 0))
+    top = example.made_caption
+    candidates = sorted(
+        fields.get("candidates") or (), key=lambda one: (one["text"] != top, -(one["clip_score"] or 0))
+    )
     return {
         "URL": url_of(example.image_id, metadata),
         "TEXT": fields.get("original_caption"),
-        "top_caption": example.made_caption,
+        "top_caption": top,
         "all_captions": [one["text"] for one in candidates],
         "all_similarities": [one["clip_score"] for one in candidates],
         "WIDTH": fields.get("width"),

@@ -111,7 +111,9 @@ class PartWriter:
 
 
 def best_captions(row: dict[str, Any], most: int | None) -> dict[str, float | None]:
-    """The row's caption and the other candidates from the best on, with their scores; at most so many."""
+    """The row's caption and the other candidates, the closest to the image first, with their scores; at most
+    so many.
+    """
     candidates = sorted(row.get("candidates") or (), key=lambda one: -(one["clip_score"] or 0.0))
     first = exported_caption(row.get("caption"), row.get("original_caption"))
     best = {first: row.get("clip_score")} if first else {}

@@ -48,6 +48,7 @@ class Explanation:
     row: dict[str, Any]
     decoding: dict[str, Any]
     rerank: RerankConfig
+    corrected: bool
     again: dict[str, Any] | None = None
     absent: str = ""
     whole: NDArray[np.uint8] | None = None
@@ -56,14 +57,16 @@ class Explanation:
 
     @property
     def same(self) -> bool | None:
-        """Whether captioning again gave the same candidates and captions of regions, or the same error."""
+        """Whether captioning again gave the same caption, candidates and captions of regions, or the same
+        error.
+        """
         if self.again is None:
             return None
         made = [
             [[one["text"] for one in row.get(name) or ()] for name in ("candidates", "region_captions")]
             for row in (self.row, self.again)
         ]
-        return made[0] == made[1] and self.row["error"] == self.again["error"]
+        return made[0] == made[1] and all(self.row[name] == self.again[name] for name in ("caption", "error"))
 
 
 def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
@@ -76,7 +79,7 @@ def explain(run: str, image_id: str, model: str | None = None) -> Explanation:
     with_regions = RegionCaptionStage.name in facts.stages
     row = _row(url, image_id, (*_COLUMNS, *(RegionCaptionStage.keeps if with_regions else ())))
     bundle = model_of(facts, model)
-    how = facts.decoding.model_dump(), bundle.config.rerank
+    how = facts.decoding.model_dump(), bundle.config.rerank, bundle.config.gap is not None
     example = Example(image_id, row["shard"], row["index"], row["caption"], row["error"], None)
     source = source_rows(url, [example]).get(image_id)
     if source is None:

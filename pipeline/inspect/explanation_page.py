@@ -38,7 +38,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             f"candidates: {decoding['candidates']} by strategy {decoding['strategy']}, "
             f"{decoding['samples_per_draw']} per draw of region noise"
         )
-        yield from _chosen_by(explanation.rerank)
+        yield from _chosen_by(explanation.rerank, explanation.corrected)
         for candidate in _ranked(row):
             mark = "*" if candidate["text"] == row["caption"] else " "
             scores = f"cosine {candidate['clip_score']:.3f}  log-probability {candidate['logprob']:7.2f}"
@@ -150,10 +150,10 @@ def _salient(looked: Looked) -> Image.Image:
     return panel
 
 
-def _chosen_by(rerank: RerankConfig) -> Iterator[str]:
+def _chosen_by(rerank: RerankConfig, corrected: bool) -> Iterator[str]:
     """A line where it is not by the cosine with the image alone."""
     parts = ["cosine with the image"]
-    parts += ["cosine with the image, its gap closed"] if rerank.closed_gap else []
+    parts += ["cosine with the gap-corrected image"] if rerank.closed_gap and corrected else []
     parts += [f"{rerank.logprob_weight:g} x log-probability"] if rerank.logprob_weight else []
     if len(parts) > 1:
         yield f"chosen by {' + '.join(parts)}"
@@ -180,4 +180,5 @@ def _enlarged(pixels: NDArray[np.uint8], side: int) -> Image.Image:
 
 
 def _ranked(row: dict[str, Any]) -> list[dict[str, Any]]:
-    return sorted(row["candidates"], key=lambda candidate: -candidate["clip_score"])
+    """The one that became the caption, then by cosine."""
+    return sorted(row["candidates"], key=lambda one: (one["text"] != row["caption"], -one["clip_score"]))

@@ -160,8 +160,8 @@ def caption_flags(table: pa.Table) -> Iterator[list[str]]:
 
 
 def logprob_per_word(table: pa.Table, words: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each row, the log-probability of the candidate that became its caption, over the caption's
-    words; NaN where it has none.
+    """Of each row, the log-probability of the candidate that became its caption (of several with that text,
+    of the first), over the caption's words; NaN where it has none.
     """
     found = np.full(table.num_rows, np.nan)
     if "candidates" not in table.column_names:

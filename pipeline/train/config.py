@@ -155,8 +155,9 @@ class TrainJobConfig(Config):
 def load_train_config(
     path: Path | None, overrides: dict[str, Any], bundle: BundleConfig | None = None
 ) -> TrainJobConfig:
-    """Settings from `bundle` (how it was trained, its sizes, regions, noise, memory and decoding), over them
-    those of a YAML or JSON file, and on top `overrides` from the command line (None: not given).
+    """Settings from `bundle` (how it was trained, its sizes, regions, noise, memory, decoding and
+    reranking), over them those of a YAML or JSON file, and on top `overrides` from the command line (None:
+    not given).
 
     Sections are merged key by key. Raises UserError.
     """

@@ -1,5 +1,6 @@
 """Reranking: cosines of CLIP's own text features, each text encoded once, and what is chosen by them."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -82,7 +83,7 @@ def drawn(**logprobs: float) -> list[Candidate]:
 def test_the_closest_is_chosen_whatever_else_is_known(make_clip: Callable[..., FrozenClip]) -> None:
     clip, images = make_clip(), F.normalize(torch.randn(2, 32), dim=-1)
     gap = GapCorrection(torch.zeros(32), torch.zeros(32, 32), torch.ones(32))
-    rows = [drawn(a_dog=-9.0, a_cat=0.0, two_cups=-1.0), drawn(trees=-1.0)]
+    rows = [drawn(a_dog=-math.inf, a_cat=0.0, two_cups=math.nan), drawn(trees=-1.0)]
     chosen = Reranker(clip, RerankConfig(), gap).choose(rows, images)
     expected = Reranker(clip)([[one.text for one in row] for row in rows], images)
     assert [one.clip_scores for one in chosen] == expected
@@ -100,6 +101,12 @@ def test_a_candidate_that_is_likely_wins_where_that_counts(make_clip: Callable[.
         [chosen] = Reranker(clip, RerankConfig(logprob_weight=weight)).choose([row], images)
         assert chosen.winner == winner
         assert chosen.clip_scores == scores
+
+
+def test_what_has_no_log_probability_is_the_last_choice(make_clip: Callable[..., FrozenClip]) -> None:
+    reranker = Reranker(make_clip(), RerankConfig(logprob_weight=0.01))
+    row = drawn(a_dog=math.nan, a_cat=-900.0, two_cups=-math.inf)
+    assert reranker.choose([row], torch.ones(1, 32))[0].winner == 1
 
 
 def test_the_image_counts_as_the_gap_moves_it_too(make_clip: Callable[..., FrozenClip]) -> None:

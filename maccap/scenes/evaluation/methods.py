@@ -40,12 +40,16 @@ def compared(recipe: Recipe) -> list[Method]:
     """
     noise, copies = recipe.noise_variance, recipe.regions.count
     paper, silent, ours = Training(noise, None, copies), _silent(recipe), _ours(recipe)
-    chosen = Method("our noise, chosen as shipped", ours, decoding=recipe.decoding, rerank=recipe.rerank)
+    more, shipped = f"our noise, {recipe.candidates} candidates", recipe.decoding
+    chosen = [
+        Method(more, ours, decoding=shipped),
+        Method(f"{more}, chosen as shipped", ours, decoding=shipped, rerank=recipe.rerank),
+    ]
     return [
         Method("our noise, regions by attention", ours),
         Method("our noise, regions by softmax", ours, "softmax"),
         Method("our noise, global feature only", ours, "none"),
-        *([chosen] if recipe.rerank != RerankConfig() else ()),
+        *(chosen if recipe.rerank != RerankConfig() else ()),
         Method("our noise, candidates sampled at temperature 0.7", ours, decoding=_SAMPLED),
         Method("MacCap as in the paper, regions by attention", paper),
         Method("MacCap as in the paper, regions by softmax", paper, "softmax"),

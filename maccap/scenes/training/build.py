@@ -235,7 +235,10 @@ def _finished(folder: Path, **settings: int) -> bool:
     marker = folder / _MARKER
     if not marker.exists():
         return False
-    if (recorded := json.loads(marker.read_text())) != settings:
+    recorded = json.loads(marker.read_text())
+    if recorded.items() < settings.items():  # by a version that had no such stage
+        return False
+    if recorded != settings:
         raise ValueError(
             f"{folder} was trained with {recorded}, not {settings}; remove it or use another work folder"
         )

@@ -123,7 +123,8 @@ function answersOf(row) {
 
 function candidatesOf(row) {
   if (!row.candidates) return null;
-  const ranked = [...row.candidates].sort((one, other) => (other[1] ?? -2) - (one[1] ?? -2));
+  const place = ([text, clip]) => (text === row.caption ? 4 : 0) + (clip ?? -2);
+  const ranked = [...row.candidates].sort((one, other) => place(other) - place(one));
   const rows = ranked.map(([text, clip, logprob]) => [text, score(clip), score(logprob)]);
   return [
     element("h3", {}, "Candidates"),

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maccap.bundle import Bundle
-from maccap.config import PAPER_DECODING, TrainingConfig
+from maccap.config import PAPER_DECODING, RerankConfig, TrainingConfig
 from pipeline.storage.errors import UserError
 from pipeline.train.config import TrainJobConfig, load_train_config
 
@@ -34,6 +34,10 @@ def test_the_file_wins_over_the_bundle_and_the_command_line_over_both(
     assert (config.adaptor.queries, config.adaptor.heads) == (9, 4)
     assert (config.training.steps, config.training.batch) == (8, 5)
     assert config.decoding == bundle.decoding
+    likely = bundle.model_copy(update={"rerank": RerankConfig(logprob_weight=0.1)})
+    assert load_train_config(None, {}, likely).rerank == likely.rerank
+    with pytest.raises(UserError, match="logprob_weight"):
+        load_train_config(_file(tmp_path, "rerank: {logprob_weight: .inf}"), {})
 
 
 @pytest.mark.parametrize(

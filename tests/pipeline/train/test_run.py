@@ -14,6 +14,7 @@ from PIL import Image
 
 from maccap import Captioner
 from maccap.bundle import Bundle
+from maccap.config import RerankConfig
 from pipeline.storage.errors import UserError
 from pipeline.texts import CaptionSet
 from pipeline.train.config import TrainJobConfig
@@ -57,6 +58,16 @@ def test_captions_become_a_bundle_that_captions_images(
     assert all(isinstance(caption.text, str) for caption in written)
     for part in ("clip/open_clip_model.safetensors", "llm/model.safetensors"):
         assert (output / part).read_bytes() == (small_bundle / part).read_bytes()
+
+
+def test_what_the_bundle_chooses_by_is_a_setting_of_its_training(tmp_path: Path, run: Run) -> None:
+    output = tmp_path / "bundle"
+    run(output, rerank={"logprob_weight": 0.5})
+    assert Bundle.open(output).config.rerank == RerankConfig(logprob_weight=0.5)
+    with pytest.raises(UserError, match="rerank"):
+        run(output)
+    run(tmp_path / "plain")
+    assert "rerank" not in (tmp_path / "plain/config.json").read_text()
 
 
 def test_output_and_cache_may_be_urls(

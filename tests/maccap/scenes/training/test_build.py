@@ -1,5 +1,6 @@
 """The towers at a toy length: every part is trained, kept, and gives an adaptor and scores."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from maccap.adaptor.noise import RegionNoise, paraphrase_pairs
-from maccap.config import TrainingConfig
+from maccap.config import RerankConfig, TrainingConfig
 from maccap.image.features import FeatureExtractor
 from maccap.sampler import CandidateSampler
 from maccap.scenes.evaluation.held_out_scenes import evaluate, render_test_set, retrieve
@@ -40,7 +41,15 @@ def test_a_clip_by_contrast_is_kept_too(towers: BuiltTowers, tmp_path: Path) -> 
     assert BuiltTowers(tmp_path, config).fingerprint == built.fingerprint
     with pytest.raises(ValueError, match="remove it or use another"):
         BuiltTowers(tmp_path, TOY)
-    (tmp_path / "clip/_FINISHED").unlink()
+    weights = (tmp_path / "clip/open_clip_model.safetensors").read_bytes()
+    finished = tmp_path / "clip/_FINISHED"
+    before = json.loads(finished.read_text())
+    for marker in (None, {name: before[name] for name in before if name != "tuning_steps"}):
+        finished.unlink() if marker is None else finished.write_text(json.dumps(marker))
+        BuiltTowers(tmp_path, config)  # the last stage, anew
+        assert (tmp_path / "clip/open_clip_model.safetensors").read_bytes() == weights
+        assert json.loads(finished.read_text()) == before
+    finished.unlink()
     (tmp_path / "bundle").mkdir()
     with pytest.raises(ValueError, match="bundle was trained between other towers"):
         BuiltTowers(tmp_path, config)
@@ -56,6 +65,16 @@ def test_evaluation_scores_every_scene(towers: BuiltTowers) -> None:
     decoding = DECODING.model_copy(update={"candidates": 2})
     outcome = evaluate(test, images, FeatureExtractor(towers.clip, regions), sampler, decoding)
     assert outcome.reranked.captions == len(outcome.captions) == 6
+    likely = evaluate(
+        test,
+        images,
+        FeatureExtractor(towers.clip, regions),
+        sampler,
+        decoding,
+        rerank=RerankConfig(logprob_weight=1e6),
+    )
+    drawn = sampler(FeatureExtractor(towers.clip, regions).of_tokens(images).features, test.ids, 0, decoding)
+    assert likely.captions == [max(row, key=lambda one: one.logprob).text for row in drawn]
     nearest = retrieve(towers.clip, images, ["a dog", "two cats at night"])
     assert len(nearest) == 6
     assert set(nearest) <= {"a dog", "two cats at night"}

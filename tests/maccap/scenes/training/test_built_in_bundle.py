@@ -40,7 +40,7 @@ def outcome(bundle: Bundle, test_set: HeldOutScenes) -> Outcome:
     extract = bundle.load_features()
     decoding = bundle.config.decoding.model_copy(update={"candidates": 5})
     images = extract.clip.encode_image(test_set.pixels)
-    return evaluate(test_set, images, extract, bundle.load_sampler(), decoding)
+    return evaluate(test_set, images, extract, bundle.load_sampler(), decoding, rerank=bundle.config.rerank)
 
 
 def test_names_what_is_there(bundle: Bundle, outcome: Outcome) -> None:
