@@ -71,7 +71,7 @@ RECIPES: dict[Supervision, Recipe] = {
         noise_shared=0.9,
         gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
         rerank=RerankConfig(closed_gap=True, logprob_weight=0.01),
-        candidates=20,
+        candidates=40,
     ),
 }
 DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
