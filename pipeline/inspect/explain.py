@@ -39,10 +39,10 @@ _COLUMNS = ("image_id", "shard", "index", "width", "height", "caption", "clip_sc
 
 @dataclass(frozen=True)
 class Explanation:
-    """`row` is of the table, `again` the same image captioned by the same keys: None where the source does
-    not have it, which `absent` then says. `whole` are the pixels of the whole image, as a square of `side`,
-    and `crops` whether CLIP sees its middle square alone; `looked` is None for an image that cannot be
-    decoded.
+    """`row` is of the table, chosen by `rerank` of a bundle that is `corrected` for the gap or not; `again`
+    the same image captioned by the same keys: None where the source does not have it, which `absent` then
+    says. `whole` are the pixels of the whole image, as a square of `side`, and `crops` whether CLIP sees its
+    middle square alone; `looked` is None for an image that cannot be decoded.
     """
 
     row: dict[str, Any]
