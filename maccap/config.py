@@ -22,7 +22,7 @@ def _as_before(config: Config, told: dict[str, Any], name: str, before: object) 
     """What is `told` of `config`, without a setting that earlier versions did not have where it is as they
     did it: fingerprints, footers and bundles stay what they were.
     """
-    if told.get(name, before) == before == type(config).model_fields[name].default:
+    if getattr(config, name) == before == type(config).model_fields[name].default:
         told.pop(name, None)
     return told
 
@@ -338,9 +338,7 @@ class BundleConfig(Config):
         told = dump(self)
         for name in ("inference_noise_variance", "noise_shared", "noise_covariance", "gap"):
             told = _as_before(self, told, name, None)
-        if self.rerank == RerankConfig():
-            told.pop("rerank", None)
-        return told
+        return _as_before(self, told, "rerank", RerankConfig())
 
     @property
     def captioning_noise(self) -> float:

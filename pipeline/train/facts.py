@@ -61,9 +61,14 @@ class TrainFacts(Facts):
     @property
     def run(self) -> str:
         """Tells this run's checkpoints from another's."""
-        newer = ("inference_noise_variance", "noise_shared", "noise_covariance", "noise_fingerprint")
-        absent = {name for name in newer if getattr(self, name) is None}
-        absent |= {"rerank"} if self.rerank == RerankConfig() else set()
+        newer = {
+            "inference_noise_variance",
+            "noise_shared",
+            "noise_covariance",
+            "noise_fingerprint",
+            "rerank",
+        }
+        absent = {name for name in newer if getattr(self, name) == type(self).model_fields[name].default}
         document = self.model_dump_json(exclude={*self.may_differ, *absent})
         return blake2b(document.encode(), digest_size=16).hexdigest()
 
