@@ -98,7 +98,7 @@ class TrainingConfig(Config):
     gradient_clip: float = Field(default=1.0, gt=0, description="the largest norm of a step's gradient")
     max_tokens: int = Field(default=25, ge=3, description="text tokens per caption, BOS and EOS included")
     bfloat16: bool = Field(
-        default=False, description="autocast; faster where the processor has bf16 products"
+        default=False, description="autocast, where the processor has bf16 products; float32 elsewhere"
     )
     seed: int = Field(default=0, description="of weights, order and noise")
 

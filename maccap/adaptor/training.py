@@ -31,6 +31,7 @@ from maccap.adaptor.text_regions import Phrases, TextFeatures, region_draws
 from maccap.config import TrainingConfig
 from maccap.image.clip import FrozenClip
 from maccap.keyed_random import normals
+from maccap.runtime.half_products import half_products
 from maccap.text.language_model import FrozenLanguageModel
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -181,7 +182,7 @@ class AdaptorTrainer:
         shape = tuple(clean.shape[1:])
         eps = np.stack([normals(self.config.seed, occasion, int(position), shape) for position in positions])
         noisy = self._noise(clean, torch.from_numpy(eps).to(device))
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bfloat16), _attention(device):
+        with half_products(device, self.config.bfloat16), _attention(device):
             return caption_loss(self.lm, model(noisy), ids.to(device), mask.to(device))
 
     def regions_of(

@@ -12,6 +12,7 @@ from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.noise import RegionNoise
 from maccap.adaptor.training import AdaptorTrainer, TrainingText
 from maccap.config import PAPER_NOISE_VARIANCE, AdaptorConfig, Config, TrainingConfig
+from maccap.runtime.half_products import has_half_products
 from maccap.runtime.process_memory import peak_mb
 from maccap.text.language_model import FrozenLanguageModel
 from pipeline.benchmark.authors_training import BATCH, AuthorsTraining
@@ -43,21 +44,23 @@ class TrainingSpeed(Config):
 
 
 def training_speeds(captions: Sequence[str], sizes: Sizes, rounds: int) -> Iterator[TrainingSpeed]:
-    """Train each way, one step each a round, and then each in a process of its own for its memory.
+    """Train each way, one step each a round, and then each in a process of its own for its memory; in half
+    products only where the processor has them.
 
     Our text features are random: they come out of the cache, whatever they are.
     """
     lm = random_opt(sizes.lm)
-    steps = {what: _way(what, captions, sizes, lm) for what in WAYS}
-    seconds, losses = dict.fromkeys(WAYS, 0.0), dict.fromkeys(WAYS, 0.0)
+    ways = WAYS if has_half_products(lm.device) else (AUTHORS, SINGLE)
+    steps = {what: _way(what, captions, sizes, lm) for what in ways}
+    seconds, losses = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
     for number in range(rounds + 1):
         for what, step in steps.items():
             began = time.perf_counter()
             losses[what] = step(number)
             if number:  # the first round warms up
                 seconds[what] += time.perf_counter() - began
-    rates = {what: rounds * _captions(what, sizes) / seconds[what] for what in WAYS}
-    for what in WAYS:
+    rates = {what: rounds * _captions(what, sizes) / seconds[what] for what in ways}
+    for what in ways:
         with own_process() as pool:
             peak = pool.submit(_peak_memory, what, list(captions), sizes).result()
         yield TrainingSpeed(

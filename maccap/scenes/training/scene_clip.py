@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from maccap.image.clip import ImageTokens, image_tokens
+from maccap.runtime.half_products import half_products
 from maccap.scenes.world.captions import scene_captions
 from maccap.scenes.world.render import render
 from maccap.scenes.world.scene import Scene, sample_scene
@@ -89,8 +90,10 @@ class PatchEmbedding(nn.Conv2d):
 
 @contextmanager
 def _fast_products() -> Iterator[None]:
-    """Half precision, and attention as plain products: the fused kernel's backward is slower on a CPU."""
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    """Half precision where the processor has it, and attention as plain products: the fused kernel's backward
+    is slower on a CPU.
+    """
+    with half_products(torch.device("cpu")), sdpa_kernel(SDPBackend.MATH):
         yield
 
 

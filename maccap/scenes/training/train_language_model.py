@@ -16,6 +16,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from maccap.config import QUESTION
+from maccap.runtime.half_products import half_products
 from maccap.scenes.training.block_training import BlockTraining
 from maccap.scenes.training.progress import ProgressReport
 from maccap.scenes.world.captions import complete_caption, scene_captions, tags
@@ -123,7 +124,7 @@ def train_language_model(
     report = ProgressReport("language model", steps)
     for step in range(steps):
         rows = torch.tensor([_row(stream, tokenizer, length + 1) for _ in range(batch)])
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_products(torch.device("cpu")):
             logits = model(input_ids=rows[:, :-1]).logits
         loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
         training.step(loss)

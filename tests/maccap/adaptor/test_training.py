@@ -92,6 +92,29 @@ def test_parts_of_a_batch_add_up(make_trainer: MakeTrainer) -> None:
         assert added.accuracy == pytest.approx(together.accuracy)
 
 
+def test_bfloat16_is_what_the_processor_has(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = make_trainer().train_step(0)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert make_trainer(bfloat16=True).train_step(0) == single
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    half = make_trainer(bfloat16=True).train_step(0)
+    assert half.loss != single.loss
+    assert half.loss == pytest.approx(single.loss, rel=0.02)
+
+
+def test_a_model_of_half_weights_trains_on_any_processor(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = make_trainer().train_step(0)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    half = make_trainer(bfloat16=True)
+    half.lm.bfloat16()
+    assert half.train_step(0).loss == pytest.approx(single.loss, rel=0.05)
+    assert half.adaptor.queries.dtype == torch.float32
+
+
 def test_an_evaluation_changes_nothing(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     trainer.train_step(0)
