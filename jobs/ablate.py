@@ -1,6 +1,7 @@
-"""`maccap ablate WORK`: the ablation table of the built-in model's card, on held-out scenes.
+"""`maccap ablate WORK`: the ablation tables of the built-in models' cards, on held-out scenes.
 
-WORK is the folder that `maccap embed` built the bundle in; its adaptors and scores are kept there too.
+WORK is the folder that `maccap embed` built the bundle in, or one for a model that ships; its adaptors and
+scores are kept there too.
 """
 
 from itertools import chain
@@ -11,7 +12,11 @@ import typer
 
 from jobs.output import answer
 
-Work = Annotated[Path, typer.Argument(help="The folder that `maccap embed` was given.")]
+Work = Annotated[Path, typer.Argument(help="Folder that `maccap embed` was given; with --model any.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="A model that ships, built-in://scenes or built-in://scenes-contrast, to ablate."),
+]
 Count = Annotated[int, typer.Option(help="Scenes, half of them with a pair of objects unseen in training.")]
 Seed = Annotated[int, typer.Option(help="Seed of the scenes.")]
 SplitName = Annotated[str, typer.Option(help="tune or test.")]
@@ -24,16 +29,18 @@ _START, _END = "<!-- ablation -->\n", "<!-- /ablation -->"
 
 
 def main(
-    work: Work, count: Count = 1000, seed: Seed = 1, split: SplitName = "test", steps: Steps = 3600,
-    noise_steps: NoiseSteps = 1000, adaptors: Adaptors = 2, card: Card = None,
+    work: Work, model: Model = None, count: Count = 1000, seed: Seed = 1, split: SplitName = "test",
+    steps: Steps = 3600, noise_steps: NoiseSteps = 1000, adaptors: Adaptors = 2, card: Card = None,
 ) -> None:  # fmt: skip
     """Compare the method with its parts left out, trained in other ways, and with other methods, between the
-    towers that `maccap embed` built. What was trained and scored is kept, so that the command resumes.
+    towers that `maccap embed` built, or a --model's. What was trained and scored is kept, so that the command
+    resumes.
     """
     from jobs.extras import require
     from maccap.scenes.evaluation.ablation import Ablation, markdown
     from maccap.scenes.evaluation.methods import compared, other_trainings
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
+    from maccap.scenes.training.shipped_towers import SHIPPED, shipped_towers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
 
@@ -41,28 +48,36 @@ def main(
     chosen = next((name for name in SPLITS if name == split), None)
     if chosen is None:
         raise UserError(f"--split {split}: choose one of {', '.join(SPLITS)}")
-    if not (work / BUILD_FILE).exists():
-        raise UserError(f"{work} holds no finished build; make one with `maccap embed {work}`")
+    if model is not None and model not in SHIPPED:
+        raise UserError(f"--model {model}: choose one of {', '.join(SHIPPED)}")
+    if model is None and not (work / BUILD_FILE).exists():
+        raise UserError(
+            f"{work} holds no finished build; make one with `maccap embed {work}`, or take a model that "
+            f"ships: --model {next(iter(SHIPPED))}"
+        )
     if card is not None and not (
         card.is_file() and {_START.strip(), _END} <= set(card.read_text().split("\n"))
     ):
         raise UserError(f"{card} has no place for tables; put lines {_START.strip()} and {_END} around it")
     try:
-        config = BuildConfig.model_validate_json((work / BUILD_FILE).read_text())
-        towers = BuiltTowers(work, config)
+        if model is not None:
+            towers = shipped_towers(work, model)
+        else:
+            towers = BuiltTowers(work, BuildConfig.model_validate_json((work / BUILD_FILE).read_text()))
         ablation = Ablation(towers, chosen, count, seed)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
+    recipe = towers.config.recipe
     seeds = f", {adaptors} seeds" if adaptors > 1 else ""
     tables = [f"{count} {chosen} scenes, seed {seed}.\n"]
     for title, rows in (
         (
             f"Methods, with adaptors of {steps} steps each{seeds}:",
-            chain([ablation.retrieval()], ablation.rows(compared(config.recipe), steps, range(adaptors))),
+            chain([ablation.retrieval()], ablation.rows(compared(recipe), steps, range(adaptors))),
         ),
         (
             f"MacCap trained in other ways, adaptors of {noise_steps} steps:",
-            ablation.rows(other_trainings(config.recipe), noise_steps),
+            ablation.rows(other_trainings(recipe), noise_steps),
         ),
     ):
         answer(title)

@@ -98,6 +98,18 @@ class BuildConfig(Config):
     def recipe(self) -> Recipe:
         return RECIPES[self.clip]
 
+    def language_model_settings(self) -> dict[str, int]:
+        """What decides the language model."""
+        return {"steps": self.language_model_steps, "seed": self.seed}
+
+    def clip_settings(self) -> dict[str, int]:
+        """What decides CLIP."""
+        if self.clip == "contrast":
+            steps = {"contrast_steps": self.clip_contrast_steps, "tuning_steps": self.clip_tuning_steps}
+        else:
+            steps = {"text_steps": self.clip_text_steps, "image_steps": self.clip_image_steps}
+        return {**steps, "seed": self.seed}
+
     def scaled(self, factor: float) -> Self:
         """Trained `factor` times as long, two steps at least; on fewer captions too where it is below 1."""
         steps = [name for name in type(self).model_fields if name.endswith("_steps")]
@@ -116,19 +128,18 @@ class BuiltTowers:
     def __init__(self, work: Path, config: BuildConfig) -> None:
         self.work, self.config = work, config
         llm, clip, seed = work / LANGUAGE_MODEL, work / CLIP, config.seed
-        steps = self._clip_steps()
-        has_llm = _finished(llm, steps=config.language_model_steps, seed=seed)
-        has_clip = _finished(clip, **steps, seed=seed)
+        has_llm = _finished(llm, config.language_model_settings())
+        has_clip = _finished(clip, config.clip_settings())
         if not (has_llm and has_clip) and (work / BUNDLE).exists():
             raise ValueError(
                 f"{work / BUNDLE} was trained between other towers; remove it or use another work folder"
             )
         if not has_llm:
             train_language_model(llm, config.language_model_steps, batch=32, seed=seed)
-            _finish(llm, steps=config.language_model_steps, seed=seed)
+            _finish(llm, config.language_model_settings())
         if not has_clip:
             self._train_clip(clip)
-            _finish(clip, **steps, seed=seed)
+            _finish(clip, config.clip_settings())
         self.lm = FrozenLanguageModel.load(str(llm))
         self.clip = FrozenClip.load(str(clip))
         told = [facts.captions for _, facts in scenes_with_facts("train", config.caption_scenes, seed)]
@@ -140,14 +151,6 @@ class BuiltTowers:
         self.paraphrases = paraphrase_pairs(np.array(list(scene_of.values()), dtype=np.uint64))
         (work / CAPTIONS).write_text("".join(json.dumps({"captions": texts}) + "\n" for texts in told))
         (work / BUILD_FILE).write_text(config.model_dump_json(indent=2) + "\n")
-
-    def _clip_steps(self) -> dict[str, int]:
-        if self.config.clip == "contrast":
-            return {
-                "contrast_steps": self.config.clip_contrast_steps,
-                "tuning_steps": self.config.clip_tuning_steps,
-            }
-        return {"text_steps": self.config.clip_text_steps, "image_steps": self.config.clip_image_steps}
 
     def _train_clip(self, folder: Path) -> None:
         config = self.config
@@ -231,7 +234,13 @@ def cached_tensors(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict
     return load_file(path)
 
 
-def _finished(folder: Path, **settings: int) -> bool:
+def mark_finished(work: Path, config: BuildConfig) -> None:
+    """Both towers in `work` are those of `config`, and not to be trained again."""
+    _finish(work / LANGUAGE_MODEL, config.language_model_settings())
+    _finish(work / CLIP, config.clip_settings())
+
+
+def _finished(folder: Path, settings: dict[str, int]) -> bool:
     marker = folder / _MARKER
     if not marker.exists():
         return False
@@ -245,5 +254,5 @@ def _finished(folder: Path, **settings: int) -> bool:
     return True
 
 
-def _finish(folder: Path, **settings: int) -> None:
+def _finish(folder: Path, settings: dict[str, int]) -> None:
     (folder / _MARKER).write_text(json.dumps(settings) + "\n")
