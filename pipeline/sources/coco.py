@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Self
 
 from pipeline.formats.json_stream import JsonStream
-from pipeline.sources.image_files import RefusedError, image_file, image_root
+from pipeline.sources.image_files import RefusedError, check_images, image_file, image_root
 from pipeline.sources.metadata import metadata_json
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.repeats import Repeats
@@ -71,6 +71,10 @@ class CocoJson(Source[CocoArgs]):
         root, confined = image_root(options, location.url)
         shards, images = plan_coco(location.url, root, confined=confined)
         return Planned(shards, images, f"a COCO-style JSON of {images:,} images")
+
+    def check(self, shards: Sequence[Shard[CocoArgs]]) -> None:
+        """That the images lie where they are looked for."""
+        check_images(shards[0], read_coco(shards[0]))
 
     def read(self, shard: Shard[CocoArgs], max_bytes: int) -> Iterator[Sample]:
         return read_coco(shard, max_bytes)
@@ -204,10 +208,16 @@ def _elements(url: str) -> Iterator[tuple[str | None, Any]]:
     with open_stream(*locate(url)) as stream:
         # one text that is not UTF-8 must not end the file
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
+        json_stream = JsonStream(text)
         try:
-            yield from JsonStream(text).elements()
+            yield from json_stream.elements()
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
+        if json_stream.peek():
+            raise UserError(
+                f"SOURCE {redacted(url)} holds several JSON values one after another, as JSON lines do: "
+                "write them as one list."
+            )
 
 
 def _short(value: Any) -> str:

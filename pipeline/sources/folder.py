@@ -25,7 +25,7 @@ from pipeline.sources.options import SourceOptions
 from pipeline.sources.parquet_roles import tables_of_images
 from pipeline.sources.sample import Sample
 from pipeline.sources.shard import Shard, changed
-from pipeline.sources.source import Location, Planned, Source
+from pipeline.sources.source import Location, Planned, Source, counted
 from pipeline.sources.spans import Pieces
 from pipeline.sources.text_members import MAX_TEXT, metadata_of
 from pipeline.sources.tree import TABLES, Directory, walk
@@ -75,7 +75,7 @@ class ImageFolder(Source[FolderArgs]):
                 if not source.in_folders and any(ending in found.left_out for ending in source.endings)
             ]
             raise UserError(_empty(url, archives, found.left_out, alone))
-        texts = f", {found.described:,} of them with texts or a table row" if found.described else ""
+        texts = f", {found.described:,} of them with texts or a table" if found.described else ""
         return Planned(
             found.shards,
             images=found.images,
@@ -102,7 +102,7 @@ class ImageFolder(Source[FolderArgs]):
 
 
 def _empty(url: str, archives: Sequence[str], left_out: Mapping[str, int], alone: Sequence[str]) -> str:
-    there = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(left_out.items()))
+    there = counted(left_out)
     return (
         f"SOURCE {shown(url)} is empty: no tar, Parquet file or image in it or below it (looked for "
         f"{', '.join(archives)}, {', '.join('.' + e for e in sorted(IMAGE_EXTENSIONS))}, and for images "

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from pipeline.chunk import parse_file_name
 from pipeline.formats.extensions import kind_of
+from pipeline.sources.parquet_roles import tables_beside_tars
 from pipeline.sources.registry import endings, recognised, whats
-from pipeline.sources.source import Location
+from pipeline.sources.source import Location, counted
 from pipeline.sources.webdataset import tar_stem
 from pipeline.storage.errors import UserError
 from pipeline.storage.expand import Expansion
@@ -43,13 +44,19 @@ def found_files(source: str, expansion: Expansion) -> FoundFiles:
             found.files.setdefault(named.url)
             continue
         filesystem, pattern = locate(named.url)
-        matches = 0
+        matches = []
         for entry in matching_entries(filesystem, pattern):
             if recognised(Location(entry.path, entry)) is None:
                 found.left_out[kind_of(entry.name)] += 1
-                continue
-            found.files[as_given(filesystem, named.url, entry.path)] = entry
-            matches += 1
+            else:
+                matches.append(entry)
+        if tables := tables_beside_tars(filesystem, matches):
+            found.left_out["tables of the images"] += len(tables)
+        found.files |= {
+            as_given(filesystem, named.url, entry.path): entry
+            for entry in matches
+            if entry.path not in tables
+        }
         if listed and not matches:
             raise UserError(f"SOURCE {named.written}, which matches no file.")
     if listed and not found.files:
@@ -70,10 +77,12 @@ def locations_of(source: str, found: FoundFiles, twins: Collection[str] = ()) ->
     files = {url: entry for url, entry in every.items() if not _is_caption_table(url)}
     if not any(entry.state != MISSING for entry in files.values()):
         # one that exists is enough: a shard missing from a written-out range is an error row of its own
+        fix = "Check the pattern, and quote it so that the shell does not expand it."
+        if found.left_out:
+            fix = f"It matches {counted(found.left_out)}: give images that are files by their folder."
         raise UserError(
             f"SOURCE {shown(source)} matches no {whats(in_folders=True)} (names ending in "
-            f"{', '.join(endings())}). Check the pattern, and quote it so that the shell does "
-            f"not expand it.{_alone(source)}"
+            f"{', '.join(endings())}). {fix}{_alone(source)}"
         )
     if tables := len(every) - len(files):
         found.left_out["caption tables of a run"] += tables

@@ -11,21 +11,29 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from urllib.parse import quote, unquote
 
+import pyarrow as pa
+
 from pipeline.sources.options import SourceOptions
+from pipeline.sources.sample import Sample
 from pipeline.sources.shard import ImageRoot, Shard
 from pipeline.sources.web import web
+from pipeline.storage.errors import UserError
 from pipeline.storage.files import is_local, locate
-from pipeline.storage.redact import printable, redacted
+from pipeline.storage.look_up import MISSING, look_up_all
+from pipeline.storage.redact import printable, redacted, shown
 from pipeline.storage.retries import storage
-from pipeline.storage.urls import absolute, parent
+from pipeline.storage.urls import WEB, absolute, parent
 
 _WEB = ("http", "https")
 _STORES = ("s3", "s3a", "gs", "gcs", "hf", "az", "abfs", "abfss")
+_LOOKED_FOR = 8  # images before a run begins
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -78,6 +86,26 @@ def image_file(shard: Shard[ImageRoot], name: str, max_bytes: int) -> ImageFile:
         raise RefusedError("it names no image")
     base = _base(shard.url, shard.args.root, shard.args.confined)
     return ImageFile(tuple(dict.fromkeys(map(base.place, _spellings(name)))), max_bytes)
+
+
+def check_images(shard: Shard[ImageRoot], samples: Iterable[Sample]) -> None:
+    """Raises UserError where the first images that `shard`'s file names are all missing: then they lie below
+    another folder. What a web server has is not asked for, and a file that cannot be read will say so itself.
+    """
+    places: list[str] = []
+    with suppress(OSError, ValueError, pa.ArrowException):
+        for sample in islice(samples, _LOOKED_FOR):
+            if sample.error:
+                continue
+            if not isinstance(sample.load, ImageFile) or sample.load.places[0].startswith(WEB):
+                return
+            places += sample.load.places
+        if not places or any(entry.state != MISSING for entry in look_up_all(places).values()):
+            return
+        raise UserError(
+            f"SOURCE {shown(shard.url)} names images that are not there, the first {_shown(places[0])}. "
+            f"{'Check' if shard.args.confined else 'Give the folder they are in with'} --image-root."
+        )
 
 
 def _spellings(name: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""`metadata.jsonl`, `.csv` or `.parquet` in a folder of images: a row of metadata for each, by `file_name`.
+"""`metadata.jsonl`, `.csv` or `.parquet` in a folder of images: a row of metadata for each, by `file_name`
+or the one column whose name ends in `_file_name`.
 
 Hugging Face's imagefolder keeps metadata so. A table may name images of subfolders. It is read once for each
 shard, and of its rows only those of the shard's own images are held.
@@ -8,7 +9,8 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import zip_longest
 
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
@@ -69,6 +71,7 @@ def _rows_of(filesystem: AbstractFileSystem, table: Entry) -> _Rows:
 
 
 def _jsonl(filesystem: AbstractFileSystem, path: str) -> _Rows:
+    column, keys = None, list[str]()
     with open_stream(filesystem, path) as stream:
         for number, line in enumerate(io.TextIOWrapper(stream, "utf-8-sig", "replace"), 1):
             if not line.strip():
@@ -77,22 +80,46 @@ def _jsonl(filesystem: AbstractFileSystem, path: str) -> _Rows:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"line {number} is no JSON ({describe(error)})") from None
-            if isinstance(row, dict) and isinstance(row.get("file_name"), str):
-                yield row["file_name"], line.strip()
+            if isinstance(row, dict):
+                keys = keys or list(row)
+                column = column or _name_column(row)
+                if column and isinstance(row.get(column), str):
+                    yield row[column], line.strip()
+    if not column:
+        raise _without_names(keys)
 
 
 def _csv(filesystem: AbstractFileSystem, path: str) -> _Rows:
     with open_stream(filesystem, path) as stream:
-        for row in csv.DictReader(io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")):
-            if file_name := row.get("file_name"):
-                yield file_name, as_json({name: value for name, value in row.items() if name is not None})
+        text = io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")
+        header = text.readline()
+        delimiter = max(",;\t", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        if not (column := _name_column(names)):
+            raise _without_names(names)
+        for cells in csv.reader(text, delimiter=delimiter):
+            row = dict(zip_longest(names, cells[: len(names)]))
+            if file_name := row[column]:
+                yield file_name, as_json(row)
 
 
 def _parquet(filesystem: AbstractFileSystem, path: str) -> _Rows:
     with open_blocks(filesystem, path) as source:
         for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(1024):
             columns = {name: told_values(batch[name]) for name in batch.schema.names}
-            for number, file_name in enumerate(columns["file_name"][0]):
+            if not (column := _name_column(columns)):
+                raise _without_names(columns)
+            for number, file_name in enumerate(columns[column][0]):
                 fields = {name: values[number] for name, (values, _) in columns.items()}
                 notes = {name: why[number] for name, (_, why) in columns.items() if number in why}
                 yield str(file_name), metadata_json(fields, notes) or "{}"
+
+
+def _name_column(names: Collection[str]) -> str | None:
+    """Which one names the images."""
+    ending = [name for name in names if name.endswith("_file_name")]
+    return "file_name" if "file_name" in names else ending[0] if len(ending) == 1 else None
+
+
+def _without_names(names: Collection[str]) -> ValueError:
+    return ValueError(f"it has no column file_name, but {', '.join(names) or 'none'}")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.sources.image_column import check_columns, image_column, is_binary
-from pipeline.sources.image_files import RefusedError, image_file, image_root
+from pipeline.sources.image_files import RefusedError, check_images, image_file, image_root
 from pipeline.sources.inline_images import embedded_image, embedded_size, is_embedded
 from pipeline.sources.metadata import byte_length, metadata_json, told_values
 from pipeline.sources.options import SourceOptions
@@ -61,8 +61,9 @@ class ParquetFiles(Source[ParquetArgs]):
         return Planned([whole_file(self.name, location, args)])
 
     def check(self, shards: Sequence[Shard[ParquetArgs]]) -> None:
-        """That each file has a column of images."""
+        """That each file has a column of images, and these lie where they are looked for."""
         check_columns([(shard.url, shard.args.column) for shard in shards])
+        check_images(shards[0], read_parquet(shards[0]))
 
     def read(self, shard: Shard[ParquetArgs], max_bytes: int) -> Iterator[Sample]:
         return read_parquet(shard, max_bytes)

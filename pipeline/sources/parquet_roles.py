@@ -13,7 +13,7 @@ from fsspec import AbstractFileSystem
 
 from pipeline.sources.image_column import image_column, image_kind
 from pipeline.sources.tree import Directory
-from pipeline.sources.webdataset import TARS
+from pipeline.sources.webdataset import TARS, tar_stem
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import open_blocks
 from pipeline.storage.listing import Entry
@@ -33,14 +33,12 @@ def tables_of_images(
     Raises UserError where such a file names images by URL and lies beside no tar or folder of its name: they
     may be others. Raises OSError.
     """
-    parquet = [(directory, entry) for directory, entry in files if entry.name.lower().endswith(".parquet")]
+    parquet = [(directory, entry) for directory, entry in files if _is_parquet(entry)]
     if not parquet or (len(parquet) == len(files) and not loose_images):
         return set()
-    roles = {entry.path: _role(filesystem, entry.path) for _, entry in parquet[:_LOOKED_INTO]}
-    most: _Role = "images" if "images" in roles.values() else next(iter(roles.values()))
     tables = set()
-    for directory, entry in parquet:
-        role = roles.get(entry.path, most)
+    roles = _roles(filesystem, [entry for _, entry in parquet])
+    for (directory, entry), role in zip(parquet, roles, strict=True):
         if role == "urls" and not _has_twin(directory, entry.name):
             raise UserError(
                 f"it holds images or tars, and {printable(entry.path)} names images by URL, which may be "
@@ -50,6 +48,26 @@ def tables_of_images(
         if role != "images":
             tables.add(entry.path)
     return tables
+
+
+def tables_beside_tars(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> set[str]:
+    """Paths of the Parquet files that hold no image bytes and lie beside a tar of their name among `files`:
+    what a pattern of img2dataset's output matches. Raises OSError.
+    """
+    tars = {tar_stem(entry.path) for entry in files if not _is_parquet(entry)}
+    twins = [entry for entry in files if _is_parquet(entry) and entry.path[: -len(".parquet")] in tars]
+    roles = _roles(filesystem, twins)
+    return {entry.path for entry, role in zip(twins, roles, strict=True) if role != "images"}
+
+
+def _is_parquet(entry: Entry) -> bool:
+    return entry.name.lower().endswith(".parquet")
+
+
+def _roles(filesystem: AbstractFileSystem, parquet: Sequence[Entry]) -> list[_Role]:
+    found = [_role(filesystem, entry.path) for entry in parquet[:_LOOKED_INTO]]
+    most: _Role = "images" if "images" in found else next(iter(found), "images")
+    return found + [most] * (len(parquet) - len(found))
 
 
 def _role(filesystem: AbstractFileSystem, path: str) -> _Role:

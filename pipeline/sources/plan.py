@@ -10,7 +10,7 @@ from pipeline.sources.options import SourceOptions
 from pipeline.sources.registry import FILES, SOURCES, recognised, source_of, whats
 from pipeline.sources.sample import MAX_BYTES, ChunkLimits, Sample
 from pipeline.sources.shard import Shard
-from pipeline.sources.source import Location, Planned, Source
+from pipeline.sources.source import Location, Planned, Source, counted
 from pipeline.storage.errors import UserError
 from pipeline.storage.expand import expand
 from pipeline.storage.look_up import MISSING, look_up
@@ -39,7 +39,7 @@ class SourcePlan:
 
     def line(self) -> str:
         """What a person is told at the start."""
-        return self.taken_for + (f"; left out: {_counted(self.left_out)}" if self.left_out else "")
+        return self.taken_for + (f"; left out: {counted(self.left_out)}" if self.left_out else "")
 
 
 def plan_source(
@@ -166,7 +166,3 @@ def _of_no_known_name(source: str, location: Location) -> Source:
         f"SOURCE {shown(source)} names {shown(location.url)}. A {reader.what} is a SOURCE by itself: give "
         "one of them."
     )
-
-
-def _counted(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{kind} ({count:,})" for kind, count in sorted(kinds.items()))

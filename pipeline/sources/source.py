@@ -143,3 +143,8 @@ def _check_state(shard: Shard) -> None:
     entry = look_up(shard.url)
     if entry.state not in ("", MISSING) and (entry.size, entry.state) != (shard.size, shard.state):
         raise changed(shard)
+
+
+def counted(kinds: Mapping[str, int]) -> str:
+    """What was left out, as a person is told."""
+    return ", ".join(f"{kind} ({count:,})" for kind, count in sorted(kinds.items()))

@@ -21,7 +21,7 @@ def metadata_of(texts: Mapping[str, bytes], notes: Mapping[str, str]) -> str | N
         fields[NOTES] = dict(notes)
     if "json" not in texts:
         return as_json(fields) if fields else None
-    text = texts["json"].decode("utf-8", "replace")
+    text = texts["json"].decode("utf-8-sig", "replace")
     try:
         own = json.loads(text)
     except (ValueError, RecursionError):
@@ -40,7 +40,7 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 
 def _parsed(name: str, content: bytes) -> Any:
-    text = content.decode("utf-8", "replace")
+    text = content.decode("utf-8-sig", "replace")
     if not name.endswith("json"):
         return text
     try:

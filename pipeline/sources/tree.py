@@ -1,5 +1,6 @@
 """The files below a folder in sorted order, each with its neighbours, without hidden ones and run folders."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -86,14 +87,22 @@ def walk(
 ) -> Iterator[tuple[Directory, Entry]]:
     """Files below `folder` whose paths are in `span`, entering only folders that it reaches.
 
-    `left_out` is told each hidden entry and each run folder. Raises OSError where a folder cannot be listed.
+    A link to a folder is followed, unless that folder is walked anyway or the walk came through it.
+    `left_out` is told such links, each hidden entry and each run folder. Raises OSError where a folder cannot
+    be listed.
     """
 
-    def visit(path: str, parts: Parts, parent: Directory | None) -> Iterator[tuple[Directory, Entry]]:
+    def visit(
+        path: str, parts: Parts, parent: Directory | None, roots: tuple[str, ...]
+    ) -> Iterator[tuple[Directory, Entry]]:
         shown = []
         for entry in entries(filesystem, path):
             if is_hidden(entry.name):
                 left_out(entry, "hidden")
+            elif entry.linked and any(_overlap(entry.linked, os.path.realpath(root)) for root in roots):
+                left_out(entry, "links to folders in it")
+            elif entry.linked:
+                shown.append(replace(entry, is_folder=True))
             else:
                 shown.append(entry)
         directory = Directory(
@@ -113,8 +122,14 @@ def walk(
             here = (*parts, entry.name)
             if entry.is_folder:
                 if span.reaches(here):
-                    yield from visit(entry.path, here, directory)
+                    through = (*roots, entry.linked) if entry.linked else roots
+                    yield from visit(entry.path, here, directory, through)
             elif entry.name in names:
                 yield directory, entry
 
-    yield from visit(folder, (), None)
+    yield from visit(folder, (), None, (folder,))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one of two folders holds the other."""
+    return os.path.commonpath([one, other]) in (one, other)

@@ -1,7 +1,8 @@
 """WebDataset tars whose samples' members do not stand together, as `tar` writes a folder in disk order.
 
 The first names of a tar tell: where a key comes back after another, or some samples seem to lack an image
-that others have, the whole tar is listed by its headers, its members grouped by key, and each read where it
+that others have; or the first names and the last, where `tar cf x.tar *.jpg *.txt` put all texts behind all
+images. Then the whole tar is listed by its headers, its members grouped by key, and each read where it
 stands. Memory is some hundred bytes a member; nothing is unpacked.
 """
 
@@ -41,6 +42,11 @@ def out_of_order(names: Sequence[Key]) -> bool:
     whole = groups[:-1]  # the last may go on
     with_image = sum(any(map(is_image, found)) for _, found in whole)
     return 0 < with_image < len(whole)
+
+
+def of_one_kind(names: Sequence[Key]) -> bool:
+    """Whether all these members are images, or none is."""
+    return len({is_image(extension) for _, extension in names}) == 1
 
 
 def list_samples(stream: BinaryIO, split: Callable[[str], Key | None]) -> Listing:

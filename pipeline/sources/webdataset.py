@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from pipeline.formats.tar import tar_members
+from pipeline.formats.tar import last_names, tar_members
 from pipeline.formats.unpack import unpacked
 from pipeline.sources.keys import key_rule, split_name
 from pipeline.sources.members import SampleMembers
@@ -24,7 +24,7 @@ from pipeline.sources.sample import MAX_BYTES, Sample
 from pipeline.sources.shard import Shard, ShardArgs
 from pipeline.sources.source import Location, Planned, Source, whole_file
 from pipeline.sources.unique import UniqueIds
-from pipeline.sources.unordered import list_samples, out_of_order
+from pipeline.sources.unordered import list_samples, of_one_kind, out_of_order
 from pipeline.storage.files import locate, open_stream
 from pipeline.storage.listing import is_hidden_member
 from pipeline.storage.look_up import MISSING
@@ -111,11 +111,14 @@ def _samples(shard: Shard[TarArgs], max_bytes: int) -> Iterator[SampleMembers]:
         stream = unpacked(stored)
         if _seeks(stored, stream):
             names = _first_names(stored, seeks=True)
-            stored.seek(0)
             split = partial(_split, rule=key_rule(names) if shard.args.keys == "auto" else shard.args.keys)
-            named = [named for name in names if (named := split(name))]
-            read = _apart if out_of_order(named) else _together
-            yield from read(stored, split, max_bytes)
+            first = [named for name in names if (named := split(name))]
+            apart = out_of_order(first)
+            if not apart and len(names) == _HEAD and of_one_kind(first):  # and how does it end?
+                last = [named for name in last_names(stored) if (named := split(name))]
+                apart = bool(last) and not of_one_kind([*first, *last])
+            stored.seek(0)
+            yield from (_apart if apart else _together)(stored, split, max_bytes)
             return
         # from here on its bytes come but once: its names were looked at by themselves
         split = partial(_split, rule=key_rule_of(shard))

@@ -12,7 +12,7 @@ from pipeline.storage.files import file_kind, locate, read_bytes
 from pipeline.storage.listing import GLOB, PATTERN, alternatives
 from pipeline.storage.look_up import MISSING, look_up
 from pipeline.storage.redact import shown
-from pipeline.storage.urls import WEB, canonical, parent, scheme, split_list
+from pipeline.storage.urls import WEB, canonical, local_path, parent, scheme, split_list
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _of_list(path: str, role: str) -> Iterator[Named]:
         raise UserError(f"{role} @{shown(path)} does not exist. Check the path of the list.") from None
     for line in map(str.strip, content.decode("utf-8-sig").splitlines()):
         if line and not line.startswith("#"):
-            url = str(Path(line).expanduser()) if line.startswith("~") else canonical(line)
+            url = str(local_path(line)) if line.startswith("~") else canonical(line)
             url = url if scheme(url) or url.startswith("/") else parent(path) + url
             yield from _written_out(url, f"@{shown(path)} names {shown(line)}", role)
 

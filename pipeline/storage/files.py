@@ -13,7 +13,7 @@ from fsspec import AbstractFileSystem
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import describe, redacted
 from pipeline.storage.retries import FileChangedError, StorageError, storage
-from pipeline.storage.urls import canonical, is_chained, scheme
+from pipeline.storage.urls import canonical, is_chained, local_path, scheme
 from pipeline.storage.web_file import WebFile, is_web, web_info
 
 BLOCK = 8 << 20  # bytes a request: what a broken connection costs, and what a reading task holds
@@ -36,8 +36,7 @@ def locate(url: str) -> tuple[AbstractFileSystem, str]:
     url = canonical(url)
     chained = is_chained(url)
     if scheme(url) is None and not chained:
-        local = Path(url).expanduser() if url.startswith("~") else Path(url)  # `./~` is a name
-        return fsspec.filesystem("file"), str(local.absolute())
+        return fsspec.filesystem("file"), str(local_path(url).absolute())
     options = {protocol: _S3 for protocol in ("s3", "s3a") if f"{protocol}://" in url}
     # `::` in a key is a part of its name
     filesystem, path = _known(fsspec.core.url_to_fs, url if chained else url.partition("::")[0], **options)

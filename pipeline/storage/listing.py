@@ -44,7 +44,8 @@ def as_given(filesystem: AbstractFileSystem, source: str, path: str) -> str:
 class Entry:
     """A file or folder as its storage lists it: `name` in its folder, `path` in the filesystem, bytes, and
     what tells one version of a file from another (ETag, checksum, version or time of change; empty where the
-    storage tells none). A link is what it points to, but one to a folder is no folder.
+    storage tells none). A link is what it points to, but one to a folder is no folder: `linked` is where that
+    one is, all links followed.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Entry:
     size: int
     state: str
     is_folder: bool
+    linked: str = ""
 
 
 _STATES = ("ETag", "etag", "md5Hash", "md5", "checksum", "blob_id", "sha", "content_md5", "version_id")
@@ -102,8 +104,9 @@ def _local_entries(folder: str) -> list[Entry]:
                     continue
                 status = item.stat(follow_symlinks=False)
             is_folder = item.is_dir(follow_symlinks=False)
+            linked = os.path.realpath(item.path) if item.is_dir() and not is_folder else ""
             size = 0 if is_folder else status.st_size
-            found.append(Entry(item.name, item.path, size, str(status.st_mtime), is_folder))
+            found.append(Entry(item.name, item.path, size, str(status.st_mtime), is_folder, linked))
     return found
 
 
@@ -124,13 +127,13 @@ def is_hidden_member(path: str) -> bool:
 def entries_below(
     filesystem: AbstractFileSystem, folder: str, depth: int | None = None, hidden: bool = False
 ) -> Iterator[Entry]:
-    """All files in the folder and below it, at most `depth` levels down; `hidden` ones and those in hidden
-    folders on demand. Raises OSError.
+    """All files in the folder and below it, at most `depth` levels down, which are then looked for through
+    links too; `hidden` ones and those in hidden folders on demand. Raises OSError.
     """
     for entry in entries(filesystem, folder):
         if is_hidden(entry.name) and not hidden:
             continue
-        if not entry.is_folder:
+        if not (entry.is_folder or (entry.linked and depth)):
             yield entry
         elif depth != 1:
             yield from entries_below(filesystem, entry.path, depth and depth - 1, hidden)

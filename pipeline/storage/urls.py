@@ -48,8 +48,15 @@ def absolute(location: str) -> str:
         return at + "::".join(map(absolute, parts))
     if scheme(path) or path != parts[0]:
         return at + canonical(path)
-    local = Path(path).expanduser() if path.startswith("~") else Path(path)
-    return f"{at}{local.absolute()}"
+    return f"{at}{local_path(path).absolute()}"
+
+
+def local_path(path: str) -> Path:
+    """With `~` and `~user` written out, where there is that user: a name may begin so too."""
+    try:
+        return Path(path).expanduser() if path.startswith("~") else Path(path)  # `./~` is a name
+    except RuntimeError:
+        return Path(path)
 
 
 def bare_name(url: str) -> str:

@@ -14,7 +14,7 @@ from pipeline.run.config import read_settings
 from pipeline.storage.errors import UserError
 from pipeline.storage.listing import PATTERN
 from pipeline.storage.redact import redacted, shown
-from pipeline.storage.urls import absolute, canonical, scheme, split_list
+from pipeline.storage.urls import absolute, canonical, local_path, scheme, split_list
 from pipeline.submit.command_line import Given
 from pipeline.submit.remote_commands import KEYWORDS, NAMES_TOO, RemoteCommand
 
@@ -102,7 +102,7 @@ def _file(value: str, sent: SentFiles) -> str:
     """One that travels, if it lies here and is no larger than what may."""
     if scheme(value):
         return value
-    path = Path(value).expanduser()
+    path = local_path(value)
     if path.is_file():
         if path.stat().st_size <= MOST_BYTES:
             return sent.add(path.name, path)
@@ -113,7 +113,7 @@ def _file(value: str, sent: SentFiles) -> str:
 
 
 def _bundle(value: str, sent: SentFiles) -> str:
-    folder = Path(value).expanduser()
+    folder = local_path(value)
     if scheme(value) or not folder.is_dir():
         return _file(value, sent)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -126,8 +126,8 @@ def _bundle(value: str, sent: SentFiles) -> str:
 
 def _place(name: str, value: str, sent: SentFiles) -> str:
     if value.startswith("@") and not scheme(value[1:]) and not Path(value).exists():
-        return _list(Path(value[1:]).expanduser(), sent)
-    if name in NAMES_TOO and not Path(value).expanduser().exists():
+        return _list(local_path(value[1:]), sent)
+    if name in NAMES_TOO and not local_path(value).exists():
         return value
     there = absolute(value)
     sent.stays += [shown(part) for part in split_list(there.removeprefix("@")) if not scheme(part)]

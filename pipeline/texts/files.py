@@ -16,7 +16,7 @@ from pipeline.storage.expand import Named, expand
 from pipeline.storage.files import file_kind, is_local, locate
 from pipeline.storage.listing import GLOB, Entry, as_given, entries, is_hidden
 from pipeline.storage.redact import describe, printable, shown
-from pipeline.storage.urls import WEB, bare_name
+from pipeline.storage.urls import WEB, bare_name, local_path
 from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
 
 
@@ -66,7 +66,7 @@ def caption_files(sources: Sequence[str]) -> CaptionFiles:
     selection = CaptionFiles([])
     for source in sources:
         try:
-            found = list(_files(source if "://" in source else str(Path(source).expanduser()), selection))
+            found = list(_files(source if "://" in source else str(local_path(source)), selection))
         except UserError:
             raise
         except Exception as error:  # far storages have no common class of errors
@@ -186,12 +186,13 @@ class _Walk:
         shown = [entry for entry in listed if not is_hidden(entry.name)]
         with_captions = []
         for entry in shown:
-            if entry.is_folder and (self.depth is None or level < self.depth):
+            if (entry.is_folder or entry.linked) and (self.depth is None or level < self.depth):
                 below = self._below(entry, level + 1)
                 if below:
                     with_captions.append(entry.name)
                 yield from below
-        files = [e for e in shown if not e.is_folder and (self.wanted is None or self.wanted(e.path))]
+        files = [entry for entry in shown if not (entry.is_folder or entry.linked)]
+        files = [entry for entry in files if self.wanted is None or self.wanted(entry.path)]
         places = sort_out([entry.name for entry in files], with_captions)
         for entry in files:
             if (place := places.get(entry.name)) is None:  # an image

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources import Sample, Shard, SourceOptions, plan_source, read_shard, shard_from_json
+from pipeline.sources import (
+    Sample,
+    Shard,
+    SourceOptions,
+    check_shards,
+    plan_source,
+    read_shard,
+    shard_from_json,
+)
 from pipeline.sources.coco import plan_coco
 from pipeline.storage.errors import UserError
 from tests.images import encoded, picture
@@ -56,6 +64,29 @@ def test_json_that_names_no_images_is_a_clear_error(tmp_path: Path, content: str
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(UserError, match="names no images"):
         plan_source(str(tmp_path / "x.json"))
+
+
+def test_several_values_one_after_another_are_refused(tmp_path: Path) -> None:
+    """As `Dataset.to_json` writes them: the first line alone would be captioned."""
+    (tmp_path / "x.json").write_text('{"images": [{"path": "a.jpg"}]}\n' * 3)
+    with pytest.raises(UserError, match="several JSON values one after another, as JSON lines do"):
+        plan_source(str(tmp_path / "x.json"))
+
+
+def test_images_that_lie_below_another_folder_are_told_before_the_run(tmp_path: Path) -> None:
+    """As those of COCO's own annotations do."""
+    annotations = tmp_path / "annotations" / "x.json"
+    annotations.parent.mkdir()
+    annotations.write_text(json.dumps({"images": [{"file_name": f"{n}.jpg"} for n in range(20)]}))
+    with pytest.raises(UserError, match=r"the first .*0\.jpg\. Give the folder they are in with"):
+        check_shards(plan_source(str(annotations)).shards)
+    images = tmp_path / "val2017"
+    images.mkdir()
+    options = SourceOptions(image_root=str(images))
+    with pytest.raises(UserError, match="Check --image-root"):
+        check_shards(plan_source(str(annotations), options).shards)
+    (images / "7.jpg").write_bytes(b"")
+    check_shards(plan_source(str(annotations), options).shards)
 
 
 def test_damaged_json_is_a_clear_error(tmp_path: Path) -> None:

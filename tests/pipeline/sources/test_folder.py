@@ -36,11 +36,20 @@ def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
     assert _ids(tmp_path, 10) == [["x.jpg"]]
 
 
-def test_a_link_to_a_file_counts_and_one_to_a_folder_is_not_followed(tmp_path: Path) -> None:
-    _touch(tmp_path, "real/x.jpg")
-    (tmp_path / "link.jpg").symlink_to(tmp_path / "real" / "x.jpg")
-    (tmp_path / "real" / "loop").symlink_to(tmp_path)
-    assert _ids(tmp_path, 10) == [["link.jpg", "real/x.jpg"]]
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    source, disk = tmp_path / "source", tmp_path / "disk"
+    _touch(source, "real/x.jpg")
+    _touch(disk, "deep/y.jpg", "z.jpg")
+    (source / "link.jpg").symlink_to(source / "real" / "x.jpg")
+    (source / "real" / "loop").symlink_to(source)
+    (source / "twice").symlink_to("real")
+    (source / "train").symlink_to(disk)
+    (disk / "back").symlink_to(source)
+    (disk / "deep" / "up").symlink_to(disk)
+    ids = ["link.jpg", "real/x.jpg", "train/deep/y.jpg", "train/z.jpg"]
+    assert _ids(source, 10) == [ids]
+    assert _ids(source, 2) == [ids[:2], ids[2:]]
+    assert plan_folder(str(source)).left_out == {"links to folders in it": 4}
 
 
 def test_images_are_read_when_loaded_with_their_size_known_before(tmp_path: Path) -> None:

@@ -57,6 +57,26 @@ def test_img2dataset_webdataset(tmp_path: Path) -> None:
     )
 
 
+def test_img2dataset_by_a_pattern(tmp_path: Path) -> None:
+    """Its tables are no images again, but a pattern of Parquet files alone means them."""
+    write_tar(tmp_path / "00000.tar", [("0.jpg", JPEG)])
+    pq.write_table(pa.table({"url": ["http://127.0.0.1:9/0.jpg"]}), tmp_path / "00000.parquet")
+    pq.write_table(pa.table({"jpg": [JPEG]}), tmp_path / "00001.parquet")
+    write_tar(tmp_path / "00001.tar", [("0.jpg", JPEG)])
+    plan, rows = _read(f"{tmp_path}/*")
+    assert sorted(rows) == ["00000/0", "00001.parquet/00000000", "00001.tar/0"]
+    assert plan.left_out == {"tables of the images": 1}
+    assert len(plan_source(f"{tmp_path}/*.parquet").shards) == 2
+
+
+def test_a_pattern_of_images_is_told_what_to_give(tmp_path: Path) -> None:
+    _put(tmp_path / "a.jpg")
+    with pytest.raises(
+        UserError, match=r"It matches \.jpg \(1\): give images that are files by their folder"
+    ):
+        plan_source(f"{tmp_path}/*.jpg")
+
+
 def test_img2dataset_files(tmp_path: Path) -> None:
     for n in range(3):
         name = tmp_path / "00000" / f"00000000{n}"
@@ -68,8 +88,7 @@ def test_img2dataset_files(tmp_path: Path) -> None:
     plan, rows = _read(tmp_path)
     assert _metadata(rows) == {f"00000/00000000{n}.jpg": {"key": n, "txt": f"caption {n}"} for n in range(3)}
     assert plan.line() == (
-        "a folder of 3 images, 3 of them with texts or a table row; "
-        "left out: .json (1), tables of the images (1)"
+        "a folder of 3 images, 3 of them with texts or a table; left out: .json (1), tables of the images (1)"
     )
 
 
@@ -101,7 +120,38 @@ def test_imagefolder(tmp_path: Path, kind: str) -> None:
     told = {f"train/{row['file_name']}": row for row in rows}
     plan, found = _read(tmp_path)
     assert _metadata(found) == {**told, "train/untold.jpg": None}
-    assert plan.line() == "a folder of 5 images, 5 of them with texts or a table row"
+    assert plan.line() == "a folder of 5 images, 5 of them with texts or a table"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_as_spreadsheets_write_it_and_with_another_name(tmp_path: Path, separator: str) -> None:
+    _put(tmp_path / "a.jpg")
+    _put(tmp_path / "metadata.csv", f"\ufefftext{separator}image_file_name\na cat{separator}a.jpg\n")
+    _, rows = _read(tmp_path)
+    assert _metadata(rows) == {"a.jpg": {"text": "a cat", "image_file_name": "a.jpg"}}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_table_that_names_no_files_says_so(tmp_path: Path, kind: str) -> None:
+    _put(tmp_path / "a.jpg")
+    table = tmp_path / f"metadata.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"image_name": ["a.jpg"], "n": [1]}), table)
+    else:
+        _put(table, '{"image_name": "a.jpg", "n": 1}' if kind == "jsonl" else "image_name,n\na.jpg,1\n")
+    (row,) = _metadata(_read(tmp_path)[1]).values()
+    assert row == {
+        "maccap_notes": {
+            table.name: "it cannot be read on: it has no column file_name, but image_name, n",
+        }
+    }
+
+
+def test_texts_of_windows_have_no_mark_before_them(tmp_path: Path) -> None:
+    _put(tmp_path / "a.jpg")
+    _put(tmp_path / "a.txt", "\ufeffa cat")
+    _put(tmp_path / "a.json", '\ufeff{"n": 1}')
+    assert _metadata(_read(tmp_path)[1]) == {"a.jpg": {"txt": "a cat", "n": 1}}
 
 
 def test_a_damaged_table_costs_no_image(tmp_path: Path) -> None:

@@ -108,6 +108,23 @@ def test_samples_whose_members_stand_apart_are_put_together(tmp_path: Path, coun
     assert [row["index"] for row in rows] == list(range(count))
 
 
+@pytest.mark.parametrize("order", [("jpg", "json"), ("json", "jpg")])
+def test_all_images_first_or_last_are_put_together(tmp_path: Path, order: tuple[str, str]) -> None:
+    """As `tar cf x.tar *.jpg *.json` writes them: the first names do not tell."""
+    content = {"jpg": JPEG, "json": b'{"caption": "one"}'}
+    members = [(f"{n:05d}.{ending}", content[ending]) for ending in order for n in range(400)]
+    rows = _rows(write_tar(tmp_path / "x.tar", members))
+    assert [row["image_id"] for row in rows] == [f"x/{n:05d}" for n in range(400)]
+    assert {row["error"] for row in rows} == {None}
+    assert {row["metadata"] for row in rows} == {'{"caption": "one"}'}
+
+
+def test_a_tar_of_images_alone_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("pipeline.sources.webdataset._apart")
+    rows = _rows(write_tar(tmp_path / "x.tar", [(f"{n:05d}.jpg", JPEG) for n in range(400)]))
+    assert [row["image_id"] for row in rows] == [f"x/{n:05d}" for n in range(400)]
+
+
 def test_a_shuffled_tar_cut_short_keeps_what_is_whole(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "x.tar", _shuffled(40))
     whole = _rows(path)

@@ -83,6 +83,20 @@ def test_hidden_files_are_matched_by_name_alone(tmp_path: Path) -> None:
     assert len(list(files_below(filesystem, path, hidden=True))) == 5
 
 
+def test_a_pattern_looks_through_links_to_folders(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "a.tar").write_bytes(b"")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train").symlink_to(disk)
+    filesystem, path = locate(str(source))
+    assert [entry.path for entry in matching_entries(filesystem, f"{path}/*/*.tar")] == [
+        f"{path}/train/a.tar"
+    ]
+    assert matching_entries(filesystem, f"{path}/*.tar") == []
+
+
 def test_links_are_what_they_point_to(tmp_path: Path) -> None:
     (tmp_path / "real.jpg").write_bytes(b"12345")
     (tmp_path / "folder").mkdir()

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from pipeline.storage.urls import canonical, is_chained, split_list
+from pipeline.storage.urls import absolute, canonical, is_chained, split_list
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,12 @@ def test_a_list_is_taken_apart(source: str, parts: list[str]) -> None:
 def test_a_chain_is_one(url: str) -> None:
     assert is_chained(url)
     assert split_list(url) == [url]
+
+
+def test_a_tilde_is_a_home_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert absolute("~/photos") == "/home/me/photos"
+    assert absolute("~no-such-user/photos") == str(Path("~no-such-user/photos").absolute())
 
 
 def test_what_is_no_chain() -> None:
