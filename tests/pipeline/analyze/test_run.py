@@ -96,6 +96,7 @@ def test_without_captions_the_fields_are_named(small_bundle: Path, tmp_path: Pat
     images = write_tar(tmp_path / "b.tar", [("a.jpg", encoded(picture(1)))])
     with pytest.raises(UserError, match=r"none of the first 1 samples .* no fields at all"):
         _analysed(images, tmp_path / "out", small_bundle)
+    (tmp_path / "a.jpg").write_bytes(encoded(picture(1)))
     (tmp_path / "coco.json").write_text(
         json.dumps({"images": [{"file_name": "a.jpg", "id": 1}], "annotations": [{"image_id": 1}]})
     )
