@@ -60,6 +60,7 @@ def caption_archive(
         planned = folder.pin(planned)
     elif changes:
         _accept(folder, planned, changes, say)
+    in_plan = pinned if pinned is not None and not changes else folder.planned() or []
     store = prepare_store(folder, config, run.found, say)
     whole = within_limit(planned, config, folder)
     shards = selection.of(whole)
@@ -91,12 +92,15 @@ def caption_archive(
     if work:
         with live_line(progress):
             limit = _caption(machine, stages, work, progress, budget)
+        folder.check_plan(in_plan)
         if limit:
             return stopped_summary(output, limit, progress, time.monotonic() - start, plan.left_out)
     written = folder.remove_beyond_the_end(stems)
     seconds = time.monotonic() - start
     summary = run_summary(output, shards, written, progress, seconds, plan.left_out, config.tasks)
-    return _finish(folder, selection, whole, summary, progress, seconds, config.tasks, store)
+    summary = _finish(folder, selection, whole, summary, progress, seconds, config.tasks, store)
+    folder.check_plan(in_plan)
+    return summary
 
 
 class CaptionMachine(Protocol):

@@ -114,6 +114,12 @@ def as_planned(
     if not changes:
         return in_planned_order(run.pinned, shards), changes
     only_appeared = not (changes.added or changes.changed or changes.removed)
+    if run.config.limit is not None:
+        raise UserError(
+            "SOURCE is not what this run with --limit was planned on, and its first images may be others:\n  "
+            + "\n  ".join(changes.lines())
+            + "\nChoose another OUTPUT."
+        )
     if not accept_changed and not (retry_errors and only_appeared):
         raise UserError(changed_source(run.folder.top.url, changes))
     return shards, changes

@@ -122,6 +122,26 @@ class RunFolder(RunRecord[RunFacts]):
                 if key and key[0] in redone | gone:
                     self.captions.remove(name)
             self.top.write(PLAN_FILE, plan_file(now))
+            self.top.remove(SUCCESS_FILE)  # which a command of the old plan may have written meanwhile
+
+    def check_plan(self, known: Sequence[Shard]) -> None:
+        """Raises RunError where the run here is no more planned on `known`, because another command accepted
+        a changed SOURCE. Chunks of the shards that changed are then removed: some may be of what these were.
+        """
+        now = self.planned() or []
+        if now == list(known):
+            return
+        _, changes = compared(known, now)
+        redone = {shard_file_stem(shard) for shard in (*changes.changed, *changes.removed, *changes.appeared)}
+        with writing(self.top.url):
+            self.top.remove(SUCCESS_FILE)
+            for name in self.captions.names():
+                if _is_of(redone, name):
+                    self.captions.remove(name)
+        raise RunError(
+            f"another command planned the run in {self.top.url} anew, with --accept-changed, while this one "
+            "was at work. Start the same command again: it goes on with what is there."
+        )
 
     def written(self, stems: Stems = None) -> WrittenChunks:
         """The chunks that are here of the shards in `stems`, or of all."""

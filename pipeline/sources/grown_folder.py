@@ -61,8 +61,8 @@ def growth_apart(
     shards for its new images.
 
     `ids_of` tells the ids of a shard's rows, None where not all are written. A shard stays as it is where
-    that is not known, or more has changed in it than that images came. Holds the ids of a few shards at a
-    time.
+    that is not known, more has changed in it than that images came, or one came that its range begins with.
+    Holds the ids of a few shards at a time.
     """
     filesystem, root = locate(pinned[0].url)
     pieces = Pieces([shard.args.span for shard in pinned])
@@ -94,11 +94,18 @@ def growth_apart(
     shards, additions = list(pinned), list[Addition]()
     for number, growth in growths.items():
         shard = pinned[number]
-        if growth and growth.digest.state == shard.state and 0 < len(growth.additions) <= _MOST_HOLES:
+        if growth and growth.digest.state == shard.state and _may_be_holes(shard, growth.additions):
             shards[number] = replace(shard, args=_with_holes(shard.args, growth.additions))
             additions += growth.additions
     additions.sort(key=lambda addition: _parts(addition.first))
     return shards + [replace(pinned[0], args=args) for args in _together(additions, files_a_shard)]
+
+
+def _may_be_holes(shard: Shard[FolderArgs], additions: Sequence[Addition]) -> bool:
+    """Not where an image came at the very beginning of the range: it would begin where another shard does, by
+    which shards are told apart.
+    """
+    return 0 < len(additions) <= _MOST_HOLES and additions[0].first != shard.args.first
 
 
 def _with_holes(args: FolderArgs, additions: Sequence[Addition]) -> FolderArgs:

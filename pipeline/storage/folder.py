@@ -70,18 +70,27 @@ class Folder:
             storage(self._filesystem.pipe_file, self._join(name), bytes(data))
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write `data` as `name` unless that is there; of several at once, one does.
-
-        Returns whether `name` now holds `data`.
+        """Write `data` as `name` unless that is there; of several at once, one does, where the storage can
+        tell. Returns whether `name` now holds `data`.
         """
         try:
             if self._local:
                 self._write_local(name, data, _link)
             else:
-                storage(self._filesystem.pipe_file, self._join(name), data, mode="create")
+                self._create_stored(name, data)
         except FileExistsError:  # perhaps by our own request, whose answer was lost
             return self.read(name) == data
         return True
+
+    def _create_stored(self, name: str, data: bytes) -> None:
+        try:
+            storage(self._filesystem.pipe_file, self._join(name), data, mode="create")
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            if self.read(name) is not None:  # of a store without conditional writes
+                raise FileExistsError(errno.EEXIST, f"{name} is there") from None
+            self.write(name, data)
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):

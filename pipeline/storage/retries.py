@@ -33,6 +33,7 @@ Trouble = Literal["transient", "credentials", "permanent"]
 
 _TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "IncompleteBody"}
 _TRANSIENT_CODES |= {"Throttling", "ThrottlingException", "RequestLimitExceeded", "OperationAborted"}
+_TRANSIENT_CODES |= {"ConditionalRequestConflict"}
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _TRANSIENT_ERRNO = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ESTALE}
 # By name, as a class or a base of it, so that no storage client has to be installed: of botocore, requests,

@@ -5,24 +5,28 @@ accepted as it is now.
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.caption import caption_archive
+from pipeline.chunk import Chunk
+from pipeline.execution import caption_stages
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import BuiltSteps, built_steps
 from pipeline.inspect.caption_table import read_captions
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.selection import Selection
 from pipeline.run.summary import Summary
+from pipeline.sources import Shard
 from pipeline.stages.resources import StageResources
-from pipeline.storage.errors import UserError
+from pipeline.storage.errors import RunError, UserError
 from pipeline.verify import verify_run
 from tests.images import encoded, picture, write_tar
 
@@ -151,9 +155,10 @@ def caption(tmp_path: Path, small_bundle: Path) -> Callable[..., Summary]:
         accept: bool = False,
         output: str = "run",
         retry_errors: bool = False,
+        limit: int | None = None,
     ) -> Summary:
         selection = Selection.parse(None, partition)
-        config = CaptionJobConfig(chunk_rows=2, decoding={"candidates": 1})
+        config = CaptionJobConfig(chunk_rows=2, decoding={"candidates": 1}, limit=limit)
         out = str(tmp_path / output)
         return caption_archive(
             source, out, str(small_bundle), config, retry_errors, selection, accept, local=True
@@ -251,6 +256,46 @@ def test_a_shard_that_was_missing_is_retried_once_it_is_there(
     assert caption(source, retry_errors=True).errors == 0
     assert _widths(tmp_path / "run") == [40, 41, 42, 43, 44, 45, 50, 51]
     assert _problems(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "partition"),
+    [("added last", "1/2"), ("added last", None), ("rewritten", None), ("removed", None)],
+)
+def test_another_command_accepts_it_while_one_is_at_work(
+    tmp_path: Path,
+    caption: Callable[..., Summary],
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    partition: str | None,
+) -> None:
+    """Which holds chunks of what changed, read and not yet written."""
+    source, run = tars(tmp_path, BEGUN), tmp_path / "run"
+    read = caption_stages.read_chunks
+
+    def read_ahead(shard: Shard, *args: Any) -> Iterator[Chunk]:
+        chunks = list(read(shard, *args))
+        if partition or shard.id == "d.tar":
+            monkeypatch.setattr(caption_stages, "read_chunks", read)
+            caption(tars(tmp_path, CHANGES[change]), partition and "2/2", accept=True)
+        return iter(chunks)
+
+    monkeypatch.setattr(caption_stages, "read_chunks", read_ahead)
+    with pytest.raises(RunError, match=r"another command planned the run in .* anew"):
+        caption(source, partition)
+    assert not (run / "_SUCCESS").exists()
+    caption(source)
+    assert _widths(run) == sorted(chain.from_iterable(CHANGES[change].values()))
+    assert _problems(run) == []
+
+
+def test_a_limit_is_of_the_source_it_was_planned_on(tmp_path: Path, caption: Callable[..., Summary]) -> None:
+    source = tars(tmp_path, BEGUN)
+    assert caption(source, limit=3).rows == 3
+    tars(tmp_path, CHANGES["the first rewritten"])
+    with pytest.raises(UserError, match=r"(?s)this run with --limit .* 1 changed: b.tar.*another OUTPUT"):
+        caption(source, limit=3, accept=True)
+    assert _widths(tmp_path / "run") == [40, 41, 42]
 
 
 def test_output_that_is_source_is_refused(tmp_path: Path, caption: Callable[..., Summary]) -> None:

@@ -83,3 +83,19 @@ def test_the_ids_of_a_shard_are_known_once_all_of_it_is_written(
     last = sorted((tmp_path / "run" / "captions").glob("archive-000000-*"))[-1]
     last.write_bytes(last.read_bytes()[:50])
     assert written_ids(folder.captions, shard) is None
+
+
+def test_images_that_a_shard_begins_with_go_and_come_back(
+    tmp_path: Path, caption: Callable[[str, bool], Summary]
+) -> None:
+    source = images(tmp_path, FIRST)
+    caption(source, False)
+    away = Path(source, "d").rename(tmp_path / "away")
+    caption(source, True)
+    away.rename(Path(source, "d"))
+    caption(source, True)
+    again = caption(source, False)
+    assert (again.rows, again.new_rows) == (4, 0)
+    problems: list[str] = []
+    verify_run(str(tmp_path / "run"), True, problems.append, nullcontext)
+    assert problems == []

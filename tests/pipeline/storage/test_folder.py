@@ -1,9 +1,11 @@
+import errno
 import os
 import time
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.storage.folder import Folder
 from tests.faulty_proxy import FaultyProxy
@@ -48,6 +50,23 @@ def test_two_drivers_do_not_take_each_others_files(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "replace", slowly)
     first.write("a", b"x")
     assert first.names() == ["a"]
+
+
+def test_a_store_without_conditional_writes_is_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe_file = MemoryFileSystem.pipe_file
+
+    def unconditional(self: MemoryFileSystem, path: str, value: bytes, mode: str = "overwrite") -> None:
+        if mode == "create":  # as s3fs tells the answer 501
+            raise OSError(errno.ENOSYS, "A header you provided implies functionality that is not implemented")
+        pipe_file(self, path, value)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", unconditional)
+    folder = Folder("memory://created")
+    assert folder.create("a", b"first")
+    assert folder.create("a", b"first")
+    assert not folder.create("a", b"second")
+    assert folder.read("a") == b"first"
+    folder.remove_all()
 
 
 def test_a_folder_is_removed_and_not_what_its_name_would_match(s3: FaultyProxy) -> None:

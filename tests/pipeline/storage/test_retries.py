@@ -45,6 +45,7 @@ def _from(cause: Exception, error: Exception) -> Exception:
     ("error", "expected"),
     [
         (_s3("SlowDown", 503), "transient"),
+        (_s3("ConditionalRequestConflict", 409), "transient"),
         (_s3("InternalError", 500), "transient"),
         (_s3("RequestTimeout", 400), "transient"),
         (_http(429), "transient"),
