@@ -6,7 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
 from pipeline.export.format import Example, Format, Notes
+from pipeline.export.options import ExportOptions
+from pipeline.export.run_table import RunTable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -22,12 +26,19 @@ class CsvRows(Format):
     about = "a line per caption; text that a spreadsheet would take for a formula gets a ' in front"
     ending = "csv"
 
+    def __init__(self, options: ExportOptions, table: RunTable) -> None:
+        super().__init__(options, table)
+        fields = [table.files.schema.field(name) for name in self.columns]
+        self.schema = pa.schema(
+            [field.with_type(pa.string()) if pa.types.is_nested(field.type) else field for field in fields]
+        )
+
     def files_of(self, split: str) -> str:
         return f"{split}-*.csv"
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> Notes:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        lines = csv.DictWriter(text, self.columns, lineterminator="\n")
+        lines = csv.DictWriter(text, self.columns, lineterminator="\r\n")  # so a cell with either is quoted
         lines.writeheader()
         quoted = 0
         for example in examples:

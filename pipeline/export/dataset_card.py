@@ -1,33 +1,38 @@
 """The data set card of an export: README.md, with the front matter that Hugging Face's hub reads."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import yaml
 
 from maccap import __version__
-from pipeline.export.format import Format
+from pipeline.export.format import IMAGE, Format
 from pipeline.export.options import ExportOptions
 from pipeline.run.facts import RunFacts
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = ((10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))
-_NAMES = {"float": "float32", "double": "float64"}
+_NAMES = {"float": "float32", "double": "float64", str(pa.json_()): "json"}
 
 
 def dataset_card(
-    form: Format, options: ExportOptions, facts: RunFacts, examples: Mapping[str, int]
+    form: Format,
+    options: ExportOptions,
+    facts: RunFacts,
+    examples: Mapping[str, int],
+    extensions: Sequence[str] = (),
 ) -> str | None:
-    """Markdown, None where `datasets` does not load the format; `examples` are counted by split. It names
-    no place on the machine that made it; licences are left to fill in.
+    """Markdown, None where `datasets` does not load the format; `examples` are counted by split, and
+    `extensions` are those of their images. It names no place on the machine that made it; licences are left
+    to fill in.
     """
     there = [name for name, count in examples.items() if count]
     files = {name: pattern for name in there if (pattern := form.files_of(name))}
     if not files:
         return None
-    front = _front_matter(files, form.schema, sum(examples.values()))
+    front = _front_matter(files, form.loaded_schema(extensions), sum(examples.values()))
     split = "\n".join(f"| {name} | {count:,} |" for name, count in examples.items())
     settings = {
         "model": facts.model.rstrip("/").rpartition("/")[2],
@@ -88,8 +93,8 @@ def _size(images: int) -> str:
 
 
 def _feature(field: pa.Field) -> dict[str, Any]:
-    if field.name == "image" and pa.types.is_struct(field.type):  # and no score head of that name
-        return {"name": "image", "dtype": "image"}
+    if field.type == IMAGE:
+        return {"name": field.name, "dtype": "image"}
     if pa.types.is_fixed_size_list(field.type):
         length = {"length": field.type.list_size}
         return {"name": field.name, "list": _described(field.type.value_type), **length}

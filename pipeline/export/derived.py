@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.export.exported_caption import CAPTIONS, exported_captions
+from pipeline.export.exported_caption import CAPTIONS, SCORES, exported_captions, exported_scores
 from pipeline.quality.duplicates import normalised_hashes
 from pipeline.quality.flags import flags_of
 from pipeline.quality.hash_counts import HashCounts
@@ -25,7 +25,7 @@ DERIVED = pa.schema(
 OF_ALL_ROWS = frozenset({"copies", "first_of_copies", "score_rank"})
 """Those for which the whole table is read once before."""
 
-READS = {name: frozenset({"clip_score"}) if name == "score_rank" else CAPTIONS for name in DERIVED.names}
+READS = {name: CAPTIONS | SCORES if name == "score_rank" else CAPTIONS for name in DERIVED.names}
 """The table's columns that each is made of, of those that there are."""
 
 
@@ -45,7 +45,8 @@ class Derived:
             if {"copies", "first_of_copies"}.intersection(names):
                 hashes.append(normalised_hashes(exported_captions(table)))
             if "score_rank" in names:
-                scores.append(_scores(table))
+                found = exported_scores(table)
+                scores.append(found[~np.isnan(found)])
         self._copies = HashCounts(hashes)
         self._sorted = np.sort(np.concatenate(scores)) if scores else np.empty(0, np.float32)
 
@@ -73,13 +74,8 @@ class Derived:
                     rows = np.arange(self._row, self._row + len(table))
                     found[name] = pa.array(self._copies.first_of(hashes) == rows, mask=none)
                 case "score_rank":
-                    scores = table["clip_score"].to_numpy(zero_copy_only=False).astype(np.float32)
+                    scores = exported_scores(table)
                     rank = np.searchsorted(self._sorted, scores, "right") / max(1, len(self._sorted))
                     found[name] = pa.array(rank, mask=np.isnan(scores))
         self._row += len(table)
         return found
-
-
-def _scores(table: pa.Table) -> "np.typing.NDArray[np.float32]":
-    scores = table["clip_score"].drop_null().to_numpy().astype(np.float32)
-    return scores[~np.isnan(scores)]

@@ -143,7 +143,8 @@ def export_run(
         below = write_second_look(table, options.below, record.top.url)
         summary = summary.model_copy(update={"below": below})
     with writing(record.top.url):
-        if card := dataset_card(form, options, table.facts, summary.examples):
+        extensions = sorted({one for result in progress.done for one in result.extensions})
+        if card := dataset_card(form, options, table.facts, summary.examples, extensions):
             record.top.write("README.md", card.encode())
         _clean_up(record.top.url, form, parts)
     summary = summary.model_copy(update={"seconds": round(time.monotonic() - start, 2)})

@@ -18,6 +18,9 @@ from pipeline.storage.errors import UserError
 Notes = Mapping[str, int]
 """What a person should know of how examples were written, counted."""
 
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""A column of images, as `datasets` holds them."""
+
 _EXTENSIONS = {"JPEG": "jpg", "TIFF": "tif", "JPEG 2000": "jp2", "JPEG XL": "jxl", "PNM": "ppm"}
 
 
@@ -119,6 +122,12 @@ class Format(ABC):
         then finds every split by the card of the export (`dataset_card.py`), whatever its name.
         """
         return None
+
+    def loaded_schema(self, extensions: Sequence[str]) -> pa.Schema | None:
+        """Of the rows that `datasets` makes of its files, whose images have these extensions. None leaves it
+        to tell the types by the rows that it meets first.
+        """
+        return self.schema
 
     def write_part(self, examples: Iterable[Example], place: Place, folder: str) -> Notes:
         """Write one file into the folder or URL, whole or not at all. Raises RunError."""

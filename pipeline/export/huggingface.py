@@ -6,13 +6,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.export.format import Example, Format, Place, table_schema
+from pipeline.export.format import IMAGE, Example, Format, Place, table_schema
 from pipeline.export.options import ExportOptions
 from pipeline.export.parquet import write_parquet
 from pipeline.export.run_table import RunTable
 from pipeline.export.safe_names import flat_name
 
-IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _FEATURES = {"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})}
 """What makes `datasets`, and so the hub's viewer, take a column for images."""
 

@@ -1,27 +1,38 @@
-"""A folder of images with a `metadata.jsonl`, as Hugging Face's imagefolder reads it."""
+"""A folder of images with a `metadata.parquet`, as Hugging Face's imagefolder reads it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import BinaryIO
 
-from pipeline.export.format import Example, Format, Notes, Place, json_line
+import pyarrow as pa
+
+from pipeline.export.format import Example, Format, Notes, Place, table_schema
+from pipeline.export.options import ExportOptions
+from pipeline.export.parquet import write_parquet
+from pipeline.export.run_table import RunTable
 from pipeline.export.safe_names import flat_name
 from pipeline.export.whole_file import whole_file
 from pipeline.storage.folder import Folder, writing
 
 
 class ImageFolderFiles(Format):
-    """`train/00000/` and so on, each with its images and a `metadata.jsonl`, which is written last:
-    folders stay small, and a folder that has one is whole.
+    """`train/00000/` and so on, each with its images and a `metadata.parquet`, which is written last:
+    folders stay small, and a folder that has one is whole. Its types are the table's: those of JSON
+    `datasets` takes from the file that it meets first, which may have nulls alone.
     """
 
     name = "imagefolder"
-    about = "images, and metadata.jsonl with their captions, for Hugging Face's imagefolder"
+    about = "images, and metadata.parquet with their captions, for Hugging Face's imagefolder"
     with_images = True
     per_file = 5_000
 
+    def __init__(self, options: ExportOptions, table: RunTable) -> None:
+        super().__init__(options, table)
+        others = table_schema(table, self.columns, self.several)
+        self._metadata = pa.schema([pa.field("file_name", pa.string()), *others])
+
     def file_name(self, place: Place) -> str:
-        return f"{place.split or 'train'}/{place.number:05d}/metadata.jsonl"
+        return f"{place.split or 'train'}/{place.number:05d}/metadata.parquet"
 
     def files_of(self, split: str) -> str:
         return f"{split}/**"
@@ -36,8 +47,7 @@ class ImageFolderFiles(Format):
         return {}
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> None:
-        for example in examples:
-            file.write(json_line(example.record()))
+        write_parquet(file, self._metadata, (example.record() for example in examples))
 
 
 def _written(examples: Iterable[Example], folder: Folder) -> Iterable[Example]:

@@ -14,13 +14,13 @@ _EDGES = " "
 
 def safe_key(image_id: str) -> str:
     """The id as the key of a WebDataset sample: a relative path, whose parts hold no dots, since a
-    key ends at its first dot.
+    key ends at its first dot, and do not begin with `__`, which readers pass over as hidden.
 
-    >>> safe_key("photos/0001"), safe_key("../../etc/pass.wd")
-    ('photos/0001', 'etc/pass_wd')
+    >>> safe_key("photos/0001"), safe_key("../../etc/pass.wd"), safe_key("__x/..y")
+    ('photos/0001', 'etc/pass_wd', '_x/_y')
     """
     parts = [part for part in re.split(r"[/\\]", image_id) if part.strip(". ")]
-    return "/".join(map(_safe, parts)) or _safe(image_id)
+    return "/".join(_shown(_safe(part)) for part in parts) or _shown(_safe(image_id))
 
 
 def flat_name(image_id: str) -> str:
@@ -29,9 +29,14 @@ def flat_name(image_id: str) -> str:
 
 
 def safe_path(shard: str) -> str:
-    """A shard's id, such as `b/scenes-000.tar`, as a relative path that keeps its dots."""
+    """A shard's id, such as `b/scenes-000.tar`, as a relative path that keeps its dots, and is not hidden."""
     parts = [part.strip() for part in re.split(r"[/\\]", shard) if part.strip(". ")]
-    return "/".join(_short(".".join(map(_safe, part.lstrip(".").split(".")))) for part in parts) or "shard"
+    names = (".".join(map(_safe, part.lstrip(".").split("."))) for part in parts)
+    return "/".join(_short(_shown(name)) for name in names) or "shard"
+
+
+def _shown(name: str) -> str:
+    return re.sub("^__+", "_", name)
 
 
 def _safe(part: str) -> str:

@@ -2,10 +2,12 @@
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
-from pipeline.export.format import Example, Format, Notes, Place, json_line
+import pyarrow as pa
+
+from pipeline.export.format import IMAGE, Example, Format, Notes, Place, json_line
 from pipeline.export.options import ExportOptions
 from pipeline.export.run_table import RunTable
 from pipeline.export.safe_names import safe_key, safe_path
@@ -46,6 +48,13 @@ class WebDataset(Format):
 
     def files_of(self, split: str) -> str:
         return f"{split}/**/*.tar" if self.shard_names else f"{split}-*.tar"
+
+    def loaded_schema(self, extensions: Sequence[str]) -> pa.Schema:
+        """Samples may lack an image of one extension, and their metadata's keys differ."""
+        images = [(extension, IMAGE) for extension in extensions]
+        texts = [("txt", pa.string())] if "caption" in self.columns else []
+        names = [(name, pa.string()) for name in ("__key__", "__url__")]
+        return pa.schema([*images, *texts, ("json", pa.json_()), *names])
 
     def write(self, examples: Iterable[Example], file: BinaryIO) -> Notes:
         keys, others = UniqueIds(), 0

@@ -23,11 +23,14 @@ PARTS = ".parts"
 
 @dataclass
 class PartResult:
-    """What came of a part: examples written, images that are not there, and what the format notes."""
+    """What came of a part: examples written, the `extensions` of their images, images that are not there,
+    and what the format notes.
+    """
 
     part: str
     split: str | None
     examples: int = 0
+    extensions: list[str] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
     first_lost: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
@@ -107,6 +110,8 @@ class PartWriter:
     def _counted(examples: Iterator[Example], result: PartResult) -> Iterator[Example]:
         for example in examples:
             result.examples += 1
+            if example.image is not None and example.extension not in result.extensions:
+                result.extensions.append(example.extension)
             yield example
 
 

@@ -140,7 +140,7 @@ class RunFolder(RunRecord[RunFacts]):
                     self.captions.remove(name)
         raise RunError(
             f"another command planned the run in {self.top.url} anew, with --accept-changed, while this one "
-            "was at work. Start the same command again: it goes on with what is there."
+            "was at work. Start the same command again: it resumes."
         )
 
     def written(self, stems: Stems = None) -> WrittenChunks:

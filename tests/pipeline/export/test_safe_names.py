@@ -9,6 +9,7 @@ from pipeline.export.safe_names import flat_name, safe_key, safe_path
 HOSTILE = (
     "../../etc/passwd", "/abs/olute", "..", ".", "", "/", "a/../../b", "..\\..\\x", "C:\\x", "x\0y\nz",
     ".hidden/x", "~/x", "é" * 500, "a/" * 200 + "b", " / ", "...", "con:*?<>|\"'`", "\u202egnp",
+    "__x__/y", "a/__b", "\0\0x", "..__x", " __x", "a/.b",
 )  # fmt: skip
 
 
@@ -19,13 +20,15 @@ def test_hostile_ids(image_id: str, tmp_path: Path) -> None:
         assert not name.startswith(("/", "."))
         assert name.isprintable()
         assert max(len(part.encode()) for part in name.split("/")) <= 255
+    for name in (safe_key(image_id), safe_path(image_id)):
+        assert not [part for part in name.split("/") if part.startswith(("__", "."))]
     assert "." not in safe_key(image_id)
     assert "/" not in flat_name(image_id)
 
 
 def test_plain_ids_are_kept() -> None:
     assert safe_key("photos/00001") == "photos/00001"
-    for kept in ("it's 50% & more!;", "नमस्ते", "cafe\u0301", "x" * 200):
+    for kept in ("_x", "a__b", "it's 50% & more!;", "नमस्ते", "cafe\u0301", "x" * 200):
         assert safe_key(kept) == kept
     assert safe_path("b/scenes-{000}.v2.tar") == "b/scenes-_000_.v2.tar"
 

@@ -1,4 +1,4 @@
-"""selection.py, derived.py, condition.py, options.py: which rows are exported, and into which split."""
+"""selection.py, derived.py, condition.py, exported_caption.py, options.py: which rows are exported, where."""
 
 import json
 from pathlib import Path
@@ -66,12 +66,12 @@ def test_conditions(table: RunTable, where: str, chosen: list[int]) -> None:
 
 
 OF_THEIR_OWN: tuple[Row, ...] = (
-    {"caption": None, "original_caption": "a dog by the sea"},
-    {"caption": " ", "original_caption": "a cat"},
+    {"caption": None, "clip_score": None, "original_caption": "a dog by the sea", "original_clip_score": 0.9},
+    {"caption": " ", "original_caption": "a cat", "original_clip_score": 0.2},
     {"caption": "!!!", "clip_score": float("nan")},
     {"caption": "😀"},
     {"caption": None, "original_caption": "a dog by the sea", "error": "damaged image"},
-    {"caption": "A dog by the sea."},
+    {"caption": "A dog by the sea.", "original_caption": "a sea", "original_clip_score": 0.1},
 )
 
 
@@ -84,6 +84,9 @@ OF_THEIR_OWN: tuple[Row, ...] = (
         ("characters = 5", [1]),
         ("clip_score > 0.25", [3, 5]),
         ("score_rank is null", [2]),
+        ("score_rank = 1", [0]),
+        ("score_rank < 0.3", [1]),
+        ("coalesce(clip_score, original_clip_score) > 0.4", [0, 5]),
     ],
 )
 def test_captions_that_images_kept_and_those_without_words(

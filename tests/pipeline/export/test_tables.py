@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +16,17 @@ from tests.pipeline.export.runs import Row, captioned, export, tars, write_run
 from tests.tables import table_of
 
 FORMULAS = ("=1+1", "+a", "-a", "@a", "\ta")
-HOSTILE = (*FORMULAS, 'a "quoted", comma', "two\nlines", "a\u2028b", "naïve 猫", "'a", "\x00")
+HOSTILE = (
+    *FORMULAS,
+    'a "quoted", comma',
+    "two\nlines",
+    "a\u2028b",
+    "naïve 猫",
+    "'a",
+    "\x00",
+    "a\rb",
+    "a\r\nb",
+)
 METADATA = json.dumps({"url": "https://a.example/x.jpg", "sha256": "ab", "key": "000001", "punsafe": 0.5})
 
 
@@ -53,6 +64,14 @@ def test_csv_holds_no_formula(hostile_run: str, tmp_path: Path) -> None:
     assert list(summary.notes.values()) == [5]
 
 
+def test_csv_with_ends_of_lines_in_cells_is_read_by_others(hostile_run: str, tmp_path: Path) -> None:
+    export(hostile_run, tmp_path / "out", "csv", where="index in (0, 6, 11, 12)")
+    path = tmp_path / "out/train-00000-of-00001.csv"
+    captions = ["'=1+1", "two\nlines", "a\rb", "a\r\nb"]
+    assert pandas.read_csv(path)["caption"].to_list() == captions
+    assert [text for (text,) in duckdb.sql(f"SELECT caption FROM read_csv('{path}')").fetchall()] == captions
+
+
 def test_csv_has_a_line_per_caption(run: str, tmp_path: Path) -> None:
     export(run, tmp_path / "out", "csv", captions=2)
     with (tmp_path / "out/train-00000-of-00001.csv").open(newline="") as file:
@@ -75,7 +94,7 @@ def test_csv_has_the_score_of_each_caption(hostile_run: str, tmp_path: Path) -> 
 def test_parquet(hostile_run: str, tmp_path: Path) -> None:
     export(hostile_run, tmp_path / "out", "parquet", per_file=4)
     files = sorted((tmp_path / "out").glob("*.parquet"))
-    assert [pq.read_metadata(file).num_rows for file in files] == [4, 4, 3]
+    assert [pq.read_metadata(file).num_rows for file in files] == [4, 4, 4, 1]
     found = duckdb.sql(f"SELECT * FROM '{tmp_path}/out/*.parquet' ORDER BY index").to_arrow_table()
     assert found.to_pylist() == [
         {k: v for k, v in row.items() if k in found.column_names} for row in _rows(hostile_run)

@@ -98,13 +98,73 @@ def test_keys_of_hostile_names_stay_in_the_tar(tmp_path: Path) -> None:
     assert note[1] == 7  # of IMG_1.2 and IMG_1_2 the second, too
 
 
+def _late_run(folder: Path, kinds: list[str]) -> str:
+    """Images of these kinds in one tar, of which the last alone has a flag and metadata."""
+
+    def fields(row: dict[str, Any]) -> dict[str, Any]:
+        is_last = row["index"] == len(kinds) - 1
+        late = {"flags": ["cut"], "metadata": '{"a": [1, "x"]}'} if is_last else {"flags": []}
+        return {**captioned(row), **late}
+
+    members = [
+        (f"{number:04d}.{kind.lower()}", encoded(picture(number), kind)) for number, kind in enumerate(kinds)
+    ]
+    write_tar(folder / "in/a.tar", members)
+    return write_run(folder / "run", folder / "in", fields, existing_caption="txt")
+
+
+@pytest.mark.parametrize("kinds", [["JPEG", "PNG"] * 4, ["JPEG"] * 6 + ["PNG"] * 2], ids=["mixed", "late"])
+def test_tars_of_several_kinds_of_images_are_loaded(tmp_path: Path, datasets: Any, kinds: list[str]) -> None:
+    export(_late_run(tmp_path, kinds), tmp_path / "out", "webdataset", per_file=4)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert set(loaded.column_names) == {"jpg", "png", "txt", "json", "__key__", "__url__"}
+    there = [[name for name in ("jpg", "png") if row[name] is not None] for row in loaded]
+    assert there == [["jpg" if kind == "JPEG" else "png"] for kind in kinds]
+    assert loaded[7]["png"].tobytes() == picture(7).tobytes()
+    assert loaded[7]["txt"] == "a picture of a/0007"
+    told = [(row["json"]["flags"], row["json"]["metadata"]) for row in loaded]
+    assert told == [([], {})] * 7 + [(["cut"], {"a": [1, "x"]})]
+
+
+def test_tars_of_captions_alone_are_loaded(run: str, tmp_path: Path, datasets: Any) -> None:
+    export(run, tmp_path / "out", "webdataset", captions_only=True)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert set(loaded.column_names) == {"txt", "json", "__key__", "__url__"}
+    assert {row["json"]["image_id"]: row["txt"] for row in loaded} == _captions(run)
+
+
+def test_no_sample_is_hidden_from_readers(tmp_path: Path, datasets: Any) -> None:
+    names = ("__a__/1.jpg", "__2.jpg", "_2.jpg", ".h/3.jpg", "..4.jpg")
+    members = [(name, encoded(picture(number), "JPEG")) for number, name in enumerate(names)]
+    for tar in ("__d/a.tar", "b.tar"):
+        write_tar(tmp_path / "in" / tar, members)
+    run = write_run(tmp_path / "run", tmp_path / "in")
+    count = len(table_of(run))
+    export(run, tmp_path / "out", "webdataset")
+    assert len(_samples(sorted((tmp_path / "out").rglob("*.tar")))) == count
+    assert (
+        len(datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]) == count
+    )
+
+
 def test_imagefolder(run: str, tmp_path: Path, datasets: Any) -> None:
     export(run, tmp_path / "out", "imagefolder", per_file=4)
+    assert not list((tmp_path / "out").rglob("metadata.jsonl"))
     assert len(list((tmp_path / "out/train").iterdir())) == 3
     loaded = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "out"))["train"]
     assert dict(zip(loaded["image_id"], loaded["caption"], strict=True)) == _captions(run)
     images = {row["image_id"]: row["image"] for row in loaded}
     assert images["part-000/0002"].tobytes() == picture(2).tobytes()
+
+
+@pytest.mark.parametrize("per_file", [1, 2, 5])
+def test_an_imagefolder_whose_first_rows_have_nulls_alone(
+    tmp_path: Path, datasets: Any, per_file: int
+) -> None:
+    export(_late_run(tmp_path, ["JPEG"] * 6), tmp_path / "out", "imagefolder", per_file=per_file)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    rows = {row["index"]: (row["flags"], row["metadata"]) for row in loaded}
+    assert rows == {**dict.fromkeys(range(5), ([], None)), 5: (["cut"], '{"a": [1, "x"]}')}
 
 
 def test_huggingface(run: str, tmp_path: Path, datasets: Any) -> None:
@@ -123,7 +183,7 @@ def test_huggingface(run: str, tmp_path: Path, datasets: Any) -> None:
 
 @pytest.fixture(scope="module")
 def scored_run(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """12 JPEGs with scores of two heads: `datasets` takes tars whose samples have the same members alone."""
+    """12 JPEGs with scores of two heads."""
 
     def scored(row: dict[str, Any]) -> dict[str, Any]:
         return {**captioned(row), "scores": [("image", 0.5), ("a b", 1.5)]}
@@ -132,6 +192,14 @@ def scored_run(tmp_path_factory: pytest.TempPathFactory) -> str:
     members = [(f"{number:04d}.jpg", encoded(picture(number), "JPEG")) for number in range(12)]
     write_tar(folder / "in/a.tar", members)
     return write_run(folder / "run", folder / "in", scored, score_heads={"image": "x", "a b": "y"})
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_table_whose_first_file_has_nulls_alone(tmp_path: Path, datasets: Any, form: str) -> None:
+    export(_late_run(tmp_path, ["JPEG"] * 6), tmp_path / "out", form, per_file=4)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert loaded["metadata"][:] == [None] * 5 + ['{"a": [1, "x"]}']
+    assert loaded["index"][:] == list(range(6))
 
 
 @pytest.mark.parametrize("form", ["webdataset", "imagefolder", "huggingface", "parquet", "jsonl", "csv"])
