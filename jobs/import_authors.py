@@ -29,7 +29,7 @@ def main(
 ) -> None:
     """Write a bundle from the authors' checkpoint; nothing in the file is executed."""
     from maccap.adaptor.author_checkpoint import load_author_adaptor
-    from maccap.bundle_writing import write_bundle
+    from maccap.bundle_writing import check_place, write_bundle
     from maccap.config import PAPER_DECODING, BundleConfig, ClipSource, LanguageModelSource
     from maccap.image.clip import FrozenClip
     from pipeline.storage.errors import UserError
@@ -39,9 +39,12 @@ def main(
     if not checkpoint.is_file():
         raise UserError(f"CHECKPOINT {checkpoint} is not a file.")
     try:
+        check_place(output)
         adaptor = load_author_adaptor(checkpoint)
-    except ValueError as error:
+    except (ValueError, FileExistsError) as error:
         raise UserError(str(error)) from None
+    if Path(clip).is_dir() and Path(pretrained).is_file():
+        raise UserError(f"--clip {clip} is a folder, whose weights are in it; leave --pretrained out.")
     try:
         own = FrozenClip.load(clip, pretrained) if Path(pretrained).is_file() else None
     except (OSError, ValueError, RuntimeError) as error:

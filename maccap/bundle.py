@@ -77,6 +77,9 @@ class Bundle:
         """
         folder, fetched = _local_copy(str(url))
         config = _read_config(folder / CONFIG, str(url))
+        for part, name in ((CLIP, config.clip.name), (LLM, config.llm.name)):
+            if name == part and not (folder / part).is_dir():
+                raise FileNotFoundError(f"{url} has no folder {part}/, which its {CONFIG} names; copy it too")
         if folder.parent != _SHIPPED:  # the package's own, which some installers make of links
             check_names(config, str(folder / CONFIG), fetched=fetched)
             check_folder(folder, (config.clip.name, config.llm.name))

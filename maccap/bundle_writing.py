@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,19 @@ def write_corrected(bundle: Bundle, url: str | Path, gap: "GapCorrection", measu
         _save_gap(root, gap)
         (root / CONFIG).write_text(config.to_json(indent=2) + "\n", encoding="utf-8")
         _upload(root, str(url))
+
+
+def check_place(url: str | Path) -> None:
+    """Raises FileExistsError where a folder or URL holds anything but a bundle: models that lie there would
+    be replaced.
+    """
+    fs, target = fsspec.core.url_to_fs(str(url))
+    if not fs.exists(target) or not fs.ls(target, detail=False):
+        return
+    with suppress(OSError, ValueError):
+        BundleConfig.model_validate_json(fs.cat_file(f"{target}/{CONFIG}"))
+        return
+    raise FileExistsError(f"{url} is not empty and holds no bundle. Choose a new or an empty folder.")
 
 
 def _save_gap(root: Path, gap: "GapCorrection") -> None:

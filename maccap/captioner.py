@@ -14,7 +14,7 @@ from PIL import Image
 
 from maccap.answerer import Answer, Answerer
 from maccap.bundle import Bundle, built_in_bundle_path
-from maccap.bundle_writing import write_bundle
+from maccap.bundle_writing import check_place, write_bundle
 from maccap.captions import Caption, Captions, ImageLike, RegionCaption, ScoredCandidate
 from maccap.config import AskConfig, BundleConfig, DecodingConfig, PromptConfig
 from maccap.image.as_seen import as_seen
@@ -70,7 +70,10 @@ class Captioner:
         )
 
     def save_pretrained(self, url: str | Path, *, half: bool = False) -> None:
-        """Write this captioner, its two frozen models included, as a bundle."""
+        """Write this captioner, its two frozen models included, as a bundle, over an older one. Raises
+        FileExistsError where `url` holds anything else.
+        """
+        check_place(url)
         adaptor, lm = self.sampler.adaptor, self.sampler.engine.language_model()
         memory = self.features.memory
         gap, root = self.sampler.gap, self.sampler.noise.root

@@ -35,6 +35,11 @@ class FrozenLanguageModel(nn.Module):
             raise ValueError(f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token")
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
+        if not tokenizer("a photo of a dog", add_special_tokens=False)["input_ids"]:
+            raise ValueError(
+                f"{self.name} has no tokenizer that knows a word: its files are missing. Save it there with "
+                "tokenizer.save_pretrained"
+            )
         takes = inspect.signature(model.forward).parameters
         self._keeps_few, self._takes_positions = "logits_to_keep" in takes, "position_ids" in takes
         self._cache_argument = "cache" if "cache" in takes else "past_key_values"  # before transformers 5.24
@@ -46,8 +51,8 @@ class FrozenLanguageModel(nn.Module):
 
         No code of it is run. Of a folder only safetensors are read, and nothing outside it; of a hub's model
         that has none, the weights by torch's loader of weights alone. Raises FileNotFoundError for a local
-        folder without a model, OSError for a name that cannot be had, and
-        `maccap.tower_config.UnsafeModelError`, a ValueError, for a model that is code.
+        folder without a model, OSError for a name that cannot be had, ValueError where weights or a tokenizer
+        are missing, and `maccap.tower_config.UnsafeModelError`, a ValueError, for a model that is code.
         """
         local = Path(name).is_dir()
         if local and not any(Path(name).glob("*.safetensors")):
@@ -55,8 +60,9 @@ class FrozenLanguageModel(nn.Module):
         for index in Path(name).glob("*.safetensors.index.json") if local else ():
             check_weight_index(index, read_json(index))
         with refusing_code(name):
-            model = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 name,
+                output_loading_info=True,
                 dtype=dtype or torch.float32,
                 local_files_only=local,
                 use_safetensors=True if local else None,
@@ -64,8 +70,13 @@ class FrozenLanguageModel(nn.Module):
                 weights_only=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
-        on_device: nn.Module = model
-        return cls(on_device.to(device), tokenizer)
+        model, loading = loaded
+        if missing := sorted(loading["missing_keys"]):
+            raise ValueError(
+                f"{name} has no weights for {len(missing)} of its model's parts, the first {missing[0]}: are "
+                "they under other names? Save the model with save_pretrained"
+            )
+        return cls(model.to(device), tokenizer)
 
     @property
     def name(self) -> str:

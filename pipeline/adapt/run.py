@@ -13,7 +13,7 @@ from torch import Tensor
 from maccap.adaptor.gap import GapCorrection, Statistics
 from maccap.adaptor.training import text_features
 from maccap.bundle import Bundle
-from maccap.bundle_writing import write_corrected
+from maccap.bundle_writing import check_place, write_corrected
 from maccap.config import Config, GapConfig
 from maccap.image.features import ImageFeatures
 from maccap.own_captions import gap_by_own_captions
@@ -69,6 +69,12 @@ def adapt_bundle(
     """
     model, source, output = absolute(model), absolute(source), absolute(output).rstrip("/")
     bundle = open_bundle(model)
+    if model.rstrip("/") == output:
+        raise UserError(f"OUTPUT {redacted(output)} is MODEL itself, which stays as it is. Choose another.")
+    try:
+        check_place(output)
+    except OSError as error:
+        raise UserError(f"OUTPUT {describe(error)}") from None
     texts = _texts(bundle, model, captions)
     plan = plan_source(source, SourceOptions.of(config))
     say(f"SOURCE {redacted(source)} is taken for {plan.line()}")

@@ -1,5 +1,7 @@
 """The two frozen models a run trains between, named so that every worker can load them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,17 +55,24 @@ class Towers:
         return Path(self._resolve(getattr(self, part).name)).is_dir() or Path(weights or "/").is_file()
 
     def load_clip(self, device: str = "cpu") -> "FrozenClip":
-        """In float32 wherever it computes, so that its features are the same."""
+        """In float32 wherever it computes, so that its features are the same. Raises UserError where its
+        files cannot be read.
+        """
         import torch
 
         from maccap.image.clip import FrozenClip
 
-        return FrozenClip.load(self._resolve(self.clip.name), self.clip.pretrained, device, torch.float32)
+        name = self._resolve(self.clip.name)
+        with _loading(f"CLIP {name}"):
+            return FrozenClip.load(name, self.clip.pretrained, device, torch.float32)
 
     def load_lm(self, device: str = "cpu", dtype: "torch.dtype | None" = None) -> "FrozenLanguageModel":
+        """Raises UserError where its files cannot be read."""
         from maccap.text.language_model import FrozenLanguageModel
 
-        return FrozenLanguageModel.load(self._resolve(self.llm.name), device, dtype)
+        name = self._resolve(self.llm.name)
+        with _loading(f"language model {name}"):
+            return FrozenLanguageModel.load(name, device, dtype)
 
     def check(self) -> None:
         """Raises UserError where a model cannot be found, before anything is written."""
@@ -88,6 +97,18 @@ class Towers:
         return self.bundle.tower(name) if self.bundle else name
 
 
+@contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Damaged files and those of another model raise whatever the libraries that read them do."""
+    from safetensors import SafetensorError
+
+    damaged = (OSError, ValueError, RuntimeError, ImportError, AssertionError, SafetensorError)
+    try:
+        yield
+    except damaged as error:
+        raise UserError(f"{what} cannot be loaded: {describe(error)}") from error
+
+
 def choose_towers(init: str | None, clip: str | None, pretrained: str | None, llm: str | None) -> Towers:
     """The models a person named: those of a bundle (`init`; the built-in one where nothing is named), or a
     CLIP and a language model. Raises UserError where that is too little, too much or does not go together.
@@ -102,6 +123,8 @@ def choose_towers(init: str | None, clip: str | None, pretrained: str | None, ll
         raise UserError("--llm needs a CLIP beside it; name one with --clip")
     if clip and not init and not llm:
         raise UserError("--clip needs a language model beside it; name one with --llm")
+    if clip and pretrained and Path(clip).is_dir():
+        raise UserError(f"--clip {clip} is a folder, whose weights are in it; leave --pretrained out.")
     if clip and llm:
         towers = Towers(
             ClipSource(name=absolute_folder(clip), pretrained=pretrained),

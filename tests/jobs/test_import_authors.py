@@ -46,6 +46,19 @@ def test_an_imported_bundle_captions(
     assert captioner.config.decoding == PAPER_DECODING
 
 
+def test_models_that_lie_in_output_are_not_replaced(
+    tmp_path: Path, make_clip: Callable[..., FrozenClip], make_lm: Callable[..., FrozenLanguageModel]
+) -> None:
+    make_clip().save(tmp_path / "clip")
+    make_lm().save(tmp_path / "llm")
+    checkpoint = tmp_path / "checkpoint_last.pth"
+    checkpoint.touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="is not empty and holds no bundle"):
+        main(checkpoint, str(tmp_path), clip=str(tmp_path / "clip"), llm=str(tmp_path / "llm"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_cannot_be_imported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a file"):
         main(tmp_path / "missing.pth", str(tmp_path / "bundle"))

@@ -61,6 +61,14 @@ def test_what_is_written_is_what_loads(
             torch.testing.assert_close(weights[key], value, rtol=0, atol=0)
 
 
+def test_a_bundle_copied_without_one_of_its_models_is_refused(small_bundle: Path, tmp_path: Path) -> None:
+    """Its name would be looked up on the hub."""
+    shutil.copytree(small_bundle, tmp_path / "bundle")
+    shutil.rmtree(tmp_path / "bundle" / "llm")
+    with pytest.raises(FileNotFoundError, match="has no folder llm/, which its config.json names"):
+        Bundle.open(tmp_path / "bundle")
+
+
 def test_half_precision_bundle_is_smaller_and_loads_as_float32(
     small_bundle: Path,
     tmp_path: Path,
@@ -214,7 +222,8 @@ def test_noise_of_captioning_may_be_another_than_that_of_training(small_bundle: 
     assert "rerank" not in (small_bundle / "config.json").read_text()
     assert bundle.load_sampler().noise.variance == bundle.config.noise_variance > 0
     config = bundle.config.model_copy(update={"inference_noise_variance": 0.0})
-    write_bundle(tmp_path, config, bundle.load_clip(), None, bundle.load_adaptor())
+    lm = bundle.load_sampler().engine.language_model()
+    write_bundle(tmp_path, config, bundle.load_clip(), lm, bundle.load_adaptor())
     quiet = Bundle.open(tmp_path)
     assert quiet.config.captioning_noise == 0
     assert quiet.config.noise_variance == bundle.config.noise_variance

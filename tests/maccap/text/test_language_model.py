@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from maccap.adaptor.caption_tokens import CaptionTokens
 from maccap.adaptor.loss import caption_loss
@@ -101,6 +101,31 @@ def test_tied_weights_are_saved_once(
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="safetensors"):
+        FrozenLanguageModel.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("family", ["opt", "gpt2"])
+def test_weights_under_other_names_are_refused(
+    make_lm: Callable[..., FrozenLanguageModel], tmp_path: Path, family: str
+) -> None:
+    """transformers would fill in random numbers."""
+    make_lm(family).save(tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    weights = load_file(file)
+    save_file({f"module.{name}": value for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match=f"{tmp_path} has no weights for .* save_pretrained"):
+        FrozenLanguageModel.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("family", ["opt", "gpt2"])
+def test_a_folder_without_a_tokenizer_is_refused(
+    make_lm: Callable[..., FrozenLanguageModel], tmp_path: Path, family: str
+) -> None:
+    """transformers would make up one that knows no word."""
+    make_lm(family).save(tmp_path)
+    for path in tmp_path.glob("*token*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="has no tokenizer that knows a word|tokenizer"):
         FrozenLanguageModel.load(str(tmp_path))
 
 

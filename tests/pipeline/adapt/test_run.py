@@ -65,6 +65,15 @@ def test_what_cannot_be_adapted_is_refused(tmp_path: Path, source: str, small_bu
     assert not (tmp_path / "out").exists()
 
 
+def test_what_lies_in_output_is_not_replaced(tmp_path: Path, source: str, small_bundle: Path) -> None:
+    with pytest.raises(UserError, match="is MODEL itself"):
+        adapt_bundle(str(small_bundle), source, str(small_bundle), 10, CONFIG)
+    (tmp_path / "out" / "llm").mkdir(parents=True)
+    with pytest.raises(UserError, match="is not empty and holds no bundle"):
+        adapt_bundle(str(small_bundle), source, str(tmp_path / "out"), 10, CONFIG)
+    assert (tmp_path / "out" / "llm").exists()
+
+
 def test_a_bundle_of_before_is_corrected_by_dimension_and_says_so(
     tmp_path: Path, source: str, small_bundle: Path
 ) -> None:

@@ -48,6 +48,26 @@ def test_a_name_is_not_carried(small_bundle: Path) -> None:
     assert towers.carried("llm")
 
 
+def test_weights_beside_those_of_a_folder_are_refused(small_bundle: Path) -> None:
+    """The folder's would be taken."""
+    clip = str(small_bundle / "clip")
+    for llm in (None, str(small_bundle / "llm")):
+        with pytest.raises(UserError, match="is a folder, whose weights are in it; leave --pretrained out"):
+            choose_towers(None if llm else str(small_bundle), clip, "other.pt", llm)
+
+
+def test_damaged_weights_are_named(small_bundle: Path, tmp_path: Path) -> None:
+    for part in ("clip", "llm"):
+        shutil.copytree(small_bundle / part, tmp_path / part)
+    towers = choose_towers(None, str(tmp_path / "clip"), None, str(tmp_path / "llm"))
+    for weights in tmp_path.rglob("*.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(UserError, match=f"CLIP {tmp_path}/clip cannot be loaded"):
+        towers.load_clip()
+    with pytest.raises(UserError, match=f"language model {tmp_path}/llm cannot be loaded"):
+        towers.load_lm()
+
+
 def test_a_file_of_weights_is_carried(small_bundle: Path) -> None:
     """A bundle names no file outside it."""
     weights = str(small_bundle / "clip" / "open_clip_model.safetensors")
