@@ -99,9 +99,12 @@ def write_captions(
     from pipeline.storage.errors import UserError
 
     captions = split_captions(split, count, seed, wording)
+    text = "".join(f"{caption}\n" for caption in captions)
+    if out.is_file() and out.read_bytes() != text.encode():
+        raise UserError(f"OUT {out} is there already, with other content; name a new file.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text("".join(f"{caption}\n" for caption in captions))
+        out.write_text(text)
     except OSError as error:
         raise UserError(f"OUT {out} cannot be written: {error}") from None
     return len(captions)

@@ -2,7 +2,7 @@
 the same parts as actors.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -91,7 +91,7 @@ class Captioner:
 
     def caption(
         self,
-        images: Sequence[ImageLike],
+        images: Iterable[ImageLike],
         *,
         ids: Sequence[str] | None = None,
         seed: int = 0,
@@ -106,9 +106,12 @@ class Captioner:
         An image is taken as a person sees it (`maccap.image.as_seen`): upright, transparency on white.
         Noise and sampling are keyed by `seed` and the image's id, by default a hash of its pixels: an image
         gets the same caption in any company, and with the same id and seed in the pipeline. Raises ValueError
-        where `ids` and `images` differ in number, and for a file that is no whole image.
+        where `ids` and `images` differ in number, and for a file that is no whole image; TypeError for what
+        is neither an image nor a file.
         """
-        _check_images(images, ids)
+        images = _listed(images, ids, batch_images)
+        if region_captions < 0:
+            raise ValueError(f"region_captions is {region_captions}; give how many, or 0 for none")
         begins = PromptConfig(text=prompt) if isinstance(prompt, str) else prompt
         decoding = decoding or self.config.decoding
         captions: list[Caption] = []
@@ -144,7 +147,7 @@ class Captioner:
 
     def ask(
         self,
-        images: Sequence[ImageLike],
+        images: Iterable[ImageLike],
         questions: Sequence[str] | Sequence[Sequence[str]],
         *,
         ids: Sequence[str] | None = None,
@@ -167,7 +170,7 @@ class Captioner:
         >>> answers[0].text in ("yes", "no")
         True
         """
-        _check_images(images, ids)
+        images = _listed(images, ids, batch_images)
         of_each = _of_each(questions, len(images))
         answerer, answers = Answerer(self.sampler), list[list[Answer]]()
         for start, seen in zip(
@@ -194,14 +197,19 @@ class Captioner:
 
     def _pixels(self, image: ImageLike) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         """What CLIP sees of an image, and the whole image's size."""
-        if isinstance(image, Image.Image):
-            return self._cropped(image)
+        if not isinstance(image, ImageLike) and not hasattr(image, "read"):
+            raise TypeError(
+                f"an image is one of PIL's, a path or an open file, not a {type(image).__name__}; of an "
+                "array Image.fromarray makes one, of bytes io.BytesIO"
+            )
         try:
+            if isinstance(image, Image.Image):
+                return self._cropped(image)
             with Image.open(image) as opened:
                 return self._cropped(opened)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises of a damaged file
+        except (OSError, ValueError, SyntaxError, ZeroDivisionError) as error:  # of a damaged or empty image
             raise ValueError(f"image {image} cannot be read: {error}") from error
 
     def _cropped(self, image: Image.Image) -> tuple[NDArray[np.uint8], tuple[int, int]]:
@@ -230,11 +238,15 @@ def _caption(drawn: Sequence[Candidate], chosen: Chosen, regions: list[RegionCap
     return Caption(winner.text, winner.clip_score, candidates, regions)
 
 
-def _check_images(images: Sequence[ImageLike], ids: Sequence[str] | None) -> None:
+def _listed(images: Iterable[ImageLike], ids: Sequence[str] | None, batch: int) -> Sequence[ImageLike]:
     if isinstance(images, ImageLike):
         raise ValueError("images must be a list; of one image, [image]")
-    if ids is not None and len(ids) != len(images):
-        raise ValueError(f"{len(images)} images, but {len(ids)} ids")
+    if batch < 1:
+        raise ValueError(f"batch_images is {batch}; give how many are computed together, 1 at least")
+    listed = images if isinstance(images, Sequence) else list(images)
+    if ids is not None and len(ids) != len(listed):
+        raise ValueError(f"{len(listed)} images, but {len(ids)} ids")
+    return listed
 
 
 def _of_each(questions: Sequence[str] | Sequence[Sequence[str]], images: int) -> list[list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.doctor.check import Finding
-from pipeline.doctor.own_process import TrialError, try_module
+from pipeline.doctor.own_process import NoAnswerError, TrialError, try_module
 
 _SECONDS = 60.0  # of importing from a cold disk
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -16,6 +16,13 @@ _LEAST_FREE = 2 << 30  # bytes of a GPU's memory
 def models() -> Iterator[Finding]:
     try:
         facts = try_module("pipeline.doctor.import_models", seconds=_SECONDS)
+    except NoAnswerError as error:
+        yield Finding(
+            "warning",
+            f"torch, torchvision, open_clip and transformers take long to import: {error}",
+            "The machine or its disk is busy, or slow: try again.",
+        )
+        return
     except TrialError as error:
         yield Finding(
             "fault",

@@ -16,6 +16,10 @@ class TrialError(Exception):
     """The last line that the process said, or how it ended."""
 
 
+class NoAnswerError(TrialError):
+    """It was still at work when its time was over."""
+
+
 def try_module(module: str, *arguments: str, seconds: float) -> Any:
     """Run a module of this project; its last line on stdout is the answer, as JSON. Raises TrialError."""
     command = [sys.executable, "-P", str(Path(own_packages.__file__)), module, *arguments]
@@ -26,7 +30,7 @@ def try_module(module: str, *arguments: str, seconds: float) -> Any:
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             _end(process)
-            raise TrialError(f"no answer within {seconds:g} seconds") from None
+            raise NoAnswerError(f"no answer within {seconds:g} seconds") from None
     said = out.decode("utf-8", "replace").splitlines()
     if process.returncode == 0 and said:
         return json.loads(said[-1])

@@ -60,3 +60,11 @@ def test_captions_alone(tmp_path: Path) -> None:
     assert not any(" and " in tag for tag in tags)
     with pytest.raises(UserError, match="cannot be written"):
         main(tmp_path, count=1, seed=0, text="tags")
+
+
+def test_a_file_of_other_captions_is_not_overwritten(tmp_path: Path) -> None:
+    own = tmp_path / "captions.txt"
+    own.write_text("my own caption\n")
+    with pytest.raises(UserError, match=r"captions\.txt is there already, with other content"):
+        main(own, count=2, seed=0, text="tags")
+    assert own.read_text() == "my own caption\n"

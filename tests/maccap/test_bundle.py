@@ -65,7 +65,7 @@ def test_a_bundle_copied_without_one_of_its_models_is_refused(small_bundle: Path
     """Its name would be looked up on the hub."""
     shutil.copytree(small_bundle, tmp_path / "bundle")
     shutil.rmtree(tmp_path / "bundle" / "llm")
-    with pytest.raises(FileNotFoundError, match="has no folder llm/, which its config.json names"):
+    with pytest.raises(FileNotFoundError, match=r"has no folder llm/, which its config\.json names"):
         Bundle.open(tmp_path / "bundle")
 
 

@@ -2,9 +2,11 @@
 
 import doctest
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -149,6 +151,27 @@ def test_a_single_image_and_a_damaged_file_are_told(
     (tmp_path / "cut.jpg").write_bytes(encoded(photos[0])[:-200])
     with pytest.raises(ValueError, match=r"cut\.jpg cannot be read"):
         captioner.caption([photos[0], tmp_path / "cut.jpg"])
+
+
+def test_images_of_any_kind_and_from_anywhere(captioner: Captioner, photos: list[Image.Image]) -> None:
+    expected = [caption.text for caption in captioner.caption(photos[:2])]
+    assert [caption.text for caption in captioner.caption(photo for photo in photos[:2])] == expected
+    file = BytesIO()
+    photos[0].save(file, "PNG")
+    assert [caption.text for caption in captioner.caption([file])] == expected[:1]  # type: ignore[list-item]
+    for other in (np.asarray(photos[0]), b"\xff\xd8", None):
+        with pytest.raises(TypeError, match="an image is one of PIL's, a path or an open file, not a"):
+            captioner.caption([other])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="cannot be read"):
+        captioner.caption([Image.new("RGB", (0, 0))])
+
+
+@pytest.mark.parametrize("wrong", [{"batch_images": -1}, {"batch_images": 0}, {"region_captions": -1}])
+def test_numbers_that_leave_nothing_are_refused(
+    captioner: Captioner, photos: list[Image.Image], wrong: dict[str, int]
+) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        captioner.caption(photos[:1], **wrong)  # type: ignore[arg-type]
 
 
 def test_the_same_questions_for_every_image_or_its_own(

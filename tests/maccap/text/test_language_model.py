@@ -125,7 +125,7 @@ def test_a_folder_without_a_tokenizer_is_refused(
     make_lm(family).save(tmp_path)
     for path in tmp_path.glob("*token*"):
         path.unlink()
-    with pytest.raises(ValueError, match="has no tokenizer that knows a word|tokenizer"):
+    with pytest.raises(ValueError, match="tokenizer"):
         FrozenLanguageModel.load(str(tmp_path))
 
 

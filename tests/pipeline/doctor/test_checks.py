@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.doctor import machine, packages
-from pipeline.doctor.models import gpus
-from pipeline.doctor.own_process import TrialError, try_module
+from pipeline.doctor.models import gpus, models
+from pipeline.doctor.own_process import NoAnswerError, TrialError, try_module
 from pipeline.doctor.ray import port
 from pipeline.doctor.registry import checks
 from tests.commands import REPOSITORY
@@ -88,8 +88,15 @@ def test_no_gpu(cuda: str | None, has_driver: bool, visible: str | None, status:
 def test_a_module_in_its_own_process() -> None:
     with pytest.raises(TrialError, match=r"No module named pipeline\.doctor\.none"):
         try_module("pipeline.doctor.none", seconds=60)
-    with pytest.raises(TrialError, match=r"no answer within 0\.2 seconds"):
+    with pytest.raises(NoAnswerError, match=r"no answer within 0\.2 seconds"):
         try_module("timeit", "-n1", "-r1", "__import__('time').sleep(99)", seconds=0.2)
+
+
+def test_packages_that_import_slowly_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.doctor.models._SECONDS", 0.01)
+    [finding] = models()
+    assert finding.status == "warning"
+    assert "try again" in finding.fix
 
 
 def test_a_port_and_who_has_it() -> None:
