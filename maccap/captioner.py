@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from maccap.adaptor.gap import Statistics
 from maccap.answerer import Answer, Answerer
 from maccap.bundle import Bundle, built_in_bundle_path
 from maccap.bundle_writing import check_place, write_bundle
@@ -43,9 +44,15 @@ class Captioner:
     """
 
     def __init__(
-        self, config: BundleConfig, features: FeatureExtractor, sampler: CandidateSampler, reranker: Reranker
+        self,
+        config: BundleConfig,
+        features: FeatureExtractor,
+        sampler: CandidateSampler,
+        reranker: Reranker,
+        texts: Statistics | None = None,
     ) -> None:
         self.config = config
+        self.texts = texts  # of training, for a correction of the gap
         self.features = features
         self.sampler = sampler
         self.reranker = reranker
@@ -65,9 +72,8 @@ class Captioner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         bundle = Bundle.open(url or built_in_bundle_path())
         features = bundle.load_features(device, dtype)
-        return cls(
-            bundle.config, features, bundle.load_sampler(device, dtype), bundle.load_reranker(features.clip)
-        )
+        sampler, reranker = bundle.load_sampler(device, dtype), bundle.load_reranker(features.clip)
+        return cls(bundle.config, features, sampler, reranker, bundle.load_text_statistics())
 
     def save_pretrained(self, url: str | Path, *, half: bool = False) -> None:
         """Write this captioner, its two frozen models included, as a bundle, over an older one. Raises
@@ -86,6 +92,7 @@ class Captioner:
             memory=memory,
             gap=gap,
             noise_root=root,
+            texts=self.texts,
             half=half,
         )
 

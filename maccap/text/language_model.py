@@ -95,10 +95,12 @@ class FrozenLanguageModel(nn.Module):
 
     @property
     def eos_ids(self) -> list[int]:
-        """Tokens that end a text: the tokenizer's own, and those beside it in the generation config."""
+        """Tokens that end a text: first the tokenizer's own, with which texts end in training, and then those
+        beside it in the generation config.
+        """
         own = self.tokenizer.eos_token_id
         listed = getattr(self.model.generation_config, "eos_token_id", None)
-        return sorted({own, *listed}) if isinstance(listed, list) and own in listed else [own]
+        return [own, *sorted({*listed} - {own})] if isinstance(listed, list) and own in listed else [own]
 
     @property
     def device(self) -> torch.device:

@@ -49,4 +49,14 @@ def _in_blocks(
     size = max(1, (_BLOCK_ON_GPU if logits.is_cuda else _BLOCK) // vocab)
     parts = [slice(start, start + size) for start in range(0, rows, size)]
     tokens, logprobs = zip(*(choose(logits[part].float(), part) for part in parts), strict=True)
-    return torch.cat(tokens), torch.cat(logprobs)
+    return torch.cat(tokens), checked(torch.cat(logprobs))
+
+
+def checked(logprobs: Tensor) -> Tensor:
+    """Raises ValueError where one is not a number: a text of such tokens would say nothing of an image."""
+    if logprobs.isnan().any():
+        raise ValueError(
+            "the language model gives log-probabilities that are no numbers, as some do in float16: set "
+            "precision to bfloat16 or float32"
+        )
+    return logprobs

@@ -36,17 +36,18 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, config: DecodingConfig) -> T
 
 def _inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
     """The first token whose cumulative weight exceeds the given fraction, [B, samples]: first its span, then
-    itself.
+    itself; of weights that are no numbers any token.
 
     A running sum over a whole vocabulary is slow; sums of spans are not, and one span is short.
     """
     spans = F.pad(weights, (0, -weights.shape[-1] % _SPAN)).unflatten(-1, (-1, _SPAN))
     ends = spans.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
     target = uniforms.to(ends).clamp(max=_BELOW_ONE) * ends[:, -1:]
-    span = torch.searchsorted(ends, target, right=True)
+    span = torch.searchsorted(ends, target, right=True).clamp(max=ends.shape[-1] - 1)
     inside = spans.gather(1, span[:, :, None].expand(-1, -1, _SPAN)).double().cumsum(dim=-1)
     target = torch.minimum(target - F.pad(ends, (1, 0)).gather(1, span), _BELOW_ONE * inside[:, :, -1])
-    return span * _SPAN + torch.searchsorted(inside, target[:, :, None], right=True)[:, :, 0]
+    token = span * _SPAN + torch.searchsorted(inside, target[:, :, None], right=True)[:, :, 0]
+    return token.clamp(max=weights.shape[-1] - 1)
 
 
 def _least_kept(probabilities: Tensor, config: DecodingConfig) -> Tensor | None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from maccap.text.engine import PromptIds
 from maccap.text.language_model import FrozenLanguageModel
+from maccap.text.next_token import checked
 from maccap.text.prompted import Prompted, ReadPrefixes
 
 
@@ -39,7 +40,7 @@ def text_logprobs(
             for start in range(0, len(ended), together)
         ]
         parts.append(torch.cat(of_texts, dim=1))
-    return torch.cat(parts)
+    return checked(torch.cat(parts))
 
 
 def _logprobs(lm: FrozenLanguageModel, begun: Prompted, texts: list[list[int]], length: int) -> Tensor:

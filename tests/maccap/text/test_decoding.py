@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -173,6 +174,19 @@ def test_half_precision_decodes(
         assert text.logprob == pytest.approx(
             model_logprob(lm, prefix[row].bfloat16(), text), rel=0.05, abs=0.5
         )
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_p": 0.9}, {"top_k": 5}, {"top_k": 5, "top_p": 0.9}])
+@pytest.mark.parametrize("strategy", ["greedy", "sample", "beam"])
+def test_numbers_that_are_none_are_refused(
+    lm: FrozenLanguageModel, prefix: Tensor, uniforms: Tensor, strategy: str, settings: dict[str, Any]
+) -> None:
+    """As a model gives them that overflows in float16: one such row, among others."""
+    config = DecodingConfig(strategy=strategy, max_new_tokens=STEPS, **settings)
+    broken = prefix.clone()
+    broken[3] = torch.nan
+    with pytest.raises(ValueError, match="set precision to bfloat16 or float32"):
+        decode(lm, broken, lm.prompt_ids(), config, uniforms if strategy == "sample" else None)
 
 
 def test_nothing_in_nothing_out(lm: FrozenLanguageModel) -> None:

@@ -24,7 +24,7 @@ def prefix() -> Tensor:
 
 
 def by_hand(lm: FrozenLanguageModel, prefix: Tensor, prompt: list[int], text: list[int]) -> float:
-    ended = [*text, lm.eos_ids[0]]
+    ended = [*text, lm.tokenizer.eos_token_id]
     with torch.no_grad():
         logits = lm.logits(torch.cat([prefix, lm.embed(torch.tensor([*prompt, *ended]))])[None])
     logprobs = logits[0, len(prefix) + len(prompt) - 1 : -1].log_softmax(dim=-1)
@@ -50,3 +50,20 @@ def test_an_empty_text_is_the_end_alone(lm: FrozenLanguageModel, prefix: Tensor)
 
 def test_no_prefixes(lm: FrozenLanguageModel, prefix: Tensor) -> None:
     assert text_logprobs(lm, prefix[:0], lm.prompt_ids(), TEXTS, 4).shape == (0, len(TEXTS))
+
+
+def test_a_text_ends_with_the_token_of_training(make_lm: Callable[..., FrozenLanguageModel]) -> None:
+    """The models of chats have others beside it, with lower numbers."""
+    lm = make_lm("llama")
+    own = lm.tokenizer.eos_token_id
+    prefix = torch.randn(1, 4, 48, generator=torch.Generator().manual_seed(1))
+    alone = text_logprobs(lm, prefix, lm.prompt_ids(), TEXTS, 4)
+    lm.model.generation_config.eos_token_id = [own - 1, own]
+    assert lm.eos_ids == [own, own - 1]
+    assert text_logprobs(lm, prefix, lm.prompt_ids(), TEXTS, 4).tolist() == alone.tolist()
+
+
+def test_numbers_that_are_none_are_refused(make_lm: Callable[..., FrozenLanguageModel]) -> None:
+    lm = make_lm("opt")
+    with pytest.raises(ValueError, match="set precision to bfloat16 or float32"):
+        text_logprobs(lm, torch.full((1, 4, 48), torch.nan), lm.prompt_ids(), TEXTS, 4)

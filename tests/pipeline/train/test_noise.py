@@ -67,6 +67,7 @@ def test_paraphrases_shape_the_noise_of_training_and_of_captioning(
 
     captioner = Captioner.from_pretrained(shaped.folder)
     captioner.save_pretrained(tmp_path / "again")
+    assert Bundle.open(tmp_path / "again").load_text_statistics() is not None  # for `maccap adapt`
     texts = [caption.text for caption in captioner.caption(photos)]
     assert texts == [
         caption.text for caption in Captioner.from_pretrained(tmp_path / "again").caption(photos)
