@@ -50,7 +50,7 @@ def test_json_of_any_kind_stays_what_it_was(tmp_path: Path, name: str) -> None:
     members = [("a.jpg", JPEG), ("a.json", raw), ("b.jpg", JPEG), ("b.json", raw), ("b.txt", b"text")]
     alone, joined = _rows(write_tar(tmp_path / "x.tar", members), 1 << 20)
     assert (alone["error"], joined["error"]) == (None, None)
-    text = raw.decode("utf-8", "replace")
+    text = raw.decode("utf-8-sig", "replace")
     assert alone["metadata"] == text or json.loads(alone["metadata"]) == {"json": text}
     assert (
         joined["metadata"] == '{"txt": "text", ' + text[1:] or json.loads(joined["metadata"])["txt"] == "text"
