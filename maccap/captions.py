@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ImageLike = Image.Image | str | Path
 
+REGION_WEIGHT = 1.5  # of a region beside the global feature, where it is captioned
 _SHOWN = 20  # captions on a notebook's page, and images that are kept for it
 _EDGE = 160  # pixels, of an image there
 
@@ -30,8 +31,8 @@ class ScoredCandidate(NamedTuple):
 
 
 class RegionCaption(NamedTuple):
-    """A caption of a region, its cosine with the region in CLIP's space, and where the region lies: the patch
-    of CLIP's grid with its peak, row by row from 0, and a box around it in the image.
+    """A caption of a region, its cosine with region and whole in CLIP's space, and where the region lies: the
+    patch of CLIP's grid with its peak, row by row from 0, and a box around it in the image.
     """
 
     text: str

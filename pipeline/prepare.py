@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from maccap import __version__
 from maccap.bundle import Bundle
+from maccap.captions import REGION_WEIGHT
 from maccap.text.engines import find_engine
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.questions.survey import Survey
@@ -208,6 +209,7 @@ def run_facts(
         limit=config.limit,
         keep_features=config.keep_features,
         region_captions=config.region_captions,
+        region_weight=REGION_WEIGHT if config.region_captions else None,
         max_bytes=config.max_bytes,
         accept_truncated=config.accept_truncated,
         reduce_jpegs=config.reduce_jpegs,

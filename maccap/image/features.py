@@ -8,13 +8,12 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maccap.captions import REGION_WEIGHT
 from maccap.config import RegionConfig
 from maccap.image.caption_memory import project
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.regions import combine, region_features
 from maccap.image.salient_regions import SalientRegions, salient_regions
-
-_REGION_WEIGHT = 2.0  # of a region beside the global feature, in what a caption of the region is made of
 
 
 class ImageFeatures(NamedTuple):
@@ -25,9 +24,11 @@ class ImageFeatures(NamedTuple):
 
 
 class RegionFeatures(NamedTuple):
-    """Regions of one image that are to be captioned, and what the adaptor reads of each (after noise)."""
+    """Regions of one image that are to be captioned, and what the adaptor reads of each (after noise): their
+    own features, or these projected onto the memory.
+    """
 
-    regions: SalientRegions
+    regions: SalientRegions  # `features` are global plus weighted region
     features: Tensor  # [M, D]
 
 
@@ -66,14 +67,15 @@ class FeatureExtractor(nn.Module):
         return ImageFeatures(image.global_, combine(image.global_, regions, self.config.patch_weight))
 
     def of_regions(self, image: ImageTokens, count: int) -> list[RegionFeatures]:
-        """Up to `count` regions of each image, to be captioned: the adaptor reads
-        `norm(global + 2 * region)`, N times.
+        """Up to `count` regions of each image, to be captioned. The adaptor reads, and candidates are
+        reranked against, `norm(global + 1.5 * region)`: a region by itself is a worse match for texts (the
+        paper's finding), and one that is read so knows what else is there.
         """
-        found = salient_regions(image, count)
-        read = [
-            F.normalize(global_ + _REGION_WEIGHT * regions.features, dim=-1)
-            for global_, regions in zip(image.global_, found, strict=True)
+        seen = [
+            regions._replace(features=F.normalize(global_ + REGION_WEIGHT * regions.features, dim=-1))
+            for global_, regions in zip(image.global_, salient_regions(image, count), strict=True)
         ]
-        if self.memory is not None:
-            read = [project(some, self.memory, self.memory_temperature) for some in read]
-        return list(map(RegionFeatures, found, read))
+        if self.memory is None:
+            return [RegionFeatures(regions, regions.features) for regions in seen]
+        memory, temperature = self.memory, self.memory_temperature
+        return [RegionFeatures(regions, project(regions.features, memory, temperature)) for regions in seen]

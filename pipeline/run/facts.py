@@ -64,6 +64,7 @@ class RunFacts(Facts, SourceOptions):
     limit: int | None = None
     keep_features: bool = False
     region_captions: int = 0
+    region_weight: float | None = None  # where regions are captioned; 2 up to version 0.9.0
     max_bytes: int
     accept_truncated: bool
     reduce_jpegs: bool = False
@@ -141,7 +142,7 @@ class RunFacts(Facts, SourceOptions):
         newer: dict[str, Any] = {"engine": DEFAULT_ENGINE, "stages": _OF_0_1_0, "questions": ()}
         newer |= {"only_missing": False, "only_below": None, "existing_caption": None}
         newer |= {"score_head_fingerprints": {}, "region_captions": 0}
-        newer |= dict.fromkeys(("prompt", "asking", "questions_fingerprint", "join_on"))
+        newer |= dict.fromkeys(("prompt", "asking", "questions_fingerprint", "join_on", "region_weight"))
         as_before = {name for name, then in newer.items() if getattr(self, name) == then}
         return self.model_dump(mode="json", exclude=people | as_before)
 

@@ -27,8 +27,8 @@ class RegionCaptionStage(Stage):
             "region_captions",
             region_captions_type(),
             "captions of the most salient regions, the most salient first: each with its cosine with the "
-            "region in CLIP's space, the patch of CLIP's grid where the region has its peak, row by row from "
-            "0, and the box around it: left, top, width, height, as fractions of the image",
+            "region and the whole in CLIP's space, the patch of CLIP's grid where the region has its peak, "
+            "row by row from 0, and the box around it: left, top, width, height, as fractions of the image",
         ),
     )
     keeps = ("region_captions",)

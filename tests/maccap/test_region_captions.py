@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from maccap.captioner import Captioner
-from maccap.captions import Captions
+from maccap.captions import REGION_WEIGHT, Captions
 from maccap.config import DecodingConfig
 from maccap.image.preprocessing import resize_and_crop
+from maccap.image.salient_regions import salient_regions
 
 IDS = [f"image {n}" for n in range(8)]
 
@@ -44,6 +46,15 @@ def test_score_is_the_cosine_of_text_and_region(
     for region, feature in zip(captions[0].regions, found.regions.features, strict=True):
         text = clip.encode_text([region.text])[0]
         assert region.score == pytest.approx(float(text @ feature), abs=1e-3)  # half precision
+
+
+def test_a_region_is_read_beside_the_whole_image(captioner: Captioner, photos: list[Image.Image]) -> None:
+    clip = captioner.features.clip
+    seen = clip.encode_image(torch.from_numpy(resize_and_crop(photos[1], clip.pixels))[None])
+    (found,), (alone,) = captioner.features.of_regions(seen, 3), salient_regions(seen, 3)
+    expected = F.normalize(seen.global_ + REGION_WEIGHT * alone.features, dim=-1)
+    torch.testing.assert_close(found.features, expected)
+    assert found.regions[:2] == alone[:2]
 
 
 def test_neither_neighbours_nor_other_regions_nor_the_caption_affect_it(

@@ -100,6 +100,13 @@ def test_without_them_a_run_is_as_it_was(run: Path, small_bundle: Path, images: 
         RunFolder(str(run)).check(facts.model_copy(update={"stages": other.stages}))
 
 
+def test_a_run_that_read_regions_with_another_weight_is_not_resumed(run: Path) -> None:
+    facts = RunFolder(str(run)).recorded()
+    assert facts is not None
+    with pytest.raises(UserError, match=r"region_weight: was 1\.5, now nothing"):
+        RunFolder(str(run)).check(facts.model_copy(update={"region_weight": None}))  # as version 0.9.0
+
+
 def test_an_explanation_makes_and_draws_them_again(run: Path) -> None:
     explanation = explain(str(run), "2.png")
     assert explanation.same is True
