@@ -11,6 +11,7 @@ from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
 from pipeline.texts.names import is_name
 from pipeline.texts.records import CERTAIN, certain_captions, read_records, record_captions
+from pipeline.texts.splits import SPLITS
 
 SHAPES = (
     '{"annotations": [{"caption": ...}]} (COCO), {"images": [{"split": ..., "sentences": [{"raw": ...}]}]} '
@@ -50,7 +51,7 @@ def read_json(stream: Any, name: str, column: str | None, note: Note) -> Iterato
         captions = _captions(key, element, counts[key], column, note)
         if captions is not None and start in "[{":
             understood = True
-            yield from captions
+            yield from captions if key is None else _of_split(SPLITS.get(key.lower()), captions)
         elif key in (None, "annotations"):
             yield Found(None, counts[key], broken=True)
     if json_stream.peek():
@@ -77,6 +78,13 @@ def _captions(
     if key == "images" and isinstance(element.get("sentences"), list):
         return _sentences(element, number)
     return certain_captions(element, place, column, note)
+
+
+def _of_split(split: str | None, captions: Iterable[Found]) -> Iterable[Found]:
+    """Captions below a key that names a split, and say no other themselves."""
+    if split is None:
+        return captions
+    return (found if found.split else found._replace(split=split) for found in captions)
 
 
 def _sentences(image: dict[str, Any], number: int) -> Iterator[Found]:

@@ -15,6 +15,7 @@ class TextConfig(Config):
     )
     splits: tuple[str, ...] | None = Field(
         default=None,
-        description="of files that name splits; default: train and restval where there are such, else all",
+        description="of files that name splits, or whose names in a folder do (train, val, test); default: "
+        "train and restval where there are such, else all",
     )
     max_characters: int = Field(default=400, ge=1, description="a longer caption is dropped")

@@ -18,12 +18,14 @@ from pipeline.storage.listing import GLOB, Entry, as_given, entries, is_hidden
 from pipeline.storage.redact import describe, printable, shown
 from pipeline.storage.urls import WEB, bare_name, local_path
 from pipeline.texts.layout import UNDERSTOOD, Form, LeftOut, ending_of, own_output, sort_out
+from pipeline.texts.splits import split_of
 
 
 @dataclass(frozen=True)
 class CaptionFile:
     """One file: `name` is its path or URL as a person would write it, `size` its bytes where a folder's
-    listing told them. One that was `named` by the user is refused where it holds no captions.
+    listing told them. One that was `named` by the user is refused where it holds no captions; of others the
+    names tell a `split`, where the file itself does not.
     """
 
     name: str
@@ -32,6 +34,7 @@ class CaptionFile:
     named: bool = True
     form: Form = "caption files"
     size: int | None = None
+    split: str | None = None
 
     @property
     def ending(self) -> str:
@@ -136,7 +139,7 @@ def _folder(
             f"CAPTIONS {printable(source)} is none of captions that people wrote, but one of the {kind}. "
             "Name the files that you mean, such as RUN/captions/*.parquet."
         )
-    walk = _Walk(filesystem, source, selection.left_out)
+    walk = _Walk(filesystem, path, source, selection.left_out)
     files = sorted(walk.files(path, listed), key=lambda file: file.path)
     if not files:
         left_out = "".join(f" ({line})" for line in selection.left_out.lines())
@@ -159,7 +162,7 @@ def _matching(
     if file_kind(filesystem, folder) != "directory":
         return []
     matches = re.compile(glob_translate(pattern)).match
-    walk = _Walk(filesystem, source, left_out, lambda path: matches(path) is not None)
+    walk = _Walk(filesystem, folder, source, left_out, lambda path: matches(path) is not None)
     if "**" not in below:
         walk.depth, walk.everywhere = below.count("/") + 1, True
     return sorted(walk.files(folder, entries(filesystem, folder)), key=lambda file: file.path)
@@ -167,11 +170,12 @@ def _matching(
 
 @dataclass
 class _Walk:
-    """Through a folder and those below it. `everywhere` is set where each level was asked for: then no folder
-    is passed over for what it is.
+    """Through the folder `top` and those below it. `everywhere` is set where each level was asked for: then
+    no folder is passed over for what it is.
     """
 
     filesystem: AbstractFileSystem
+    top: str
     source: str
     left_out: LeftOut
     wanted: Callable[[str], bool] | None = None
@@ -201,7 +205,14 @@ class _Walk:
                 self.left_out.add(place.reason, printable(entry.name))
                 continue
             name = as_given(self.filesystem, self.source, entry.path)
-            yield CaptionFile(name, self.filesystem, entry.path, False, place.form, entry.size)
+            split = self._split(entry, place.form)
+            yield CaptionFile(name, self.filesystem, entry.path, False, place.form, entry.size, split)
+
+    def _split(self, file: Entry, form: Form) -> str | None:
+        """As names tell it; that of a text beside an image is the image's."""
+        below = file.path.removeprefix(self.top.rstrip("/"))
+        of_image = form in ("texts beside images", "JSON files beside images")
+        return split_of(posixpath.dirname(below) if of_image else below)
 
     def _below(self, folder: Entry, level: int) -> list[CaptionFile]:
         listed = entries(self.filesystem, folder.path)

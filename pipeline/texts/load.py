@@ -28,8 +28,9 @@ _SMALL_BYTES = 1 << 20
 def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> CaptionSet:
     """Read, clean and count the captions of all `sources`: paths, folders, patterns or URLs.
 
-    Captions without a split are always read. Of those with one, `config.splits` are read; where it is left
-    out, train and restval are, if any of the files has them, and else all. Raises UserError, with one line,
+    Captions without a split are always read. Of those with one, by their record or by the name of their file
+    in a folder, `config.splits` are read; where it is left out, train and restval are, if any of the files
+    has them, and else all. Raises UserError, with one line,
     where a source cannot be read, a split is not there, or no caption is left.
     """
     config = config or TextConfig()
@@ -110,6 +111,8 @@ class _Counter:
             self._without_captions.append(name)
 
     def _see(self, file: CaptionFile, found: Found) -> None:
+        if found.split is None and file.split is not None:
+            found = found._replace(split=file.split)
         if found.split is not None and found.split not in self._splits:
             self._splits[found.split] = None
             if self._wanted is None and found.split in TRAINING_SPLITS:
