@@ -135,10 +135,39 @@ def test_a_quote_of_tab_separated_text_swallows_no_lines() -> None:
     assert _read('image\tcaption\nx.jpg\t"A ""big"" dog"\n', "x.tsv") == [Found('A "big" dog', 2)]
 
 
+@pytest.mark.parametrize(
+    "header", ["image,caption", "caption,image", "id,caption", "image,caption,url", None]
+)
+def test_a_quote_that_is_never_closed_swallows_no_rows(header: str | None) -> None:
+    columns = (header or "image,caption").split(",")
+    texts = [f"A dog{number}" for number in range(3000)]
+    texts[5], texts[9] = '"Parking, says a sign', '""'
+    texts[20] = '"Stop'  # nothing closes this one
+    cells = {"id": "{n}", "image": "{n}.jpg", "caption": "{text}", "url": "https://host/{n}"}
+    row = ",".join(cells[column] for column in columns)
+    lines = [*([header] if header else []), *(row.format(n=n, text=text) for n, text in enumerate(texts))]
+    if columns[-1] == "url":  # after the caption: its own commas would be cells
+        texts[5] = '"Parking'
+        lines[6] = row.format(n=5, text=texts[5])
+    found = _read("\n".join(lines), "x.csv")
+    assert [item.text for item in found] == [text.replace('""', "") for text in texts]
+    assert [item.place for item in found] == [n + 1 + bool(header) for n in range(len(texts))]
+
+
+@pytest.mark.parametrize("header", ["image,caption", "caption,image", "id,caption,image"])
+def test_captions_of_several_lines_stay_whole(header: str) -> None:
+    text = "Two dogs, black\nand white,\nrun, then\nrest"
+    cells = {"id": "{n}", "image": "{n}.jpg", "caption": f'"{text}"'}
+    row = ",".join(cells[column] for column in header.split(","))
+    lines = [header, *(row.format(n=n) for n in range(20))]
+    assert [item.text for item in _read("\n".join(lines), "x.csv")] == [text] * 20
+
+
 def test_lists_in_cells_and_splits() -> None:
     data = (
         'raw,split,filename\n"[""A dog."", ""A cat.""]",train,x.jpg\n'
         '"[\'A cup.\', \'A ""hat""\']",test,y.jpg\n[not a list,,z.jpg\n'
+        "\"['A bed.'\n 'A rug.']\",val,w.jpg\n"
     )
     assert _read(data, "x.csv") == [
         Found("A dog.", 2, "train"),
@@ -146,6 +175,8 @@ def test_lists_in_cells_and_splits() -> None:
         Found("A cup.", 3, "test"),
         Found('A "hat"', 3, "test"),
         Found("[not a list", 4),
+        Found("A bed.", 6, "val"),
+        Found("A rug.", 6, "val"),
     ]
 
 
