@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from pipeline.evaluate.references import FILE_NAMES, IDS, Fields, References, texts_in
 from pipeline.formats.json_stream import JsonStream, json_object
+from pipeline.formats.names import NUMBERED, is_id
+from pipeline.formats.quoted_rows import quoted_rows
 from pipeline.storage.errors import UserError
 from pipeline.storage.files import locate, open_stream, reading_file
 from pipeline.storage.redact import shown
 from pipeline.storage.urls import bare_name
 from pipeline.texts.columns import KNOWN, caption_column, normal
 from pipeline.texts.lines import as_text, text_lines
-from pipeline.texts.names import NUMBERED, is_id
 
 _LISTS = (None, "images", "annotations")
 """Keys of lists of images or captions; None is a bare list."""
@@ -110,12 +111,14 @@ def _read_table(stream: Any, found: References) -> None:
         names = [cell if cell in found.fields else normal(cell) for cell in cells]
         if len(cells) < 2:
             continue
-        if caption_column(names, found.fields.captions) is not None and _names_images(names, found.fields):
-            for row in _cells(lines, delimiter, len(cells)):
+        text = caption_column(names, found.fields.captions)
+        image = next((place for place, name in enumerate(names) if _names_image(name, found.fields)), None)
+        if text is not None and image is not None:
+            for row in _cells(lines, delimiter, len(cells), text, image):
                 found.add_record(dict(zip(names, row, strict=False)))
             return
         if is_id(NUMBERED.sub("", cells[0])) and found.fields == Fields():
-            for row in _cells(chain([first], lines), delimiter, 2):
+            for row in _cells(chain([first], lines), delimiter, 2, 1, 0):
                 found.add((NUMBERED.sub("", row[0]),), row[1:])
             return
     raise UserError(
@@ -125,16 +128,17 @@ def _read_table(stream: Any, found: References) -> None:
     )
 
 
-def _names_images(columns: Iterable[str], fields: Fields) -> bool:
-    if fields.image is not None:
-        return fields.image in columns
-    return any(column in (*FILE_NAMES, *IDS) for column in columns)
+def _names_image(column: str, fields: Fields) -> bool:
+    return column in (*FILE_NAMES, *IDS) if fields.image is None else column == fields.image
 
 
-def _cells(lines: Iterable[str], delimiter: str, width: int) -> Iterator[list[str]]:
+def _cells(lines: Iterable[str], delimiter: str, width: int, text: int, image: int) -> Iterator[list[str]]:
     """Cells of the rows; a caption at a row's end may hold the delimiter without quotes."""
-    quoted = delimiter in ",;"
-    rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    rows: Iterator[list[str]]
+    if delimiter in ",;":
+        rows = (row for _, row in quoted_rows(lines, delimiter, width, text, image))
+    else:
+        rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     for row in rows:
         if any(map(str.strip, row)):
             cells = [cell.strip() for cell in row]

@@ -1,11 +1,11 @@
 """Captions that people wrote of images, as a file has them: under which names, and what they say."""
 
-import ast
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipeline.formats.printed_lists import list_of
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
 from pipeline.texts.columns import caption_column
@@ -21,7 +21,6 @@ _FOLDERS = ("filepath", "file_path")
 _GROUPS = ("domain",)
 _SPLITS = ("split", "set_name")
 _SPLITS_SHOWN = 10
-_LIST_CHARACTERS = 100_000
 
 
 class Fields(NamedTuple):
@@ -113,7 +112,7 @@ def texts_in(record: Mapping[str, Any], column: str | None) -> list[str] | None:
     place = caption_column(names, column)
     value = None if place is None else record[names[place]]
     if isinstance(value, str):
-        value = _listed(value)
+        value = list_of(value) or value
     items = value if isinstance(value, list) else [value]
     texts = [item.get("raw", item.get("caption")) if isinstance(item, dict) else item for item in items]
     kept = [text for text in texts if isinstance(text, str)]
@@ -135,17 +134,3 @@ def _plain(names: Sequence[Any]) -> Iterator[object]:
         plain = name.get("path") if isinstance(name, dict) else name
         if isinstance(plain, str | int | float) and not isinstance(plain, bool):
             yield plain
-
-
-def _listed(cell: str) -> object:
-    """The texts of a cell that is a list, as JSON or as Python prints it; else the cell."""
-    if cell.lstrip()[:1] != "[" or len(cell) > _LIST_CHARACTERS:
-        return cell
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(cell.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(value, list):
-            return value
-    return cell

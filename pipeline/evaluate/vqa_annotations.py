@@ -4,11 +4,9 @@ Read are the official annotations of VQA v1 and v2 and OK-VQA, and the forms of 
 GQA; and any table or list with a question's id and its answers.
 """
 
-import ast
 import csv
 import gzip
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pipeline.formats.json_stream import JsonStream, json_object
+from pipeline.formats.printed_lists import list_of
 from pipeline.join.image_names import said_name
 from pipeline.questions.records import fields_among
 from pipeline.storage.errors import UserError
@@ -37,7 +36,6 @@ _LISTS = (None, "annotations", "data")
 
 _LINE_CHARACTERS = 1 << 20
 _BATCH_ROWS = 4096
-_NUMPY_LIST = re.compile(r"['\"}]\s+['\"{]")
 """Between the items of a list as NumPy prints it, which Python would read as one text."""
 
 _Entry = tuple[str | None, dict[str, Any]]
@@ -191,17 +189,10 @@ def _table(delimiter: str) -> Callable[[Any, str], Iterator[_Entry]]:
 
 
 def _listed(cell: str | None) -> Any:
-    """A cell's list, as JSON or as Python prints it, else its text; of a list that is neither, nothing."""
+    """A cell's list, else its text; of what only begins as a list, nothing."""
     if cell is None or not cell.strip().startswith("["):
         return cell
-    try:
-        return json.loads(cell)
-    except ValueError:
-        pass
-    try:
-        return None if _NUMPY_LIST.search(cell) else ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
+    return list_of(cell)
 
 
 def _parquet(stream: Any, name: str) -> Iterator[_Entry]:

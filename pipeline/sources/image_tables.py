@@ -15,6 +15,7 @@ from itertools import zip_longest
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
+from pipeline.formats.quoted_rows import quoted_rows
 from pipeline.sources.metadata import metadata_json, told_values
 from pipeline.sources.spans import Parts, Span
 from pipeline.sources.text_members import as_json
@@ -97,7 +98,10 @@ def _csv(filesystem: AbstractFileSystem, path: str) -> _Rows:
         names = next(csv.reader([header], delimiter=delimiter), [])
         if not (column := _name_column(names)):
             raise _without_names(names)
-        for cells in csv.reader(text, delimiter=delimiter):
+        image = names.index(column)
+        # which column is a text that may begin with a quote is not known; most name the image first
+        text_at = len(names) if image < len(names) - 1 else 0
+        for _, cells in quoted_rows(text, delimiter, len(names), text_at, image):
             row = dict(zip_longest(names, cells[: len(names)]))
             if file_name := row[column]:
                 yield file_name, as_json(row)

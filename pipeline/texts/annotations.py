@@ -5,11 +5,11 @@ from itertools import chain, islice
 from typing import Any
 
 from pipeline.formats.json_stream import JsonStream, json_object
+from pipeline.formats.names import is_name
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
-from pipeline.texts.names import is_name
 from pipeline.texts.records import CERTAIN, certain_captions, read_records, record_captions
 from pipeline.texts.splits import SPLITS
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from enum import StrEnum
 
-from pipeline.texts.names import is_name
+from pipeline.formats.names import is_name
 
 # control characters that are no white space, halves of characters, and the mark that other programs leave in
 # the place of bytes that are no UTF-8

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from pipeline.formats.names import IMAGE_ENDINGS
 from pipeline.storage.listing import is_hidden
-from pipeline.texts.names import IMAGE_ENDINGS
 
 Form = Literal["caption files", "texts beside images", "tars", "JSON files beside images"]
 

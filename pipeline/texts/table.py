@@ -7,30 +7,26 @@ image_name| comment_number| comment                the same (Flickr30k's results
 A dog runs .<TAB>https://host/dog.jpg              captions before images (Conceptual Captions)
 """
 
-import ast
 import csv
-import io
-import json
 import re
-import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from pipeline.formats.names import is_id, is_name, one_image
+from pipeline.formats.printed_lists import list_of
+from pipeline.formats.quoted_rows import quoted_rows
 from pipeline.texts.columns import IMAGE_NAMES, caption_column, inferred, missing_column, normal
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import text_lines
-from pipeline.texts.names import is_id, is_name, one_image
 
 _HEAD_LINES = 1000
 _MOST = 0.9  # of the first lines: what they are in common
 _NAMES = {"\t": "tabs", "|": "`|`", ",": "commas", ";": "semicolons", " ": "spaces"}
 _OWN = {".csv": ",", ".tsv": "\t"}
 _IDENTIFIER = re.compile(r"[\w#.-]{1,60}")
-_LIST_CHARACTERS = 100_000
-_LINES = 3  # of one cell that look like rows, where no column tells the image
 
 
 @dataclass(frozen=True)
@@ -166,58 +162,13 @@ def _has_space(cell: str) -> bool:
 def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each row; lines of nothing but white space are none."""
     if table.quoted:
-        yield from _quoted_rows(lines, table)
+        rows = quoted_rows(lines, table.delimiter, table.width, table.column, table.image)
+        yield from ((number, row) for number, row in rows if any(map(str.strip, row)))
         return
+    separator, most = (None, 1) if table.delimiter == " " else (table.delimiter, -1)
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield number, _unquoted(line, table)
-
-
-def _quoted_rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str]]]:
-    """The same where quotes enclose cells. One that is never closed is part of its cell, which ends with the
-    line: the reader of a quoted cell takes all lines up to the next quote, wherever that is.
-    """
-    rest, number = iter(lines), 0
-    while taken := list(islice(rest, 1)):
-        reader = csv.reader(_recorded(chain(taken[:], rest), taken), delimiter=table.delimiter)
-        try:
-            row, error = next(reader), None
-        except csv.Error as unclosed:  # or longer than any cell
-            row, error = [], unclosed
-        if len(taken) > 1 and _are_rows(taken, table):
-            row, error = _unquoted(taken[0], table), None
-            rest = chain(taken[1:], rest)
-            taken = taken[:1]
-        if error is not None:
-            raise error
-        number += len(taken)
-        if any(map(str.strip, row)):
-            yield number, row
-
-
-def _recorded(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
-    """The lines, each added to those `taken` but the first, which is there."""
-    yield next(lines)
-    for line in lines:
-        taken.append(line)
-        yield line
-
-
-def _are_rows(lines: list[str], table: Table) -> bool:
-    """Whether all of the lines of one quoted cell after its first are rows of their own. The last of a cell
-    that is quoted rightly may look like one where cells follow.
-    """
-    before = table.image is not None and table.image < table.column
-    rows = [_unquoted(line, table) for line in lines[1 : None if before else -1] if line.strip()]
-    if table.image is None:
-        return table.width > 1 and len(rows) >= _LINES and all(len(row) == table.width for row in rows)
-    place = table.image if before else table.image - table.width
-    return bool(rows) and all(len(row) >= table.width and is_id(row[place].strip('"')) for row in rows)
-
-
-def _unquoted(line: str, table: Table) -> list[str]:
-    separator, most = (None, 1) if table.delimiter == " " else (table.delimiter, -1)
-    return line.rstrip("\r\n").split(separator, most)
+            yield number, line.rstrip("\r\n").split(separator, most)
 
 
 def _captions(row: list[str], number: int, table: Table) -> Iterator[Found]:
@@ -242,26 +193,9 @@ def _cell(row: list[str], place: int | None, table: Table, more: int) -> str | N
 
 
 def _listed(cell: str) -> object:
-    """The texts of a cell that is a list, as JSON, or as Python or NumPy print it; else the cell."""
-    text = cell.strip()
-    if text[:1] != "[" or text[1:].lstrip()[:1] not in ("'", '"') or len(text) > _LIST_CHARACTERS:
-        return cell
-    for parse in (json.loads, _printed):
-        try:
-            value = parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(value, list):
-            return value
-    return cell
-
-
-def _printed(text: str) -> object:
-    """As `ast.literal_eval`, but texts without commas between them, as NumPy prints them, stay apart."""
-    value = ast.literal_eval(text)
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    texts = [ast.literal_eval(token.string) for token in tokens if token.type == tokenize.STRING]
-    return texts if isinstance(value, list) and len(value) < len(texts) else value
+    """The texts of a cell that is a list of them; else the cell."""
+    texts = list_of(cell)
+    return cell if texts is None or not any(isinstance(text, str) for text in texts) else texts
 
 
 def _header(line: str, delimiter: str) -> list[str]:

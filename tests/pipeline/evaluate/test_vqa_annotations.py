@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,7 +73,7 @@ def test_lists_and_lines(tmp_path: Path) -> None:
     assert _read(tmp_path, "a.json", [{"questionId": 5, "answer": 2}]) == [VqaAnswer("5", ("2",))]
 
 
-@pytest.mark.parametrize("as_list", [json.dumps, repr])
+@pytest.mark.parametrize("as_list", [json.dumps, repr, lambda texts: str(np.array(texts))])
 def test_tables(tmp_path: Path, as_list: Any) -> None:
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
@@ -83,7 +84,7 @@ def test_tables(tmp_path: Path, as_list: Any) -> None:
     assert _read(tmp_path, "a.tsv", tab) == [VqaAnswer("7", ("a, b",), None, "other")]
 
 
-@pytest.mark.parametrize("cell", ["['a' 'b']", "[{'answer': 'a'}\n {'answer': 'b'}]", "[a, b]"])
+@pytest.mark.parametrize("cell", ["[{'answer': 'a'}\n {'answer': 'b'}]", "[a, b]"])
 def test_a_list_that_would_be_one_answer_is_refused(tmp_path: Path, cell: str) -> None:
     with pytest.raises(UserError, match="question 1 has no answers"):
         _read(tmp_path, "a.csv", f'question_id,answers\n1,"{cell}"\n')

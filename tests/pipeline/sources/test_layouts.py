@@ -131,6 +131,16 @@ def test_a_table_as_spreadsheets_write_it_and_with_another_name(tmp_path: Path, 
     assert _metadata(rows) == {"a.jpg": {"text": "a cat", "image_file_name": "a.jpg"}}
 
 
+def test_a_quote_that_is_never_closed_costs_no_other_row(tmp_path: Path) -> None:
+    lines = ["file_name,text", *(f"{number}.jpg,A dog" for number in range(9))]
+    lines[3] = '2.jpg,"Parking'
+    _put(tmp_path / "metadata.csv", "\n".join(lines))
+    for number in range(9):
+        _put(tmp_path / f"{number}.jpg")
+    texts = {name: row["text"] for name, row in _metadata(_read(tmp_path)[1]).items()}
+    assert texts == {f"{number}.jpg": '"Parking' if number == 2 else "A dog" for number in range(9)}
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
 def test_a_table_that_names_no_files_says_so(tmp_path: Path, kind: str) -> None:
     _put(tmp_path / "a.jpg")

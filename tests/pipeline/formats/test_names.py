@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.texts.names import is_id, is_name
+from pipeline.formats.names import is_id, is_name
 
 
 @pytest.mark.parametrize(
