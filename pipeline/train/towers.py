@@ -87,8 +87,14 @@ class Towers:
         try:
             name = self._resolve(self.llm.name)
             with refusing_code(name):
-                AutoConfig.from_pretrained(
+                config = AutoConfig.from_pretrained(
                     name, local_files_only=Path(name).is_dir(), trust_remote_code=False
+                )
+            kinds = getattr(config, "architectures", None) or []
+            if getattr(config, "is_encoder_decoder", False) or any("MaskedLM" in kind for kind in kinds):
+                raise ValueError(
+                    f"{', '.join(kinds) or config.model_type} is no causal language model, as GPT-2, OPT, "
+                    "Llama or Qwen are"
                 )
         except (OSError, ValueError) as error:
             raise UserError(f"language model {self.llm.name} cannot be used: {describe(error)}") from None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import transformers
 
 from maccap.bundle import built_in_bundle_path
 from maccap.image.clip import FrozenClip
@@ -102,3 +103,13 @@ def test_models_that_do_not_go_together_are_refused_in_one_line(
         with pytest.raises(UserError, match=message) as error:
             choose_towers(*arguments)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [transformers.T5Config, transformers.BertConfig])
+def test_what_is_no_causal_language_model_is_refused_before_captions_are_encoded(
+    small_bundle: Path, tmp_path: Path, kind: type[transformers.PreTrainedConfig]
+) -> None:
+    made = "T5ForConditionalGeneration" if kind is transformers.T5Config else "BertForMaskedLM"
+    kind(architectures=[made]).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"{made} is no causal language model"):
+        choose_towers(None, str(small_bundle / "clip"), None, str(tmp_path))
