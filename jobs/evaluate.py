@@ -88,7 +88,6 @@ def main(
 
     A row without a caption is scored as an empty caption.
     """
-    from jobs.extras import require
     from pipeline.evaluate.evaluate import Settings, evaluate, joined_captions
     from pipeline.evaluate.export import export as write_export
     from pipeline.evaluate.references import Fields
@@ -96,7 +95,6 @@ def main(
     from pipeline.evaluate.report import join_lines, report
     from pipeline.storage.errors import UserError
 
-    require("pycocoevalcap", "scoring captions (BLEU, METEOR, ROUGE-L, CIDEr-D)")
     fields = Fields(column, image_column, tuple(split or ()))
     _check(references, fields, join_on, clip, clip_pretrained, instances, synonyms)
     chosen = metrics(MetricOptions(spice, clip, clip_pretrained, instances, synonyms, answers))

@@ -6,6 +6,7 @@ stemming; coco-caption prints it as CIDEr. Document frequencies are those of the
 
 import math
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from zipfile import BadZipFile
 
 import numpy as np
@@ -31,10 +32,14 @@ class CocoMetrics:
     def measure(self, captions: Captions) -> Iterator[Outcome]:
         if not captions.with_references:
             return
+        names = (*BLEU, METEOR, ROUGE, CIDER, *([SPICE] if self._spice else ()))
+        if find_spec("pycocoevalcap") is None:
+            yield NotComputed(names, "they need pycocoevalcap: pip install 'maccap[eval]'")
+            return
         try:
             tokens = tokenised(captions)
         except JavaError as error:
-            yield NotComputed((*BLEU, METEOR, ROUGE, CIDER, *([SPICE] if self._spice else ())), str(error))
+            yield NotComputed(names, str(error))
             return
         yield from _bleu(tokens)
         yield from _if_it_runs(METEOR, self._meteor, tokens)

@@ -109,5 +109,12 @@ def test_without_java_nothing_goes_under_these_names(monkeypatch: pytest.MonkeyP
     assert "needs Java" in missing.reason
 
 
+def test_without_the_package_other_scores_are_still_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.evaluate.coco_metrics.find_spec", lambda _: None)
+    (missing,) = CocoMetrics().measure(human_against_human())
+    assert isinstance(missing, NotComputed)
+    assert "pip install 'maccap[eval]'" in missing.reason
+
+
 def test_captions_without_references_have_none_of_these_scores() -> None:
     assert not list(CocoMetrics().measure(captions_of(["a dog", "a cat"])))
