@@ -77,7 +77,7 @@ def _of_folder(output: str) -> None:
     from pipeline.storage.urls import absolute
 
     folder = RunFolder(absolute(output))
-    facts = folder.recorded()
+    facts = folder.existing()
     if facts is None:
         raise UserError(
             f"the cluster has no job {shown(output)}, and there is no run in a folder of that name"

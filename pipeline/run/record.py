@@ -53,23 +53,35 @@ class RunRecord(Generic[F]):
         """The facts of the run this folder holds, or None for a new folder. Raises UserError for any other
         folder.
         """
+        if (facts := self.existing()) is not None:
+            return facts
         url = self.top.url
         try:
+            there = [name for name in self.top.names() if not name.startswith(".")]
+        except OSError as error:
+            raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
+        if self._file in there:  # another command was first, just now
+            return self.existing()
+        if there:
+            raise UserError(
+                f"OUTPUT {url} is not empty and holds no {self._file}. Choose a new or an empty folder."
+            )
+        return None
+
+    def existing(self) -> F | None:
+        """The facts of the run this folder holds, or None for any other. Raises UserError where they cannot
+        be read.
+        """
+        raw = None
+        try:
             raw = self.top.read(self._file)
-            there = [] if raw else [name for name in self.top.names() if not name.startswith(".")]
-            if self._file in there:  # another command was first, just now
-                raw = self.top.read(self._file)
-            if raw is not None:
-                return self._facts.model_validate_json(raw)
-            if there:
-                raise UserError(
-                    f"OUTPUT {url} is not empty and holds no {self._file}. Choose a new or an empty folder."
-                )
+            return None if raw is None else self._facts.model_validate_json(raw)
         except ValidationError as error:
             raise UserError(self._unreadable(raw or b"", error)) from None
         except OSError as error:
-            raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
-        return None
+            raise UserError(
+                f"{self.top.url} cannot be opened as the folder of a {self._kind}: {describe(error)}"
+            ) from None
 
     def check(self, facts: F) -> F | None:
         """The facts recorded here, as `recorded`. Raises UserError naming what differs where they are not

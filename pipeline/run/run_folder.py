@@ -225,7 +225,7 @@ def _is_before_plans(raw: bytes) -> str | None:
 def existing_run(run: str) -> tuple[RunFolder, RunFacts]:
     """The folder of a run that was begun, and what its run.json records. Raises UserError for any other."""
     folder = RunFolder(absolute(run).rstrip("/"))
-    facts = folder.recorded()
+    facts = folder.existing()
     if facts is None:
-        raise UserError(f"RUN {run} does not exist. Give the OUTPUT of `maccap caption` or `maccap ask`.")
+        raise UserError(f"RUN {run} is no run. Give the OUTPUT of `maccap caption` or `maccap ask`.")
     return folder, facts

@@ -120,7 +120,7 @@ def verify_run(
 
 
 def _facts(folder: RunFolder) -> RunFacts:
-    facts = folder.recorded()
+    facts = folder.existing()
     if facts is None:
         raise UserError(
             f"RUN {folder.top.url} holds no {RUN_FILE}. Give the OUTPUT of `maccap caption`; if that file is "

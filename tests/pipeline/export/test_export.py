@@ -117,8 +117,11 @@ def test_a_folder_of_something_else_is_refused(run: str, tmp_path: Path) -> None
     differs = r"holds a run's export with other settings:\n  where: was nothing, now index < 3\n"
     with pytest.raises(UserError, match=differs):
         export(run, tmp_path / "out", "jsonl", where="index < 3")
-    with pytest.raises(UserError, match=r"RUN .* does not exist"):
-        export(str(tmp_path / "none"), tmp_path / "new", "jsonl")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    for folder in ("none", "photos"):
+        with pytest.raises(UserError, match=rf"RUN .*{folder} is no run\. Give the OUTPUT"):
+            export(str(tmp_path / folder), tmp_path / "new", "jsonl")
     with pytest.raises(
         UserError, match="no row to export: of 12 rows 1 with an error, 11 not as --where says"
     ):

@@ -273,6 +273,10 @@ def test_a_folder_of_images_is_verified_without_reading_them(tmp_path: Path, sma
 def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:
     with pytest.raises(UserError, match=r"holds no run\.json"):
         _verify(tmp_path / "nothing")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    with pytest.raises(UserError, match=r"RUN .*photos holds no run\.json"):
+        _verify(tmp_path / "photos")
     facts = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**facts, "source": str(tmp_path / "gone")}))
     with pytest.raises(UserError, match=r"does not exist.*--no-source"):
