@@ -62,7 +62,7 @@ class Reranker:
     def __call__(self, candidates: Sequence[Sequence[str]], global_: Tensor) -> list[list[float]]:
         """Cosine of each candidate's text feature with its image's `global_` [R, D]; R lists, in their order.
 
-        Each distinct text is encoded once. Raises ValueError where the two differ in number of images.
+        Each text that is distinct to CLIP is encoded once. Raises ValueError where the two differ in number of images.
         """
         return self._cosines(candidates, global_)[0]
 
@@ -75,8 +75,15 @@ class Reranker:
         texts = sorted({text for row in candidates for text in row}, key=lambda text: (len(text), text))
         if not texts:
             return [[[] for _ in candidates] for _ in images]
-        features = self.clip.encode_text(texts)
-        place = {text: index for index, text in enumerate(texts)}
+        tokens = self.clip.tokenize(texts)
+        # texts that differ in capitals alone are one to CLIP; as two rows, rounding would choose
+        rows: dict[bytes, int] = {}
+        place, first = dict[str, int](), list[int]()
+        for index, text in enumerate(texts):
+            place[text] = rows.setdefault(tokens[index].numpy().tobytes(), len(rows))
+            if len(rows) > len(first):
+                first.append(index)
+        features = self.clip.encode_text_tokens(tokens[first])
         flat = [place[text] for row in candidates for text in row]
         owner = [index for index, row in enumerate(candidates) for _ in row]
         told = []

@@ -57,6 +57,14 @@ def test_a_text_is_encoded_once_however_often_it_is_drawn(make_clip: Callable[..
     assert scores[1][0] == scores[1][2] != scores[1][1]
 
 
+def test_texts_that_differ_in_capitals_alone_are_one(make_clip: Callable[..., FrozenClip]) -> None:
+    clip, encoded = make_clip(), []
+    clip.model.token_embedding.register_forward_hook(lambda module, args, out: encoded.append(len(args[0])))
+    (scores,) = Reranker(clip)([["A dog.", "a red cup", "a dog.", "a  dog."]], torch.eye(1, 32))
+    assert encoded == [2]
+    assert scores[0] == scores[2] == scores[3] != scores[1]
+
+
 def test_half_precision_features_are_taken(make_clip: Callable[..., FrozenClip]) -> None:
     scores = Reranker(make_clip())([["a dog"]], torch.ones(1, 32, dtype=torch.float16))
     assert -1 <= scores[0][0] <= 1
