@@ -62,7 +62,8 @@ class Reranker:
     def __call__(self, candidates: Sequence[Sequence[str]], global_: Tensor) -> list[list[float]]:
         """Cosine of each candidate's text feature with its image's `global_` [R, D]; R lists, in their order.
 
-        Each text that is distinct to CLIP is encoded once. Raises ValueError where the two differ in number of images.
+        Each text that is distinct to CLIP is encoded once. Raises ValueError where the two differ in number
+        of images.
         """
         return self._cosines(candidates, global_)[0]
 
