@@ -84,7 +84,8 @@ def prepare_run(
     plan = plan_source(source, SourceOptions.of(config), pinned=pinned or ())
     say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
     if plan.from_features:
-        _check_features(source, bundle, config)
+        check_kept_features(source, bundle)
+        _check_asked_of_features(source, config)
     if pinned is None:
         check_shards(plan.shards)
     machine = machine_for(config)
@@ -149,14 +150,18 @@ def open_bundle(model: str) -> Bundle:
     return bundle
 
 
-def _check_features(source: str, bundle: Bundle, config: CaptionJobConfig) -> None:
+def check_kept_features(source: str, bundle: Bundle) -> None:
     """Raises UserError where the features in run folder `source` are not those this model's adaptor knows."""
     kept = RunFolder(source).recorded()
     if kept is None or kept.features_fingerprint != bundle.features_fingerprint:
         raise UserError(
             f"SOURCE {redacted(source)} keeps features of another CLIP or other regions than this model's. "
-            "Choose a model with the same ones, or caption the images."
+            "Choose a model with the same ones, or give the images."
         )
+
+
+def _check_asked_of_features(source: str, config: CaptionJobConfig) -> None:
+    """Raises UserError for what cannot be had of kept features."""
     if config.region_captions:
         raise UserError(
             f"SOURCE {redacted(source)} keeps features of images, and --region-captions needs the images: "

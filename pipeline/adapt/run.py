@@ -22,7 +22,7 @@ from pipeline.execution.caption_stages import CaptionStages
 from pipeline.execution.in_process import built_steps, captioned, cores
 from pipeline.formats.array_columns import read_half
 from pipeline.plan.counting import spread
-from pipeline.prepare import open_bundle, run_facts
+from pipeline.prepare import check_kept_features, open_bundle, run_facts
 from pipeline.run.config import CaptionJobConfig
 from pipeline.run.progress import live_line
 from pipeline.sources import ChunkLimits, Shard, SourceOptions, check_shards, plan_source, read_chunks
@@ -62,7 +62,7 @@ def adapt_bundle(
     say: Callable[[str], object] = lambda line: None,
 ) -> Adapted:
     """Write the bundle `model` to `output`, corrected by up to so many images from all over `source`, in so
-    many `rounds` of captioning them.
+    many `rounds` of captioning them. Of a run that kept its features, these are read.
 
     Where its texts lie it says itself, or `captions` do, files of what it was trained on. Raises UserError,
     and RunError where a stage breaks or the bundle cannot be written.
@@ -79,11 +79,11 @@ def adapt_bundle(
     plan = plan_source(source, SourceOptions.of(config))
     say(f"SOURCE {redacted(source)} is taken for {plan.line()}")
     if plan.from_features:
-        raise UserError(f"SOURCE {redacted(source)} is a run. Give the images themselves.")
+        check_kept_features(source, bundle)
     check_shards(plan.shards)
     config = config.model_copy(update={"keep_features": True})
     facts = run_facts(source, plan, model, bundle, config, "float32")
-    own = (DecodeStage, FeatureStage)
+    own = () if plan.from_features else (DecodeStage, FeatureStage)
     stages = CaptionStages(output, bundle.pixel_spec(), facts, config, plan.columns, stages=own)
     looked = _Looked(images)
     with live_line(looked):

@@ -12,7 +12,12 @@ from maccap.bundle_files import TEXTS
 from maccap.captioner import Captioner
 from maccap.config import GapConfig
 from pipeline.adapt.run import adapt_bundle
+from pipeline.execution.caption_stages import CaptionStages, ShardWork
+from pipeline.execution.in_process import caption_in_process
+from pipeline.prepare import run_facts
 from pipeline.run.config import CaptionJobConfig
+from pipeline.run.run_folder import RunFolder
+from pipeline.sources import plan_source
 from pipeline.storage.errors import UserError
 from tests.images import write_shard
 
@@ -57,6 +62,28 @@ def pixels_of(photos: list[Image.Image], bundle: Bundle) -> torch.Tensor:
     from maccap.image.preprocessing import resize_and_crop
 
     return torch.stack([torch.from_numpy(resize_and_crop(photo, bundle.pixel_spec())) for photo in photos])
+
+
+def test_features_that_a_run_kept_are_as_good_as_its_images(
+    tmp_path: Path, source: str, small_bundle: Path
+) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("".join(f"a dog and {number} cats\n" for number in range(120)))
+    config, run = CaptionJobConfig(keep_features=True, chunk_rows=40), tmp_path / "run"
+    plan, bundle = plan_source(source), Bundle.open(small_bundle)
+    facts = run_facts(source, plan, str(small_bundle), bundle, config, "float32")
+    RunFolder(str(run)).begin(facts)
+    stages = CaptionStages(str(run), bundle.pixel_spec(), facts, config, plan.columns)
+    list(caption_in_process(stages, map(ShardWork, plan.shards)))
+    RunFolder(str(run)).finish({})
+    gaps = []
+    for number, one in enumerate((source, str(run))):
+        out = tmp_path / str(number)
+        adapt_bundle(str(small_bundle), one, str(out), 150, CONFIG, (str(captions),))
+        gaps.append(Bundle.open(out).load_gap())
+    torch.testing.assert_close(*gaps)
+    with pytest.raises(UserError, match="keeps features of another CLIP"):
+        adapt_bundle("built-in://scenes", str(run), str(tmp_path / "out"), 150, CONFIG, (str(captions),))
 
 
 def test_what_cannot_be_adapted_is_refused(tmp_path: Path, source: str, small_bundle: Path) -> None:
