@@ -57,7 +57,10 @@ Column = Annotated[
         "another known name, such as text or TEXT."
     ),
 ]
-Split = Annotated[list[str] | None, typer.Option(help="Split of files that name them; may be repeated.")]
+Split = Annotated[
+    list[str] | None,
+    typer.Option(help="Split, of files that name them or are named after them; may be repeated."),
+]
 Cache = Annotated[str | None, typer.Option(help="Folder or URL that keeps CLIP's text features.")]
 Steps = Annotated[int | None, typer.Option(help="Training steps.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes over the captions, in place of --steps.")]

@@ -214,8 +214,9 @@ def _chunks(stages: CaptionStages, shards: Sequence[Shard], images: int) -> Iter
         for shard in spread(shards):
             rows = 0
             for chunk in read_chunks(shard, few, {}):
-                yield captioned(chunk, built)
-                rows += chunk.samples.num_rows
+                some = chunk.with_samples(chunk.samples.slice(0, each - rows))  # kept features: a whole file
+                yield captioned(some, built)
+                rows += some.samples.num_rows
                 if rows >= each:
                     break
     finally:

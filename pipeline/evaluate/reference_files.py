@@ -114,11 +114,11 @@ def _read_table(stream: Any, found: References) -> None:
         text = caption_column(names, found.fields.captions)
         image = next((place for place, name in enumerate(names) if _names_image(name, found.fields)), None)
         if text is not None and image is not None:
-            for row in _cells(lines, delimiter, len(cells), text, image):
+            for row in _cells(lines, delimiter, len(cells), image):
                 found.add_record(dict(zip(names, row, strict=False)))
             return
         if is_id(NUMBERED.sub("", cells[0])) and found.fields == Fields():
-            for row in _cells(chain([first], lines), delimiter, 2, 1, 0):
+            for row in _cells(chain([first], lines), delimiter, 2, 0):
                 found.add((NUMBERED.sub("", row[0]),), row[1:])
             return
     raise UserError(
@@ -132,11 +132,11 @@ def _names_image(column: str, fields: Fields) -> bool:
     return column in (*FILE_NAMES, *IDS) if fields.image is None else column == fields.image
 
 
-def _cells(lines: Iterable[str], delimiter: str, width: int, text: int, image: int) -> Iterator[list[str]]:
+def _cells(lines: Iterable[str], delimiter: str, width: int, image: int) -> Iterator[list[str]]:
     """Cells of the rows; a caption at a row's end may hold the delimiter without quotes."""
     rows: Iterator[list[str]]
     if delimiter in ",;":
-        rows = (row for _, row in quoted_rows(lines, delimiter, width, text, image))
+        rows = (row for _, row in quoted_rows(lines, delimiter, width, image))
     else:
         rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     for row in rows:

@@ -112,7 +112,8 @@ def texts_in(record: Mapping[str, Any], column: str | None) -> list[str] | None:
     place = caption_column(names, column)
     value = None if place is None else record[names[place]]
     if isinstance(value, str):
-        value = list_of(value) or value
+        listed = list_of(value)
+        value = value if listed is None else listed
     items = value if isinstance(value, list) else [value]
     texts = [item.get("raw", item.get("caption")) if isinstance(item, dict) else item for item in items]
     kept = [text for text in texts if isinstance(text, str)]

@@ -4,6 +4,7 @@ Each scene's facts and references travel as its sample's metadata, so a run fold
 """
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,8 +36,10 @@ def score_scenes(rows: Iterable[Row], run: str) -> SceneScores:
     """Score every row whose metadata says what is in its scene; a row without a caption counts as one that
     says nothing. CIDEr-D takes its document frequencies from the scenes of the group.
 
-    Raises UserError where fewer than two rows have scene facts.
+    Raises UserError where fewer than two rows have scene facts, or CIDEr-D's package is not installed.
     """
+    if find_spec("pycocoevalcap") is None:
+        raise UserError("scores of rendered scenes (CIDEr-D) need pycocoevalcap: pip install 'maccap[eval]'")
     known = [(row, facts) for row in rows if (facts := _facts(row)) is not None]
     if len(known) < 2:
         raise UserError(

@@ -98,10 +98,7 @@ def _csv(filesystem: AbstractFileSystem, path: str) -> _Rows:
         names = next(csv.reader([header], delimiter=delimiter), [])
         if not (column := _name_column(names)):
             raise _without_names(names)
-        image = names.index(column)
-        # which column is a text that may begin with a quote is not known; most name the image first
-        text_at = len(names) if image < len(names) - 1 else 0
-        for _, cells in quoted_rows(text, delimiter, len(names), text_at, image):
+        for _, cells in quoted_rows(text, delimiter, len(names), names.index(column)):
             row = dict(zip_longest(names, cells[: len(names)]))
             if file_name := row[column]:
                 yield file_name, as_json(row)

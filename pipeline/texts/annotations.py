@@ -11,7 +11,7 @@ from pipeline.storage.redact import printable
 from pipeline.texts.found import Found, NoCaptionsError, Note, captions_in
 from pipeline.texts.lines import UTF16_MARKS, as_text, utf16
 from pipeline.texts.records import CERTAIN, certain_captions, read_records, record_captions
-from pipeline.texts.splits import SPLITS
+from pipeline.texts.splits import known_split
 
 SHAPES = (
     '{"annotations": [{"caption": ...}]} (COCO), {"images": [{"split": ..., "sentences": [{"raw": ...}]}]} '
@@ -51,7 +51,7 @@ def read_json(stream: Any, name: str, column: str | None, note: Note) -> Iterato
         captions = _captions(key, element, counts[key], column, note)
         if captions is not None and start in "[{":
             understood = True
-            yield from captions if key is None else _of_split(SPLITS.get(key.lower()), captions)
+            yield from captions if key is None else _of_split(known_split(key), captions)
         elif key in (None, "annotations"):
             yield Found(None, counts[key], broken=True)
     if json_stream.peek():

@@ -212,7 +212,7 @@ class _Walk:
         """As names tell it; that of a text beside an image is the image's."""
         below = file.path.removeprefix(self.top.rstrip("/"))
         of_image = form in ("texts beside images", "JSON files beside images")
-        return split_of(posixpath.dirname(below) if of_image else below)
+        return split_of(f"{posixpath.dirname(below)}/" if of_image else below)
 
     def _below(self, folder: Entry, level: int) -> list[CaptionFile]:
         listed = entries(self.filesystem, folder.path)

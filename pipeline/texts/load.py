@@ -18,6 +18,7 @@ from pipeline.texts.config import TextConfig
 from pipeline.texts.files import CaptionFile, CaptionFiles, caption_files
 from pipeline.texts.found import Found, NoCaptionsError, Note
 from pipeline.texts.read import place_unit, read_file
+from pipeline.texts.splits import known_split
 
 TRAINING_SPLITS = ("train", "restval")  # Karpathy's names
 
@@ -72,8 +73,9 @@ class _Counter:
         self._forms: dict[str, tuple[int, str]] = {}
         self._refusal: NoCaptionsError | None = None
         self._max_characters = config.max_characters
-        self._asked = config.splits
-        self._wanted = config.splits
+        self._asked = config.splits and tuple(known_split(split) or split for split in config.splits)
+        self._wanted = self._asked
+        self._by_name: dict[str, set[str]] = {}  # files of a split that nothing but their names tells
         self._splits: dict[str, None] = {}
         # what other splits hold, until it is known whether there is one to train on
         self._aside: list[tuple[CaptionFile, Found]] = []
@@ -111,8 +113,11 @@ class _Counter:
             self._without_captions.append(name)
 
     def _see(self, file: CaptionFile, found: Found) -> None:
-        if found.split is None and file.split is not None:
+        if found.split is not None:
+            found = found._replace(split=known_split(found.split) or found.split)
+        elif file.split is not None and not found.broken:
             found = found._replace(split=file.split)
+            self._by_name.setdefault(file.split, set()).add(file.name)
         if found.split is not None and found.split not in self._splits:
             self._splits[found.split] = None
             if self._wanted is None and found.split in TRAINING_SPLITS:
@@ -153,6 +158,9 @@ class _Counter:
         yield from self._selection.taken
         for form, (count, first) in self._forms.items():
             yield f"{first if count == 1 else f'{count:,} files like {first}'}: {form}"
+        if len(self._by_name) > 1:
+            told = ", ".join(f"{split}: {len(files):,}" for split, files in self._by_name.items())
+            yield f"splits by the files' names ({told}); --split takes others"
         yield from self._selection.left_out.lines()
 
     def _take_from_aside(self) -> None:

@@ -162,7 +162,7 @@ def _has_space(cell: str) -> bool:
 def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each row; lines of nothing but white space are none."""
     if table.quoted:
-        rows = quoted_rows(lines, table.delimiter, table.width, table.column, table.image)
+        rows = quoted_rows(lines, table.delimiter, table.width, table.image)
         yield from ((number, row) for number, row in rows if any(map(str.strip, row)))
         return
     separator, most = (None, 1) if table.delimiter == " " else (table.delimiter, -1)

@@ -111,6 +111,12 @@ def test_splits_and_columns_that_are_named(tmp_path: Path) -> None:
         read_references(path, Fields("said", "pic", ("dev",)))
 
 
+def test_a_cell_with_an_empty_list_holds_no_caption(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,caption\n1.jpg,\"['A dog.']\"\n2.jpg,[]\n")
+    found = read_references(str(tmp_path / "a.csv"), Fields())
+    assert [image.texts for image in found.images] == [["A dog."]]
+
+
 def test_records_that_say_nothing_are_counted(tmp_path: Path) -> None:
     lines = [{"image": "a.jpg", "caption": "a dog"}, {"image": "b.jpg"}, {"caption": "a cat"}, [1]]
     lines.append({"image": "c.jpg", "caption": " "})

@@ -24,7 +24,14 @@ from tests.images import encoded, picture
         ("Train_GCC-training.tsv", "train"),  # Conceptual Captions
         ("Validation_GCC-1.1.0-Validation.tsv", "val"),
         ("open_images_test_captions.jsonl", "test"),  # Localized Narratives
-        ("test/train/0.txt", "train"),  # the nearest
+        ("test/train/0.json", "train"),  # the nearest
+        ("captions_train_val.json", None),
+        ("train.txt", "train"),
+        ("flickr30k.test.txt", "test"),
+        ("a-train-at-the-station.txt", None),  # a caption may be called after what it says
+        ("train-a.dog.txt", "train"),
+        ("train2017/0.json", "train"),
+        ("personal_training/0.json", None),
         ("trainstation.txt", None),
         ("contest.txt", None),
         ("00000.tar", None),
@@ -63,6 +70,28 @@ def test_a_records_own_split_is_the_one_that_counts(tmp_path: Path) -> None:
         json.dumps([{"split": "test", "caption": "A dog."}, {"caption": "A cat."}])
     )
     assert load_captions([str(tmp_path)]).texts == ["A cat."]
+
+
+def test_a_file_without_captions_chooses_no_split(tmp_path: Path) -> None:
+    instances = {"annotations": [{"bbox": [0, 0, 1, 1], "category_id": 1}], "categories": [{"name": "dog"}]}
+    (tmp_path / "instances_train2017.json").write_text(json.dumps(instances))
+    captions = {"annotations": [{"image_id": 1, "caption": "A dog."}]}
+    (tmp_path / "captions_val2017.json").write_text(json.dumps(captions))
+    assert load_captions([str(tmp_path)]).texts == ["A dog."]
+
+
+def test_splits_by_names_are_told_and_other_spellings_are_the_same(tmp_path: Path) -> None:
+    _parquet(tmp_path / "train.parquet", "A dog.")
+    _parquet(tmp_path / "validation.parquet", "A cat.")
+    records = [{"split": "Training", "caption": "A cup."}, {"split": "valid", "caption": "A hat."}]
+    (tmp_path / "more.json").write_text(json.dumps(records))
+    captions = load_captions([str(tmp_path)])
+    assert sorted(captions.texts) == ["A cup.", "A dog."]
+    assert "splits by the files' names (train: 1, val: 1); --split takes others" in captions.notes
+    assert sorted(load_captions([str(tmp_path)], TextConfig(splits=("validation",))).texts) == [
+        "A cat.",
+        "A hat.",
+    ]
 
 
 def test_texts_beside_images_are_of_the_split_of_their_folder(tmp_path: Path) -> None:
