@@ -90,7 +90,7 @@ def test_a_users_mistakes_are_told(run: Path, tmp_path: Path) -> None:
         write_report(str(run), "memory://report", ReportConfig())
     with pytest.raises(UserError, match="say with FOLDER where the report goes"):
         write_report("memory://run", None, ReportConfig())
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="is no run"):
         write_report(str(tmp_path / "none"), str(tmp_path / "page"), ReportConfig())
     (tmp_path / "odd.json").write_text("[]")
     with pytest.raises(UserError, match=r"odd\.json is not what `maccap evaluate --output` writes"):
