@@ -54,7 +54,7 @@ def test_an_error_is_explained_by_its_reason(
 def test_what_is_not_there_is_said(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no image 'x\.jpg'; its ids are like 0\.jpg, 1\.jpg, bad\.jpg"):
         main(str(run), "x.jpg", tmp_path / "page.png")
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="is no run"):
         main(str(tmp_path / "none"), "x.jpg", tmp_path / "page.png")
     with pytest.raises(UserError, match=r"must end in \.png"):
         main(str(run), "0.jpg", tmp_path / "page.jpg")

@@ -35,5 +35,5 @@ def test_a_run_becomes_a_page(small_bundle: Path, tmp_path: Path, capsys: pytest
 
 
 def test_what_is_no_run_is_a_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="is no run"):
         main(str(tmp_path / "none"), str(tmp_path / "page"))
