@@ -53,7 +53,7 @@ class RunRecord(Generic[F]):
         """The facts of the run this folder holds, or None for a new folder. Raises UserError for any other
         folder.
         """
-        if (facts := self.existing()) is not None:
+        if (facts := self.existing("OUTPUT")) is not None:
             return facts
         url = self.top.url
         try:
@@ -61,16 +61,16 @@ class RunRecord(Generic[F]):
         except OSError as error:
             raise UserError(f"OUTPUT {url} cannot be opened: {describe(error)}") from None
         if self._file in there:  # another command was first, just now
-            return self.existing()
+            return self.existing("OUTPUT")
         if there:
             raise UserError(
                 f"OUTPUT {url} is not empty and holds no {self._file}. Choose a new or an empty folder."
             )
         return None
 
-    def existing(self) -> F | None:
-        """The facts of the run this folder holds, or None for any other. Raises UserError where they cannot
-        be read.
+    def existing(self, argument: str = "RUN") -> F | None:
+        """The facts of the run this folder holds, or None for any other. Raises UserError, of the command's
+        `argument`, where they cannot be read.
         """
         raw = None
         try:
@@ -79,9 +79,7 @@ class RunRecord(Generic[F]):
         except ValidationError as error:
             raise UserError(self._unreadable(raw or b"", error)) from None
         except OSError as error:
-            raise UserError(
-                f"{self.top.url} cannot be opened as the folder of a {self._kind}: {describe(error)}"
-            ) from None
+            raise UserError(f"{argument} {self.top.url} cannot be opened: {describe(error)}") from None
 
     def check(self, facts: F) -> F | None:
         """The facts recorded here, as `recorded`. Raises UserError naming what differs where they are not
