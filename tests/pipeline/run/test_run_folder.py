@@ -100,7 +100,7 @@ def test_a_damaged_run_json_is_a_clear_error(tmp_path: Path, content: str) -> No
 
 def test_a_file_for_an_output_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="OUTPUT .*cannot be opened"):
+    with pytest.raises(UserError, match=r"OUTPUT .*cannot be opened"):
         RunFolder(str(tmp_path / "file")).begin(run_facts())
 
 
