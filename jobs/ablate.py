@@ -36,13 +36,13 @@ def main(
     towers that `maccap embed` built, or a --model's. What was trained and scored is kept, so that the command
     resumes.
     """
-    from jobs.extras import require
     from maccap.scenes.evaluation.ablation import Ablation, markdown
     from maccap.scenes.evaluation.methods import compared, other_trainings
     from maccap.scenes.training.build import BUILD_FILE, BuildConfig, BuiltTowers
     from maccap.scenes.training.shipped_towers import SHIPPED, shipped_towers
     from maccap.scenes.world.scene import SPLITS
     from pipeline.storage.errors import UserError
+    from pipeline.storage.extras import require
 
     require("pycocoevalcap", "the ablation's scores (CIDEr-D)")
     chosen = next((name for name in SPLITS if name == split), None)

@@ -47,10 +47,10 @@ def main(
     local: Local = False,
 ) -> None:
     """Measure whether captions lie closer to regions than to whole images, and the gap between the two."""
-    from jobs.extras import require
     from maccap.bundle import built_in_bundle_path
     from pipeline.analyze.run import analyze
     from pipeline.run.config import load_config
+    from pipeline.storage.extras import require
 
     require("matplotlib", "drawing the plots")
     settings = {"seed": seed, "limit": limit, "image_root": image_root, "image_column": image_column}

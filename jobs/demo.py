@@ -25,9 +25,9 @@ def main(
     folder: Folder = Path("demo"), count: Count = 1000, seed: Seed = 20_260_101, model: Model = None
 ) -> None:
     """Render unseen scenes, caption them, score the captions, and draw a sheet and a page of them."""
-    from jobs.extras import require
     from maccap.bundle import built_in_bundle_path
     from pipeline.prepare import open_bundle
+    from pipeline.storage.extras import require
 
     bundle = model or str(built_in_bundle_path())
     open_bundle(bundle)  # before anything of an earlier demo is removed

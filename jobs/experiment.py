@@ -67,13 +67,13 @@ def main(
 
     What is missing is listed before anything starts. The same command again resumes. The last line is JSON.
     """
-    from jobs.extras import require
     from maccap.config import LanguageModelSource
     from pipeline.experiments import checklist as checklists
     from pipeline.experiments import registry
     from pipeline.experiments.run import Changes, run_experiment
     from pipeline.experiments.table import as_text
     from pipeline.storage.errors import UserError
+    from pipeline.storage.extras import require
 
     if list_them:
         for one in registry.EXPERIMENTS:

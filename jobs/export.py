@@ -99,9 +99,9 @@ def main(
     Rows without a caption or answer are left out and counted. Images are read again from the run's
     source. The same command again resumes. The last line is a summary as JSON.
     """
-    from jobs.extras import require
     from pipeline.export.export import export_run, told
     from pipeline.export.options import ExportOptions, checked_below, parse_captions, parse_split
+    from pipeline.storage.extras import require
 
     if where is not None:
         require("duckdb", "--where")

@@ -96,7 +96,7 @@ def main(
     local: Local = False,
 ) -> None:
     """Train a captioner on captions alone, and write it as a model bundle. The same command again resumes."""
-    from jobs.extras import missing
+    from pipeline.storage.extras import missing
     from pipeline.texts import load_captions
     from pipeline.train.config import load_train_config
     from pipeline.train.towers import choose_towers

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ImageLike = Image.Image | str | Path
 
-REGION_WEIGHT = 1.5  # of a region beside the global feature, where it is captioned
 _SHOWN = 20  # captions on a notebook's page, and images that are kept for it
 _EDGE = 160  # pixels, of an image there
 

@@ -11,6 +11,8 @@ from pydantic import (
     model_validator,
 )
 
+REGION_WEIGHT = 1.5  # of a region beside the global feature, where it is captioned
+
 
 class Config(BaseModel):
     """Immutable settings; an unknown key is an error, so that a misspelt one is noticed."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -76,16 +77,12 @@ class Reranker:
         texts = sorted({text for row in candidates for text in row}, key=lambda text: (len(text), text))
         if not texts:
             return [[[] for _ in candidates] for _ in images]
-        tokens = self.clip.tokenize(texts)
+        tokens = dict(zip(texts, self.clip.tokenize(texts).numpy(), strict=True))
         # texts that differ in capitals alone are one to CLIP; as two rows, rounding would choose
-        rows: dict[bytes, int] = {}
-        place, first = dict[str, int](), list[int]()
-        for index, text in enumerate(texts):
-            place[text] = rows.setdefault(tokens[index].numpy().tobytes(), len(rows))
-            if len(rows) > len(first):
-                first.append(index)
-        features = self.clip.encode_text_tokens(tokens[first])
-        flat = [place[text] for row in candidates for text in row]
+        distinct = {row.tobytes(): row for row in tokens.values()}
+        features = self.clip.encode_text_tokens(torch.from_numpy(np.stack([*distinct.values()])))
+        place = {key: index for index, key in enumerate(distinct)}
+        flat = [place[tokens[text].tobytes()] for row in candidates for text in row]
         owner = [index for index, row in enumerate(candidates) for _ in row]
         told = []
         for of_images in images:

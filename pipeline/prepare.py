@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from maccap import __version__
 from maccap.bundle import Bundle
-from maccap.captions import REGION_WEIGHT
+from maccap.config import REGION_WEIGHT
 from maccap.text.engines import find_engine
 from pipeline.execution.caption_stages import CaptionStages
 from pipeline.questions.survey import Survey

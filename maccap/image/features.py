@@ -8,8 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maccap.captions import REGION_WEIGHT
-from maccap.config import RegionConfig
+from maccap.config import REGION_WEIGHT, RegionConfig
 from maccap.image.caption_memory import project
 from maccap.image.clip import FrozenClip, ImageTokens
 from maccap.image.regions import combine, region_features

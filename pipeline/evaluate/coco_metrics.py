@@ -6,7 +6,6 @@ stemming; coco-caption prints it as CIDEr. Document frequencies are those of the
 
 import math
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,6 +14,8 @@ from pipeline.evaluate.captions import Captions
 from pipeline.evaluate.coco_tokens import JavaError, Tokens, tokenised, utf8_java
 from pipeline.evaluate.meteor import MeteorProgram
 from pipeline.evaluate.metric import Array, MetricScore, NotComputed, Outcome, ratio
+from pipeline.storage.errors import UserError
+from pipeline.storage.extras import require
 
 _N = 4
 BLEU = tuple(f"BLEU-{n}" for n in range(1, _N + 1))
@@ -33,12 +34,10 @@ class CocoMetrics:
         if not captions.with_references:
             return
         names = (*BLEU, METEOR, ROUGE, CIDER, *([SPICE] if self._spice else ()))
-        if find_spec("pycocoevalcap") is None:
-            yield NotComputed(names, "they need pycocoevalcap: pip install 'maccap[eval]'")
-            return
         try:
+            require("pycocoevalcap", "scoring captions")
             tokens = tokenised(captions)
-        except JavaError as error:
+        except (UserError, JavaError) as error:
             yield NotComputed(names, str(error))
             return
         yield from _bleu(tokens)

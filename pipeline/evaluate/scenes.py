@@ -4,7 +4,6 @@ Each scene's facts and references travel as its sample's metadata, so a run fold
 """
 
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from maccap.scenes.evaluation.score import Scores, score
 from maccap.scenes.world.facts import SceneFacts
 from pipeline.evaluate.captions import Row
 from pipeline.storage.errors import UserError
+from pipeline.storage.extras import require
 
 SceneScores = dict[str, dict[str, Scores]]
 """Scores by `reranked` or `first candidate` (what a row would get without reranking), then by group."""
@@ -38,8 +38,7 @@ def score_scenes(rows: Iterable[Row], run: str) -> SceneScores:
 
     Raises UserError where fewer than two rows have scene facts, or CIDEr-D's package is not installed.
     """
-    if find_spec("pycocoevalcap") is None:
-        raise UserError("scores of rendered scenes (CIDEr-D) need pycocoevalcap: pip install 'maccap[eval]'")
+    require("pycocoevalcap", "scoring rendered scenes (CIDEr-D)")
     known = [(row, facts) for row in rows if (facts := _facts(row)) is not None]
     if len(known) < 2:
         raise UserError(

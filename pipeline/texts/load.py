@@ -31,8 +31,8 @@ def load_captions(sources: Sequence[str], config: TextConfig | None = None) -> C
 
     Captions without a split are always read. Of those with one, by their record or by the name of their file
     in a folder, `config.splits` are read; where it is left out, train and restval are, if any of the files
-    has them, and else all. Raises UserError, with one line,
-    where a source cannot be read, a split is not there, or no caption is left.
+    has them, and else all. Raises UserError, with one line, where a source cannot be read, a split is not
+    there, or no caption is left.
     """
     config = config or TextConfig()
     selection = caption_files(sources)

@@ -4,6 +4,8 @@
 
 import re
 
+from pipeline.texts.layout import ending_of
+
 _SPLITS = {
     **{split: split for split in ("train", "val", "dev", "test", "eval")},
     **{"training": "train", "valid": "val", "validation": "val", "testing": "test", "evaluation": "eval"},
@@ -24,9 +26,9 @@ def split_of(path: str) -> str | None:
     at what is no letter: `trainstation.txt` has none.
     """
     *folders, name = path.lower().split("/")
-    stem, _, ending = name.partition(".")
-    words = _WORD.findall(stem if ending.startswith(("txt", "caption")) else name)
-    if ending.startswith(("txt", "caption")):
+    ending = ending_of(name)
+    words = _WORD.findall(name.removesuffix(ending))
+    if ending.removesuffix(".gz") in (".txt", ".caption"):
         words = words[:1] + words[-1:]
     told = {split for word in words if (split := known_split(word))}
     if told:

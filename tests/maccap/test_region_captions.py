@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from maccap.captioner import Captioner
-from maccap.captions import REGION_WEIGHT, Captions
-from maccap.config import DecodingConfig
+from maccap.captions import Captions
+from maccap.config import REGION_WEIGHT, DecodingConfig
 from maccap.image.preprocessing import resize_and_crop
 from maccap.image.salient_regions import salient_regions
 

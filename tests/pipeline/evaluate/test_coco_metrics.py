@@ -110,7 +110,7 @@ def test_without_java_nothing_goes_under_these_names(monkeypatch: pytest.MonkeyP
 
 
 def test_without_the_package_other_scores_are_still_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.evaluate.coco_metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("pipeline.storage.extras.find_spec", lambda _: None)
     (missing,) = CocoMetrics().measure(human_against_human())
     assert isinstance(missing, NotComputed)
     assert "pip install 'maccap[eval]'" in missing.reason
