@@ -9,6 +9,7 @@ from pipeline.formats.printed_lists import list_of
 from pipeline.storage.errors import UserError
 from pipeline.storage.redact import printable
 from pipeline.texts.columns import caption_column
+from pipeline.texts.splits import plain_split
 
 FILE_NAMES = (
     *("file_name", "filename", "image_file_name", "image_name", "image", "image_path", "path", "img"),
@@ -49,6 +50,7 @@ class References:
         self.file, self.fields = file, fields
         self._found: dict[tuple[object, ...], Reference] = {}
         self._splits: dict[str, None] = {}
+        self._wanted = set(map(plain_split, fields.splits))
         self.unreadable = 0  # records in which there is no caption or no name
 
     def add(self, names: tuple[object, ...], texts: Sequence[str], group: str | None = None) -> None:
@@ -83,7 +85,7 @@ class References:
         """Whether a record of this split is to be added."""
         if split is not None and len(self._splits) < _SPLITS_SHOWN:
             self._splits[split] = None
-        return not self.fields.splits or split in self.fields.splits
+        return not self._wanted or (split is not None and plain_split(split) in self._wanted)
 
     @property
     def images(self) -> list[Reference]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeline.chunk import parse_file_name
 from pipeline.formats.extensions import kind_of
-from pipeline.sources.parquet_roles import tables_beside_tars
+from pipeline.sources.parquet_roles import tables_by_name
 from pipeline.sources.registry import endings, recognised, whats
 from pipeline.sources.source import Location, counted
 from pipeline.sources.webdataset import tar_stem
@@ -44,13 +44,13 @@ def found_files(source: str, expansion: Expansion) -> FoundFiles:
             found.files.setdefault(named.url)
             continue
         filesystem, pattern = locate(named.url)
-        matches = []
-        for entry in matching_entries(filesystem, pattern):
+        matching, matches = matching_entries(filesystem, pattern), []
+        for entry in matching:
             if recognised(Location(entry.path, entry)) is None:
                 found.left_out[kind_of(entry.name)] += 1
             else:
                 matches.append(entry)
-        if tables := tables_beside_tars(filesystem, matches):
+        if tables := tables_by_name(filesystem, matching):
             found.left_out["tables of the images"] += len(tables)
         found.files |= {
             as_given(filesystem, named.url, entry.path): entry

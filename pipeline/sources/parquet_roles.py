@@ -19,6 +19,7 @@ from pipeline.storage.files import open_blocks
 from pipeline.storage.listing import Entry
 from pipeline.storage.redact import printable
 
+_STATISTICS = "_stats.json"  # img2dataset's, beside each shard
 _LOOKED_INTO = 32  # files whose columns are read: more of one folder are of one kind
 
 _Role = Literal["images", "urls", "table"]
@@ -50,12 +51,14 @@ def tables_of_images(
     return tables
 
 
-def tables_beside_tars(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> set[str]:
-    """Paths of the Parquet files that hold no image bytes and lie beside a tar of their name among `files`:
-    what a pattern of img2dataset's output matches. Raises OSError.
+def tables_by_name(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> set[str]:
+    """Paths of the Parquet files that hold no image bytes and have a tar of their name among `files`, or
+    img2dataset's statistics of it: what a pattern of its output matches. Raises OSError.
     """
-    tars = {tar_stem(entry.path) for entry in files if not _is_parquet(entry)}
-    twins = [entry for entry in files if _is_parquet(entry) and entry.path[: -len(".parquet")] in tars]
+    others = [entry.path for entry in files if not _is_parquet(entry)]
+    named = {path.removesuffix(_STATISTICS) for path in others if path.endswith(_STATISTICS)}
+    named |= {tar_stem(path) for path in others if path.lower().endswith(TARS)}
+    twins = [entry for entry in files if _is_parquet(entry) and entry.path[: -len(".parquet")] in named]
     roles = _roles(filesystem, twins)
     return {entry.path for entry, role in zip(twins, roles, strict=True) if role != "images"}
 

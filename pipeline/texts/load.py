@@ -18,7 +18,7 @@ from pipeline.texts.config import TextConfig
 from pipeline.texts.files import CaptionFile, CaptionFiles, caption_files
 from pipeline.texts.found import Found, NoCaptionsError, Note
 from pipeline.texts.read import place_unit, read_file
-from pipeline.texts.splits import known_split
+from pipeline.texts.splits import plain_split
 
 TRAINING_SPLITS = ("train", "restval")  # Karpathy's names
 
@@ -73,7 +73,7 @@ class _Counter:
         self._forms: dict[str, tuple[int, str]] = {}
         self._refusal: NoCaptionsError | None = None
         self._max_characters = config.max_characters
-        self._asked = config.splits and tuple(known_split(split) or split for split in config.splits)
+        self._asked = config.splits and tuple(map(plain_split, config.splits))
         self._wanted = self._asked
         self._by_name: dict[str, set[str]] = {}  # files of a split that nothing but their names tells
         self._splits: dict[str, None] = {}
@@ -114,7 +114,7 @@ class _Counter:
 
     def _see(self, file: CaptionFile, found: Found) -> None:
         if found.split is not None:
-            found = found._replace(split=known_split(found.split) or found.split)
+            found = found._replace(split=plain_split(found.split))
         elif file.split is not None and not found.broken:
             found = found._replace(split=file.split)
             self._by_name.setdefault(file.split, set()).add(file.name)

@@ -18,6 +18,11 @@ def known_split(word: str) -> str | None:
     return _SPLITS.get(word.lower())
 
 
+def plain_split(split: str) -> str:
+    """As a record's or a person's word for a split is meant: `val` for validation; others as they are."""
+    return known_split(split) or split
+
+
 def split_of(path: str) -> str | None:
     """Which split a file's name tells by one of its words, or else the nearest folder that is called so; None
     where neither does, or a name tells several.

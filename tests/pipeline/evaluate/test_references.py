@@ -107,6 +107,7 @@ def test_splits_and_columns_that_are_named(tmp_path: Path) -> None:
         (("1.jpg",), ["text 1"]),
         (("2.jpg",), ["text 2"]),
     ]
+    assert len(read_references(path, Fields("said", "pic", ("Validation",))).images) == 1
     with pytest.raises(UserError, match=r"no captions of split dev. The splits that it names: val, test"):
         read_references(path, Fields("said", "pic", ("dev",)))
 

@@ -76,6 +76,8 @@ def test_a_cell_longer_than_any_is_an_error() -> None:
         ('["A dog.", "A cat."]', ["A dog.", "A cat."]),
         ("['A dog.', \"A cat's.\"]", ["A dog.", "A cat's."]),
         ("['A dog.' 'A cat.'\n 'A cup.']", ["A dog.", "A cat.", "A cup."]),
+        ("[np.str_('A dog.'), np.str_(\"it's\")]", ["A dog.", "it's"]),
+        ("[os.system('A dog.')]", None),
         ("[{'answer': 'yes'}]", [{"answer": "yes"}]),
         ("[{'answer': 'yes'} {'answer': 'no'}]", None),
         ("[a sign] on a wall", None),

@@ -90,6 +90,8 @@ def test_img2dataset_files(tmp_path: Path) -> None:
     assert plan.line() == (
         "a folder of 3 images, 3 of them with texts or a table; left out: .json (1), tables of the images (1)"
     )
+    with pytest.raises(UserError, match=r"tables of the images \(1\): give images"):
+        plan_source(f"{tmp_path}/*")
 
 
 def test_img2dataset_parquet_holds_the_images(tmp_path: Path) -> None:
