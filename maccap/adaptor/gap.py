@@ -5,7 +5,9 @@ therefore moved to where its texts lay, by a map that is learned without a singl
 captions, best those of the archive that is to be captioned, and from training captions.
 
 1. CLIP tells which of the captions are nearest to an image. A ridge regression goes from what the adaptor
-   would read of the image to their mean, weighted as CLIP compares (a softmax of cosines).
+   would read of the image to their mean, weighted as CLIP compares (a softmax of cosines). It is drawn
+   towards leaving features as they are: what CLIP tells apart stays apart, where nearest captions would blur
+   it (two of a kind became as many as three), and few images do little harm.
 2. Means of many captions lie closer together than captions do. The images, so mapped, and the captions are
    taken for Gaussians, and the one is moved onto the other: each dimension by mean and deviation, then all by
    their correlations (optimal transport; Flamary et al., Concentration bounds for linear Monge mapping
@@ -22,7 +24,7 @@ from maccap.adaptor.covariance import matrix_power, shrunk
 
 SAMPLE = 4096  # texts that a map is learned with
 _AT_ONCE = 2048
-_RIDGE = 0.01  # of the mean variance
+_RIDGE = 1.0  # of the mean variance
 _SHRINKAGE = 0.5  # of correlations: an image's and a text's are no Gaussians
 _SHARPNESS = 0.5  # of CLIP's own: a caption alone says less than several
 _SMALLEST = 1e-6
@@ -87,7 +89,8 @@ class GapCorrection(NamedTuple):
         size = away.square().mean().clamp_min(_SMALLEST)
         ridge = _RIDGE * size * torch.eye(images.shape[1], dtype=images.dtype)
         wanted = targets - targets.mean(0)
-        weights = torch.linalg.solve(away.T @ away / len(away) + ridge, away.T @ wanted / len(away))
+        seen, taught = away.T @ away / len(away), away.T @ wanted / len(away)
+        weights = torch.linalg.solve(seen + ridge, taught + ridge)
         matrix = weights @ _transport(away @ weights, texts)
         return cls(centre.float(), matrix.float(), texts.mean(0).float())
 

@@ -65,6 +65,23 @@ def test_nearest_captions_teach_the_way_without_a_pair() -> None:
     assert torch.allclose(after.deviation.mean(), there.deviation.mean(), rtol=0.1)
 
 
+def test_fewer_images_than_dimensions_still_close_it() -> None:
+    (images, _), (_, texts), (new, own) = _world(D // 2, 0), _world(2000, 1), _world(500, 2)
+    moved = GapCorrection.by_captions(images[:, None], texts, 40.0)(new)
+    assert (moved * own).sum(-1).mean() > (new * own).sum(-1).mean() + 0.15
+
+
+def test_what_no_caption_tells_apart_stays_apart() -> None:
+    """Captions that say less than the images show teach nothing of one direction: there nothing is blurred."""
+    generator = torch.Generator().manual_seed(3)
+    images = F.normalize(torch.randn(600, D, generator=generator), dim=-1)
+    blurred = images.clone()
+    blurred[:, 0] = 0
+    gap = GapCorrection.towards(images[:, None], blurred, images)
+    found = torch.corrcoef(torch.stack([gap(images)[:, 0], images[:, 0]]))[0, 1]
+    assert found > 0.95
+
+
 def test_statistics_keep_a_sample_and_no_more() -> None:
     few = Statistics.of(features(10, 0, torch.ones(D))).sample
     many = Statistics.of(torch.randn(SAMPLE + 5, D)).sample
