@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maccap.captions import Caption, Captions
     from maccap.run_table import read_table
 
-__version__ = "0.10.0"
+__version__ = "0.11.0"
 
 __all__ = ["Caption", "Captioner", "Captions", "read_table"]
 

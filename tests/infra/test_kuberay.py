@@ -140,7 +140,7 @@ def test_the_overlay_changes_what_it_says() -> None:
         for pod in pods(cluster_of(objects)).values()
         for container in (*pod["containers"], *pod.get("initContainers", []))
     }
-    assert images == {"registry.example.com/maccap:0.10.0"}
+    assert images == {"registry.example.com/maccap:0.11.0"}
 
 
 def of_kind(objects: Objects, kind: str) -> Objects:

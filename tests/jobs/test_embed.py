@@ -68,6 +68,6 @@ def test_a_toy_build_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     scenes = [render(scene, 120) for scene in split_scenes("test", 2, seed=3)]
     captions = captioner.caption(scenes, ids=["a", "b"])
     recipe = RECIPES[clip]
-    assert [len(caption.candidates) for caption in captions] == [recipe.candidates] * 2
+    assert [len(caption.candidates) for caption in captions] == [recipe.decoding.candidates] * 2
     assert made.config.rerank == recipe.rerank
     assert all(caption.text in [c.text for c in caption.candidates] for caption in captions)

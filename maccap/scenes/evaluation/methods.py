@@ -40,7 +40,10 @@ def compared(recipe: Recipe) -> list[Method]:
     """
     noise, copies = recipe.noise_variance, recipe.regions.count
     paper, silent, ours = Training(noise, None, copies), _silent(recipe), _ours(recipe)
-    more, shipped = f"our noise, {recipe.candidates} candidates", recipe.decoding
+    shipped = recipe.decoding
+    more = f"our noise, {shipped.candidates} candidates"
+    if shipped.strategy == "sample":
+        more += f" sampled at temperature {shipped.temperature:g}"
     chosen = [
         Method(more, ours, decoding=shipped),
         Method(f"{more}, chosen as shipped", ours, decoding=shipped, rerank=recipe.rerank),
@@ -50,7 +53,7 @@ def compared(recipe: Recipe) -> list[Method]:
         Method("our noise, regions by softmax", ours, "softmax"),
         Method("our noise, global feature only", ours, "none"),
         *(chosen if recipe.rerank != RerankConfig() else ()),
-        Method("our noise, candidates sampled at temperature 0.7", ours, decoding=_SAMPLED),
+        Method(f"our noise, candidates sampled at temperature {_SAMPLED.temperature:g}", ours, decoding=_SAMPLED),
         Method("MacCap as in the paper, regions by attention", paper),
         Method("MacCap as in the paper, regions by softmax", paper, "softmax"),
         Method("without noise", silent),

@@ -44,6 +44,9 @@ Supervision = Literal["facts", "contrast"]
 """What CLIP learns from: all facts of a scene, until image and caption coincide, or captions alone."""
 
 
+DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
+
+
 class Recipe(NamedTuple):
     """What suits a CLIP, and the name of its bundle: see the card there. The paper's noise is for 512
     dimensions.
@@ -55,11 +58,7 @@ class Recipe(NamedTuple):
     noise_shared: float | None = None
     gap: GapConfig | None = None  # closed by scenes of the tuning split, without captions
     rerank: RerankConfig = RerankConfig()
-    candidates: int = 10
-
-    @property
-    def decoding(self) -> DecodingConfig:
-        return DECODING.model_copy(update={"candidates": self.candidates})
+    decoding: DecodingConfig = DECODING
 
 
 RECIPES: dict[Supervision, Recipe] = {
@@ -70,11 +69,10 @@ RECIPES: dict[Supervision, Recipe] = {
         noise_variance=0.004,
         noise_shared=0.9,
         gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
-        rerank=RerankConfig(closed_gap=True, logprob_weight=0.01),
-        candidates=40,
+        rerank=RerankConfig(closed_gap=True, logprob_weight=0.03),
+        decoding=DECODING.model_copy(update={"candidates": 80, "strategy": "sample", "temperature": 0.4}),
     ),
 }
-DECODING = DecodingConfig(candidates=10, strategy="greedy", max_new_tokens=24)
 ADAPTOR = {"queries": 16, "feedforward": 1024, "dropout": 0.0}
 TRAINING = TrainingConfig(steps=3600, batch=128, learning_rate=2e-3, bfloat16=True)
 CLIP_SIZES: dict[str, int] = {"width": 160, "layers": 5, "embed_dim": 192}
@@ -89,7 +87,7 @@ class BuildConfig(Config):
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
     clip_contrast_steps: int = 5900
-    clip_tuning_steps: int = 1000
+    clip_tuning_steps: int = 1600
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0

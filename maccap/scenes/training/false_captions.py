@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from maccap.scenes.evaluation.mentions import OBJECT, named_kind, parse
-from maccap.scenes.training.curriculum import opposite
 from maccap.scenes.world.captions import object_phrase
-from maccap.scenes.world.lexicon import NOUNS
+from maccap.scenes.world.lexicon import NOUNS, RELATIONS
 from maccap.scenes.world.scene import Scene, pair_split
 
 _NUMBERS = (1, 2, 3)
@@ -17,14 +16,13 @@ _VERB = re.compile(r"\b(is|are) $")
 
 
 def false_captions(caption: str, scene: Scene, rng: np.random.Generator) -> list[str]:
-    """`caption`, true of `scene`, with one thing wrong in each: the relation turned round, or of one kind
-    another number or, as many, of a kind that is not there. A number that the caption leaves open is told.
+    """`caption`, true of `scene`, with one thing wrong in each: another relation, or of one kind another
+    number or, as many, of a kind that is not there. A number that the caption leaves open is told.
 
     The words alone do not tell: what is named stands together in scenes of training, in the same order.
     """
     counts, named = scene.counts(), list(parse(caption).counts)
-    turned = opposite(caption)
-    wrong = [] if turned is None else [turned]
+    wrong = list(_other_relations(caption, scene))
     for match in OBJECT.finditer(caption):
         noun = named_kind(match)
         phrases = [(number, object_phrase(noun, number)) for number in _NUMBERS if number != counts[noun]]
@@ -33,6 +31,17 @@ def false_captions(caption: str, scene: Scene, rng: np.random.Generator) -> list
             phrases.append((counts[noun], object_phrase(int(rng.choice(strangers)), counts[noun])))
         wrong += [_with(caption, match, number, phrase) for number, phrase in phrases]
     return wrong
+
+
+def _other_relations(caption: str, scene: Scene) -> Iterator[str]:
+    """The caption with each relation in the place of its own that does not hold, by however little."""
+    said = parse(caption)
+    if said.relation is None:
+        return
+    first, second = said.counts
+    for relation in RELATIONS:
+        if scene.gap(first, relation, second) <= 0:
+            yield caption.replace(f" {said.relation} ", f" {relation} ")
 
 
 def _strangers(noun: int, counts: dict[int, int], others: list[int]) -> Iterator[int]:
