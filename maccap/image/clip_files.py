@@ -62,7 +62,15 @@ def read_folder(folder: Path) -> ClipParts:
     config = read_clip_config(folder)["model_cfg"]
     weights = sorted(path.name for path in folder.glob("*.safetensors"))
     if not weights:
-        raise FileNotFoundError(f"{folder} has no {_WEIGHTS_FILE}; only safetensors are read")
+        pickled = next(
+            (path for end in ("bin", "pt", "pth") for path in sorted(folder.glob(f"*.{end}"))), None
+        )
+        fix = (
+            f"; or name the model as open_clip does, with {pickled} for its pretrained tag" if pickled else ""
+        )
+        raise FileNotFoundError(
+            f"{folder} has no {_WEIGHTS_FILE}; of a folder only safetensors are read{fix}"
+        )
     if not _KNOWN_WEIGHTS & {*weights} and any(folder.glob("*.bin")) | any(folder.glob("*.pth")):
         raise ValueError(
             f"{folder} has weights that unpickle beside {weights[0]}; rename that to {_WEIGHTS_FILE}"

@@ -42,6 +42,6 @@ def _printed(text: str) -> Any:
 class _WithoutNumPy(ast.NodeTransformer):
     """Takes `np.str_('A dog.')`, as NumPy 2 prints texts in lists, for the text."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         named = isinstance(node.func, ast.Attribute) and node.func.attr == "str_"
         return node.args[0] if named and len(node.args) == 1 and not node.keywords else node

@@ -53,7 +53,7 @@ def compared(recipe: Recipe) -> list[Method]:
         Method("our noise, regions by softmax", ours, "softmax"),
         Method("our noise, global feature only", ours, "none"),
         *(chosen if recipe.rerank != RerankConfig() else ()),
-        Method(f"our noise, candidates sampled at temperature {_SAMPLED.temperature:g}", ours, decoding=_SAMPLED),
+        Method("our noise, candidates sampled at temperature 0.7", ours, decoding=_SAMPLED),
         Method("MacCap as in the paper, regions by attention", paper),
         Method("MacCap as in the paper, regions by softmax", paper, "softmax"),
         Method("without noise", silent),

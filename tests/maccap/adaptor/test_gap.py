@@ -72,7 +72,7 @@ def test_fewer_images_than_dimensions_still_close_it() -> None:
 
 
 def test_what_no_caption_tells_apart_stays_apart() -> None:
-    """Captions that say less than the images show teach nothing of one direction: there nothing is blurred."""
+    """Captions that say less than images show teach nothing of one direction: there nothing is blurred."""
     generator = torch.Generator().manual_seed(3)
     images = F.normalize(torch.randn(600, D, generator=generator), dim=-1)
     blurred = images.clone()

@@ -43,7 +43,10 @@ def test_load_errors_say_what_to_do(make_clip: Callable[..., FrozenClip], tmp_pa
     with pytest.raises(FileNotFoundError, match=r"bpe\.txt\.gz"):
         FrozenClip.load(str(tmp_path))
     (tmp_path / "open_clip_model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"only safetensors are read$"):
+        FrozenClip.load(str(tmp_path))
+    (tmp_path / "epoch_5.pt").write_bytes(b"never read")
+    with pytest.raises(FileNotFoundError, match=r"name the model as open_clip does, with .*epoch_5\.pt"):
         FrozenClip.load(str(tmp_path))
 
 
