@@ -69,7 +69,7 @@ RECIPES: dict[Supervision, Recipe] = {
         noise_variance=0.004,
         noise_shared=0.9,
         gap=GapConfig(images=2000, captions=SAMPLE, rounds=5),
-        rerank=RerankConfig(closed_gap=True, logprob_weight=0.03),
+        rerank=RerankConfig(closed_gap=True, logprob_weight=0.025),
         decoding=DECODING.model_copy(update={"candidates": 80, "strategy": "sample", "temperature": 0.4}),
     ),
 }
@@ -87,7 +87,7 @@ class BuildConfig(Config):
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
     clip_contrast_steps: int = 5900
-    clip_tuning_steps: int = 1600
+    clip_tuning_steps: int = 1900
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0

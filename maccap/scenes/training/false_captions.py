@@ -12,6 +12,7 @@ from maccap.scenes.world.scene import Scene, pair_split
 
 _NUMBERS = (1, 2, 3)
 _OPEN = re.compile(r"(some|several) $")  # before a kind whose number is left open
+_BETWEEN = re.compile(rf" (?:next to|with|and|{'|'.join(RELATIONS)})((?: some| several)? )")
 _VERB = re.compile(r"\b(is|are) $")
 
 
@@ -34,14 +35,19 @@ def false_captions(caption: str, scene: Scene, rng: np.random.Generator) -> list
 
 
 def _other_relations(caption: str, scene: Scene) -> Iterator[str]:
-    """The caption with each relation in the place of its own that does not hold, by however little."""
-    said = parse(caption)
-    if said.relation is None:
+    """The caption of two kinds with each relation that does not hold, by however little, in the place of its
+    own, or of what tells none.
+    """
+    said, places = parse(caption), [match.span() for match in OBJECT.finditer(caption)]
+    if len(said.counts) != 2 or len(places) != 2:
         return
-    first, second = said.counts
+    (first, second), ((_, start), (end, _)) = said.counts, places
+    between = _BETWEEN.fullmatch(caption[start:end])
+    if between is None:
+        return
     for relation in RELATIONS:
         if scene.gap(first, relation, second) <= 0:
-            yield caption.replace(f" {said.relation} ", f" {relation} ")
+            yield f"{caption[:start]} {relation}{between[1]}{caption[end:]}"
 
 
 def _strangers(noun: int, counts: dict[int, int], others: list[int]) -> Iterator[int]:

@@ -60,9 +60,13 @@ def test_every_number_a_stranger_and_other_relations_are_among_them() -> None:
     caption = complete_caption(scene, rng)
     wrong = false_captions(caption, scene, rng)
     first, second = scene.counts()
+    told_none = caption.replace(f" {parse(caption).relation} ", " and ")
+    assert parse(told_none).relation is None
+    wrong_too = [parse(text).relation for text in false_captions(told_none, scene, rng)]
     false = [relation for relation in RELATIONS if scene.gap(first, relation, second) <= 0]
     assert len(false) in (2, 3)  # of two that stand diagonally, another holds, too
     assert len(wrong) == len(false) + 2 * 3
     told = [parse(text).relation for text in wrong]
     assert [relation for relation in told if relation != parse(caption).relation] == false
+    assert [relation for relation in wrong_too if relation is not None] == false
     assert sum(parse(text).counts.keys() != parse(caption).counts.keys() for text in wrong) == 2
