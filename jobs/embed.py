@@ -2,7 +2,7 @@
 
 Everything it is made of is in this repository: scenes, captions, training. Parts that WORK already holds are
 kept, so that the command can be stopped and started again. On two cores it takes about two hours, by contrast
-three and a half.
+four.
 """
 
 from pathlib import Path

@@ -87,7 +87,7 @@ class BuildConfig(Config):
     clip_text_steps: int = 1250
     clip_image_steps: int = 5000
     clip_contrast_steps: int = 5900
-    clip_tuning_steps: int = 1900
+    clip_tuning_steps: int = 1920
     caption_scenes: int = 20_000
     clip: Supervision = "facts"
     seed: int = 0
