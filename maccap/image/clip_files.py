@@ -28,6 +28,7 @@ from maccap.tower_config import CLIP_CONFIG_FILE, check_clip_config, is_path, re
 _WEIGHTS_FILE = "open_clip_model.safetensors"
 # those that open_clip looks for first; of other names it would take what unpickles before safetensors
 _KNOWN_WEIGHTS = {_WEIGHTS_FILE, "open_clip_pytorch_model.safetensors", "model.safetensors"}
+_PICKLED = (".bin", ".pt", ".pth")
 _BPE_FILE = "bpe.txt.gz"
 _TEXT_TOWER_FILE = "config.json"  # of a Hugging Face text tower, as transformers names it
 
@@ -62,15 +63,10 @@ def read_folder(folder: Path) -> ClipParts:
     config = read_clip_config(folder)["model_cfg"]
     weights = sorted(path.name for path in folder.glob("*.safetensors"))
     if not weights:
-        pickled = next(
-            (path for end in ("bin", "pt", "pth") for path in sorted(folder.glob(f"*.{end}"))), None
-        )
-        fix = (
-            f"; or name the model as open_clip does, with {pickled} for its pretrained tag" if pickled else ""
-        )
-        raise FileNotFoundError(
-            f"{folder} has no {_WEIGHTS_FILE}; of a folder only safetensors are read{fix}"
-        )
+        told = f"{folder} has no {_WEIGHTS_FILE}; of a folder only safetensors are read"
+        if pickled := sorted(path for path in folder.iterdir() if path.suffix in _PICKLED):
+            told += f"; or name the model as open_clip does, with {pickled[0]} for its pretrained tag"
+        raise FileNotFoundError(told)
     if not _KNOWN_WEIGHTS & {*weights} and any(folder.glob("*.bin")) | any(folder.glob("*.pth")):
         raise ValueError(
             f"{folder} has weights that unpickle beside {weights[0]}; rename that to {_WEIGHTS_FILE}"

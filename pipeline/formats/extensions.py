@@ -18,6 +18,9 @@ IMAGE_EXTENSIONS = _all_of(
 TEXT_EXTENSIONS = ("txt", "text", "caption", "cls", "json")
 """Of files that describe an image beside them."""
 
+IMG2DATASET_STATISTICS = "_stats.json"
+"""The end of the file that img2dataset writes beside each shard."""
+
 CAMERA_RAW = _all_of(
     "3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mef mos mrw nef nrw orf pef raf raw rw2",
     "rwl sr2 srf srw x3f",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
+from pipeline.formats.extensions import IMG2DATASET_STATISTICS
 from pipeline.sources.image_column import image_column, image_kind
 from pipeline.sources.tree import Directory
 from pipeline.sources.webdataset import TARS, tar_stem
@@ -19,7 +20,6 @@ from pipeline.storage.files import open_blocks
 from pipeline.storage.listing import Entry
 from pipeline.storage.redact import printable
 
-_STATISTICS = "_stats.json"  # img2dataset's, beside each shard
 _LOOKED_INTO = 32  # files whose columns are read: more of one folder are of one kind
 
 _Role = Literal["images", "urls", "table"]
@@ -56,8 +56,9 @@ def tables_by_name(filesystem: AbstractFileSystem, files: Sequence[Entry]) -> se
     img2dataset's statistics of it: what a pattern of its output matches. Raises OSError.
     """
     others = [entry.path for entry in files if not _is_parquet(entry)]
-    named = {path.removesuffix(_STATISTICS) for path in others if path.endswith(_STATISTICS)}
-    named |= {tar_stem(path) for path in others if path.lower().endswith(TARS)}
+    named = {tar_stem(path) for path in others if path.lower().endswith(TARS)}
+    end = IMG2DATASET_STATISTICS
+    named |= {path.removesuffix(end) for path in others if path.endswith(end)}
     twins = [entry for entry in files if _is_parquet(entry) and entry.path[: -len(".parquet")] in named]
     roles = _roles(filesystem, twins)
     return {entry.path for entry, role in zip(twins, roles, strict=True) if role != "images"}

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from pipeline.formats.extensions import IMG2DATASET_STATISTICS
 from pipeline.formats.names import IMAGE_ENDINGS
 from pipeline.storage.listing import is_hidden
 
@@ -24,7 +25,6 @@ _ENDINGS = (*_PACKABLE, *(f"{ending}.gz" for ending in _PACKABLE), ".tgz", ".par
 UNDERSTOOD = f"{', '.join(_PACKABLE)} (these also as .gz), .tgz and .parquet"
 
 _TARS = (".tar", ".tar.gz", ".tgz")
-_STATISTICS = "_stats.json"
 _NOTES = ("readme", "license", "licence", "copying", "notice", "requirements")
 _CACHE_NAME = re.compile(r"[0-9a-f]{32}")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
@@ -109,7 +109,7 @@ def _place(name: str, stems: _Stems) -> Place:
         return Place(None, f"{last or 'other'} files")
     if ending in _TARS:
         return Place("tars")
-    if name.endswith(_STATISTICS) and name.removesuffix(_STATISTICS) in stems.shards:
+    if name.endswith(IMG2DATASET_STATISTICS) and name.removesuffix(IMG2DATASET_STATISTICS) in stems.shards:
         return Place(None, "statistics of img2dataset")
     if ending == ".parquet" and stem in stems.archives:
         return Place(None, "tables beside tars or folders of the same name")
